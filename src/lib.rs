@@ -1,0 +1,7 @@
+//! The board's agent, `cloudtalker`, as a library.
+//!
+//! - [`wire`] turns bytes into types and back. It holds no state, and the server shares it.
+#![cfg_attr(feature = "agent", doc = include_str!("tour.md"))]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod wire;
