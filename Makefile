@@ -1,0 +1,89 @@
+# What a person runs; `make help` lists it. .ci/run calls lint, test and demo, so a green merge can be had by hand too.
+#
+# The board's agent and the server are two trees with a lock file each: the root, and server/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+# Tools that scripts/install-tools had to fetch live here, shared by all clones.
+export TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cloudtalker/tools
+export PATH := $(TOOLS)/bin:$(PATH)
+
+# One recipe after the other: cargo is parallel by itself, and mixed output helps nobody.
+.NOTPARALLEL:
+
+.PHONY: build
+build: ## Build both programs for this machine: target/release/ and server/target/release/
+	cargo build --release --locked
+	cd server && cargo build --release --locked
+
+.PHONY: demo
+demo: debug-build ## Server, agent and a synthetic camera until Ctrl-C; ONCE=1 proves one round trip and ends
+	cd server && cargo run --locked --quiet --example demo -- $(if $(ONCE),--once)
+
+.PHONY: lint
+lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core, shell scripts
+	scripts/install-tools lint
+	@$(call title,formatting)
+	cargo fmt --check
+	cd server && cargo fmt --check
+	@$(call title,the pure core)
+	scripts/check-pure --self-test
+	scripts/check-pure
+	@$(call title,shell scripts)
+	shellcheck $$(git grep -lE '^#!.*\b(ba)?sh$$')
+	@$(call title,licences and banned crates)
+	cargo deny --locked check bans licenses sources
+	cd server && cargo deny --locked check bans licenses sources
+	@$(call title,clippy)
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	cd server && cargo clippy --locked --all-targets -- -D warnings
+	@$(call title,rustdoc)
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	cd server && RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+
+.PHONY: test
+test: ## Install what the tests need, build both programs, run every test
+	scripts/install-tools test
+	@$(MAKE) debug-build test-agent test-server test-web
+
+.PHONY: test-agent
+test-agent: debug-build ## The agent: unit tests, the simulation, the real programs together
+	@$(call title,agent)
+	cargo test --locked --no-fail-fast
+
+.PHONY: test-server
+test-server: debug-build ## The server: unit tests, routes, uploads, joining
+	@$(call title,server)
+	cd server && cargo test --locked --no-fail-fast
+
+.PHONY: test-web
+test-web: debug-build ## The page, in a real browser
+	@$(call title,web)
+	node --test server/tests/web/*.test.mjs
+
+# What the tests and the demo run: each tree's tests start the other tree's program.
+.PHONY: debug-build
+debug-build:
+	@$(call title,both programs)
+	cargo build --locked
+	cd server && cargo build --locked --bins --examples
+
+.PHONY: audit
+audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
+	scripts/install-tools lint
+	cargo deny --locked check advisories
+	cd server && cargo deny --locked check advisories
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf target server/target tests/node_modules
+
+.PHONY: help
+help: ## This list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+title = printf '\n\033[1m--- %s\033[0m\n' '$(1)'
