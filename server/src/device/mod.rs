@@ -1,0 +1,2 @@
+//! The cameras' side.
+pub mod upload;

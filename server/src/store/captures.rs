@@ -1,0 +1,453 @@
+//! Captures: where a segment belongs, when a receipt or a join is due, and what people see.
+
+use super::{Result, Store, int, parsed, uint};
+use crate::library::{CameraId, Capture, CaptureId, Identity, Joined, Listed, Lost, Segment, State};
+use cloudtalker::wire::{Id, Sha256, Trigger, segment_name::Container};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use std::collections::HashMap;
+
+/// A whole segment whose bytes are in the store already.
+#[derive(Clone, Debug)]
+pub struct NewSegment<'a> {
+    /// The upload that brought it, which is finished with it.
+    pub upload: &'a str,
+    /// Whose it is.
+    pub camera: CameraId,
+    /// The capture it belongs to.
+    pub identity: Identity,
+    /// The capture that its session found for it before; none asks for the latest of that identity.
+    pub capture: Option<CaptureId>,
+    /// What another segment in its place means.
+    pub on_conflict: OnConflict,
+    /// Place, length, digest, container and key.
+    pub segment: Segment,
+}
+
+/// What another segment in the same place means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Both sides keep what they have.
+    Refuse,
+    /// An original client's board used a timestamp again: another capture.
+    NewCapture,
+}
+
+/// Where a segment came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It is in this capture now.
+    Stored(CaptureId),
+    /// The very same was in this capture already.
+    Repeated(CaptureId),
+    /// Another one is in its place.
+    Conflict(CaptureId),
+}
+
+/// A capture to be joined.
+#[derive(Clone, Debug)]
+pub struct JoinDue {
+    /// The capture.
+    pub capture: CaptureId,
+    /// Whose it is.
+    pub camera: CameraId,
+    /// What the result must name: a capture that changed meanwhile is joined again.
+    pub revision: i64,
+    /// The parts, in order.
+    pub segments: Vec<Segment>,
+}
+
+/// A receipt that a camera has not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwedReceipt {
+    /// The agent's identity of the capture.
+    pub capture: Id,
+    /// How many segments the list had that it answers.
+    pub segments: u32,
+}
+
+/// True of a capture row `c` whose listed segments are all stored.
+macro_rules! all_listed_stored {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM listed l WHERE l.capture = c.id AND NOT EXISTS \
+         (SELECT 1 FROM segments s WHERE s.capture = c.id AND s.seg_no = l.seg_no AND s.sha256 = l.sha256))"
+    };
+}
+
+impl Store {
+    /// The capture of this identity, begun now if it is new.
+    pub async fn begin_capture(&self, camera: CameraId, identity: &Identity, now: u64) -> Result<CaptureId> {
+        let mut tx = self.write().await?;
+        let capture = found_or_begun(&mut tx, camera, identity, now).await?;
+        tx.commit().await?;
+        Ok(capture)
+    }
+
+    /// Puts a segment where it belongs and finishes its upload.
+    pub async fn place_segment(&self, new: &NewSegment<'_>, now: u64) -> Result<Placed> {
+        let mut tx = self.write().await?;
+        let found = match new.capture {
+            Some(capture) => capture,
+            None => found_or_begun(&mut tx, new.camera, &new.identity, now).await?,
+        };
+        let placed = match (digest_at(&mut tx, found, new.segment.seg_no).await?, new.on_conflict) {
+            (None, _) => Placed::Stored(found),
+            (Some(digest), _) if digest == new.segment.sha256 => Placed::Repeated(found),
+            (Some(_), OnConflict::Refuse) => Placed::Conflict(found),
+            (Some(_), OnConflict::NewCapture) => {
+                Placed::Stored(begun(&mut tx, new.camera, &new.identity, now).await?)
+            }
+        };
+        match placed {
+            Placed::Stored(capture) => {
+                insert_segment(&mut tx, capture, &new.segment, now).await?;
+                if new.on_conflict == OnConflict::NewCapture {
+                    // Its session will say again when the capture ends.
+                    execute(&mut tx, "UPDATE captures SET ended = 0 WHERE id = ?", capture).await?;
+                }
+                settle(&mut tx, capture).await?;
+                finish_upload(&mut tx, new.upload).await?;
+            }
+            Placed::Repeated(_) => finish_upload(&mut tx, new.upload).await?,
+            Placed::Conflict(_) => {}
+        }
+        tx.commit().await?;
+        Ok(placed)
+    }
+
+    /// An agent's capture has ended with these lists; the latest count.
+    pub async fn end_capture(&self, capture: CaptureId, listed: &[Listed], lost: &[Lost]) -> Result<()> {
+        let mut tx = self.write().await?;
+        execute(&mut tx, "UPDATE captures SET ended = 1, receipt = 'none' WHERE id = ?", capture).await?;
+        execute(&mut tx, "DELETE FROM listed WHERE capture = ?", capture).await?;
+        execute(&mut tx, "DELETE FROM lost WHERE capture = ?", capture).await?;
+        for listed in listed {
+            sqlx::query("INSERT OR REPLACE INTO listed VALUES (?, ?, ?, ?)")
+                .bind(capture.0)
+                .bind(listed.seg_no)
+                .bind(int(listed.bytes))
+                .bind(listed.sha256.to_string())
+                .execute(&mut *tx)
+                .await?;
+        }
+        for lost in lost {
+            insert_lost(&mut tx, capture, lost).await?;
+        }
+        settle(&mut tx, capture).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// An original client's capture has ended: it is what arrived, less what was cut off.
+    pub async fn end_original(&self, capture: CaptureId, cut_off: &[Lost]) -> Result<()> {
+        let mut tx = self.write().await?;
+        execute(&mut tx, "UPDATE captures SET ended = 1 WHERE id = ?", capture).await?;
+        for lost in cut_off {
+            let stored = digest_at(&mut tx, capture, lost.seg_no).await?;
+            if stored.is_none() {
+                insert_lost(&mut tx, capture, lost).await?;
+            }
+        }
+        settle(&mut tx, capture).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The receipts that a camera has not answered, oldest capture first.
+    pub async fn owed_receipts(&self, camera: CameraId) -> Result<Vec<OwedReceipt>> {
+        let rows = sqlx::query(
+            "SELECT agent_id, (SELECT count(*) FROM listed WHERE capture = captures.id) AS segments \
+             FROM captures WHERE camera = ? AND receipt = 'owed' ORDER BY id",
+        );
+        let rows = rows.bind(camera.0).fetch_all(&self.pool).await?;
+        let owed = rows.iter().map(|row| {
+            let id: String = row.try_get("agent_id")?;
+            let capture = parsed("agent_id", &id, |id| id.parse().ok())?;
+            Ok(OwedReceipt { capture, segments: row.try_get("segments")? })
+        });
+        owed.collect()
+    }
+
+    /// A camera has answered a receipt.
+    pub async fn receipt_taken(&self, camera: CameraId, capture: Id) -> Result<()> {
+        sqlx::query(
+            "UPDATE captures SET receipt = 'taken' WHERE camera = ? AND agent_id = ? AND receipt = 'owed'",
+        )
+        .bind(camera.0)
+        .bind(capture.to_string())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The oldest capture to be joined.
+    pub async fn join_due(&self) -> Result<Option<JoinDue>> {
+        let row = "SELECT id, camera, revision FROM captures WHERE joining = 'due' ORDER BY id LIMIT 1";
+        let Some(row) = sqlx::query(row).fetch_optional(&self.pool).await? else { return Ok(None) };
+        let capture = CaptureId(row.try_get("id")?);
+        let mut segments = self.segments(capture, capture).await?;
+        Ok(Some(JoinDue {
+            capture,
+            camera: CameraId(row.try_get("camera")?),
+            revision: row.try_get("revision")?,
+            segments: segments.remove(&capture).unwrap_or_default(),
+        }))
+    }
+
+    /// Keeps a join's result, unless the capture changed since.
+    pub async fn join_ended(&self, due: &JoinDue, result: std::result::Result<&Joined, &str>) -> Result<()> {
+        let joined = result.ok();
+        sqlx::query(
+            "UPDATE captures SET joining = ?, join_error = ?, joined_blob = ?, joined_bytes = ?, joined_ms = ? \
+             WHERE id = ? AND revision = ? AND joining = 'due'",
+        )
+        .bind(if joined.is_some() { "done" } else { "failed" })
+        .bind(result.err())
+        .bind(joined.map(|joined| joined.blob.as_str()))
+        .bind(joined.map(|joined| int(joined.bytes)))
+        .bind(joined.map(|joined| (joined.duration_s * 1000.0).round() as i64))
+        .bind(due.capture.0)
+        .bind(due.revision)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// One capture.
+    pub async fn capture(&self, id: CaptureId) -> Result<Option<Capture>> {
+        Ok(self.captures_between(id, id, 1).await?.pop())
+    }
+
+    /// Captures, newest first: at most `limit` of those before `before`, where that is given.
+    pub async fn captures(&self, before: Option<CaptureId>, limit: u32) -> Result<Vec<Capture>> {
+        let newest = before.map_or(i64::MAX, |id| id.0.saturating_sub(1));
+        self.captures_between(CaptureId(0), CaptureId(newest), limit).await
+    }
+
+    async fn captures_between(&self, first: CaptureId, last: CaptureId, limit: u32) -> Result<Vec<Capture>> {
+        let rows = sqlx::query(concat!(
+            "SELECT c.*, cameras.name, ",
+            all_listed_stored!(),
+            " AS is_stored FROM captures c JOIN cameras ON cameras.id = c.camera \
+             WHERE c.id BETWEEN ? AND ? ORDER BY c.id DESC LIMIT ?"
+        ));
+        let rows = rows.bind(first.0).bind(last.0).bind(limit).fetch_all(&self.pool).await?;
+        let id = |row: &SqliteRow| row.try_get("id").map(CaptureId);
+        let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+        let (oldest, newest) = (id(oldest)?, id(newest)?);
+        let mut segments = self.segments(oldest, newest).await?;
+        let mut lost = self.lost(oldest, newest).await?;
+        rows.iter()
+            .map(|row| {
+                let id = id(row)?;
+                let segments = segments.remove(&id).unwrap_or_default();
+                capture(row, segments, &lost.remove(&id).unwrap_or_default())
+            })
+            .collect()
+    }
+
+    async fn segments(&self, first: CaptureId, last: CaptureId) -> Result<HashMap<CaptureId, Vec<Segment>>> {
+        let rows =
+            sqlx::query("SELECT * FROM segments WHERE capture BETWEEN ? AND ? ORDER BY capture, seg_no");
+        let mut segments = HashMap::<_, Vec<_>>::new();
+        for row in rows.bind(first.0).bind(last.0).fetch_all(&self.pool).await? {
+            segments.entry(CaptureId(row.try_get("capture")?)).or_default().push(segment(&row)?);
+        }
+        Ok(segments)
+    }
+
+    async fn lost(&self, first: CaptureId, last: CaptureId) -> Result<HashMap<CaptureId, Vec<Lost>>> {
+        let rows = sqlx::query("SELECT * FROM lost WHERE capture BETWEEN ? AND ? ORDER BY capture, seg_no");
+        let mut lost = HashMap::<_, Vec<_>>::new();
+        for row in rows.bind(first.0).bind(last.0).fetch_all(&self.pool).await? {
+            let entry = Lost { seg_no: row.try_get("seg_no")?, reason: row.try_get("reason")? };
+            lost.entry(CaptureId(row.try_get("capture")?)).or_default().push(entry);
+        }
+        Ok(lost)
+    }
+}
+
+/// The digest of the segment that is stored in this place of the identity's latest capture.
+pub(super) async fn stored_digest(
+    db: &mut SqliteConnection,
+    camera: CameraId,
+    identity: &Identity,
+    seg_no: u32,
+) -> Result<Option<Sha256>> {
+    match found(db, camera, identity).await? {
+        Some(capture) => digest_at(db, capture, seg_no).await,
+        None => Ok(None),
+    }
+}
+
+async fn found(
+    db: &mut SqliteConnection,
+    camera: CameraId,
+    identity: &Identity,
+) -> Result<Option<CaptureId>> {
+    let id = match identity.agent_id {
+        Some(id) => {
+            let by_id = sqlx::query_scalar("SELECT id FROM captures WHERE camera = ? AND agent_id = ?");
+            by_id.bind(camera.0).bind(id.to_string()).fetch_optional(db).await?
+        }
+        None => {
+            let latest = sqlx::query_scalar(
+                "SELECT id FROM captures WHERE camera = ? AND agent_id IS NULL AND trigger = ? \
+                 AND trigger_timestamp = ? ORDER BY occurrence DESC LIMIT 1",
+            );
+            let latest = latest.bind(camera.0).bind(identity.trigger.as_str());
+            latest.bind(int(identity.trigger_timestamp)).fetch_optional(db).await?
+        }
+    };
+    Ok(id.map(CaptureId))
+}
+
+async fn begun(
+    db: &mut SqliteConnection,
+    camera: CameraId,
+    identity: &Identity,
+    now: u64,
+) -> Result<CaptureId> {
+    let id = sqlx::query_scalar(
+        "INSERT INTO captures (camera, agent_id, trigger, trigger_timestamp, occurrence, received_at) \
+         VALUES (?1, ?2, ?3, ?4, (SELECT count(*) FROM captures WHERE camera = ?1 AND agent_id IS NULL \
+                 AND trigger = ?3 AND trigger_timestamp = ?4), ?5) RETURNING id",
+    );
+    let id =
+        id.bind(camera.0).bind(identity.agent_id.map(|id| id.to_string())).bind(identity.trigger.as_str());
+    let id = id.bind(int(identity.trigger_timestamp)).bind(int(now)).fetch_one(db).await?;
+    Ok(CaptureId(id))
+}
+
+async fn found_or_begun(
+    db: &mut SqliteConnection,
+    camera: CameraId,
+    identity: &Identity,
+    now: u64,
+) -> Result<CaptureId> {
+    match found(db, camera, identity).await? {
+        Some(capture) => Ok(capture),
+        None => begun(db, camera, identity, now).await,
+    }
+}
+
+async fn digest_at(db: &mut SqliteConnection, capture: CaptureId, seg_no: u32) -> Result<Option<Sha256>> {
+    let digest = sqlx::query_scalar("SELECT sha256 FROM segments WHERE capture = ? AND seg_no = ?");
+    let digest: Option<String> = digest.bind(capture.0).bind(seg_no).fetch_optional(db).await?;
+    digest.map(|digest| parsed("sha256", &digest, |digest| digest.parse().ok())).transpose()
+}
+
+async fn insert_segment(
+    db: &mut SqliteConnection,
+    capture: CaptureId,
+    segment: &Segment,
+    now: u64,
+) -> Result<()> {
+    sqlx::query("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)")
+        .bind(capture.0)
+        .bind(segment.seg_no)
+        .bind(int(segment.bytes))
+        .bind(segment.sha256.to_string())
+        .bind(segment.container.as_str())
+        .bind(&segment.blob)
+        .bind(int(now))
+        .execute(&mut *db)
+        .await?;
+    // What came after all is not lost, and what was joined before lacks it.
+    sqlx::query("DELETE FROM lost WHERE capture = ? AND seg_no = ?")
+        .bind(capture.0)
+        .bind(segment.seg_no)
+        .execute(&mut *db)
+        .await?;
+    execute(db, "UPDATE captures SET revision = revision + 1, joining = 'none' WHERE id = ?", capture).await
+}
+
+async fn insert_lost(db: &mut SqliteConnection, capture: CaptureId, lost: &Lost) -> Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO lost VALUES (?, ?, ?)")
+        .bind(capture.0)
+        .bind(lost.seg_no)
+        .bind(&lost.reason)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+async fn finish_upload(db: &mut SqliteConnection, upload: &str) -> Result<()> {
+    sqlx::query("UPDATE uploads SET finished = 1 WHERE id = ?").bind(upload).execute(db).await?;
+    Ok(())
+}
+
+/// After any change: whether a receipt is owed, and whether the capture is to be joined.
+async fn settle(db: &mut SqliteConnection, capture: CaptureId) -> Result<()> {
+    let owed = concat!(
+        "UPDATE captures AS c SET receipt = 'owed' \
+         WHERE id = ? AND ended AND agent_id IS NOT NULL AND receipt = 'none' AND ",
+        all_listed_stored!()
+    );
+    execute(db, owed, capture).await?;
+    let due = concat!(
+        "UPDATE captures AS c SET joining = iif(ended \
+         AND NOT EXISTS (SELECT 1 FROM lost WHERE capture = c.id) \
+         AND EXISTS (SELECT 1 FROM segments WHERE capture = c.id) AND ",
+        all_listed_stored!(),
+        ", iif(joining = 'none', 'due', joining), 'none') WHERE id = ?"
+    );
+    execute(db, due, capture).await
+}
+
+async fn execute(db: &mut SqliteConnection, sql: &'static str, capture: CaptureId) -> Result<()> {
+    sqlx::query(sql).bind(capture.0).execute(db).await?;
+    Ok(())
+}
+
+fn capture(row: &SqliteRow, segments: Vec<Segment>, lost: &[Lost]) -> Result<Capture> {
+    let trigger: String = row.try_get("trigger")?;
+    Ok(Capture {
+        id: CaptureId(row.try_get("id")?),
+        camera: row.try_get("name")?,
+        trigger: parsed("trigger", &trigger, Trigger::from_word)?,
+        trigger_timestamp: uint(row.try_get("trigger_timestamp")?),
+        received_at: uint(row.try_get("received_at")?),
+        state: state(row, &segments, lost)?,
+        segments,
+    })
+}
+
+fn state(row: &SqliteRow, segments: &[Segment], lost: &[Lost]) -> Result<State> {
+    let is_ended: bool = row.try_get("ended")?;
+    let is_stored: bool = row.try_get("is_stored")?;
+    if !is_ended || !is_stored {
+        return Ok(State::Open);
+    }
+    if !lost.is_empty() {
+        let each = lost.iter().map(|lost| format!("segment {} is lost: {}", lost.seg_no, lost.reason));
+        return Ok(State::Broken(each.collect::<Vec<_>>().join("; ")));
+    }
+    if segments.is_empty() {
+        return Ok(State::Broken("it ended without a segment".into()));
+    }
+    let joining: String = row.try_get("joining")?;
+    match joining.as_str() {
+        "none" | "due" => Ok(State::Open),
+        "done" => Ok(State::Complete(Joined {
+            bytes: uint(row.try_get("joined_bytes")?),
+            duration_s: row.try_get::<i64, _>("joined_ms")? as f64 / 1000.0,
+            blob: row.try_get("joined_blob")?,
+        })),
+        "failed" => Ok(State::Broken(row.try_get("join_error")?)),
+        other => parsed("joining", other, |_| None),
+    }
+}
+
+fn segment(row: &SqliteRow) -> Result<Segment> {
+    let sha256: String = row.try_get("sha256")?;
+    let container: String = row.try_get("container")?;
+    Ok(Segment {
+        seg_no: row.try_get("seg_no")?,
+        bytes: uint(row.try_get("bytes")?),
+        sha256: parsed("sha256", &sha256, |digest| digest.parse().ok())?,
+        container: parsed("container", &container, |word| {
+            [Container::Mp4, Container::Ts].into_iter().find(|container| container.as_str() == word)
+        })?,
+        blob: row.try_get("blob")?,
+    })
+}

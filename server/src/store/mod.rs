@@ -1,0 +1,149 @@
+//! The database: SQLite in one file, write-ahead log, every commit on the disk before it is answered.
+//!
+//! All SQL of the server is in this module, so that a fleet's PostgreSQL is a second set of these files and
+//! nothing else.
+
+mod cameras;
+mod captures;
+mod requests;
+mod uploads;
+
+pub use cameras::{Camera, StateReport};
+pub use captures::{JoinDue, NewSegment, OnConflict, OwedReceipt, Placed};
+pub use requests::RequestState;
+pub use uploads::{Creation, NewUpload, Upload};
+
+use sqlx::{
+    SqlSafeStr, Sqlite, SqlitePool, Transaction,
+    migrate::{Migration, MigrationType, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{
+    fmt,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Connections of the pool: readers beside the one writer that SQLite allows.
+const CONNECTIONS: u32 = 8;
+
+/// How long a writer waits for another; a join or an export never holds a transaction that long.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Each migration once, oldest first; a released one never changes.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "foundation", include_str!("../../migrations/sqlite/0001_foundation.sql"))];
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+/// Why the database didn't do what it was asked.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The database failed, or holds what it never should.
+    Database(sqlx::Error),
+    /// The tables could not be brought up to date.
+    Migration(sqlx::migrate::MigrateError),
+    /// A column holds a word that this version doesn't know.
+    Corrupt {
+        /// The column.
+        column: &'static str,
+        /// What it holds.
+        value: String,
+    },
+}
+
+/// The outcome of every function here.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+impl Store {
+    /// Opens the database file, which it makes if there is none, and brings its tables up to date.
+    pub async fn open(file: &Path) -> Result<Store> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY);
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        let migrations = MIGRATIONS.map(|(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        });
+        Migrator::with_migrations(migrations.into()).run(&pool).await.map_err(StoreError::Migration)?;
+        Ok(Store { pool })
+    }
+
+    /// Ends all connections; the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A setting that the server keeps for itself.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>> {
+        let value = sqlx::query_scalar("SELECT value FROM settings WHERE name = ?");
+        Ok(value.bind(name).fetch_optional(&self.pool).await?)
+    }
+
+    /// Keeps a setting.
+    pub async fn set_setting(&self, name: &str, value: &str) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// A transaction that writes: it takes the write lock at once, because one that read first could not.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// Unix seconds by the server's clock.
+pub fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// SQLite's integers are signed; no time, length or number of ours needs the last bit.
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// What [`int`] stored.
+fn uint(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// A column's word as the type it stands for.
+fn parsed<T>(column: &'static str, value: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+    parse(value).ok_or_else(|| StoreError::Corrupt { column, value: value.into() })
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> StoreError {
+        StoreError::Database(error)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::Database(error) => write!(f, "the database failed: {error}"),
+            StoreError::Migration(error) => {
+                write!(f, "the database's tables could not be brought up to date: {error}")
+            }
+            StoreError::Corrupt { column, value } => {
+                write!(f, "the database holds {value:?} as {column}, which this version doesn't know")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}

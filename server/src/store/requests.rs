@@ -1,0 +1,71 @@
+//! Requests for a fresh capture: each an edge that reaches its camera once, or lapses.
+
+use super::{Result, Store, int, parsed};
+use crate::library::CameraId;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestState {
+    /// The camera has not said yet that it has it.
+    Waiting,
+    /// The camera has it.
+    Delivered,
+    /// The camera was not there in time.
+    Lapsed,
+}
+
+impl RequestState {
+    fn as_str(self) -> &'static str {
+        match self {
+            RequestState::Waiting => "waiting",
+            RequestState::Delivered => "delivered",
+            RequestState::Lapsed => "lapsed",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<RequestState> {
+        let all = [RequestState::Waiting, RequestState::Delivered, RequestState::Lapsed];
+        all.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+impl Store {
+    /// Keeps a request until it is settled.
+    pub async fn add_request(&self, id: &str, camera: CameraId, now: u64) -> Result<()> {
+        sqlx::query("INSERT INTO capture_requests (id, camera, asked_at) VALUES (?, ?, ?)")
+            .bind(id)
+            .bind(camera.0)
+            .bind(int(now))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// A camera's waiting requests, oldest first.
+    pub async fn waiting_requests(&self, camera: CameraId) -> Result<Vec<String>> {
+        let ids =
+            "SELECT id FROM capture_requests WHERE camera = ? AND state = 'waiting' ORDER BY asked_at, id";
+        Ok(sqlx::query_scalar(ids).bind(camera.0).fetch_all(&self.pool).await?)
+    }
+
+    /// What became of a request; `None` where there never was one.
+    pub async fn request_state(&self, id: &str) -> Result<Option<RequestState>> {
+        let word = sqlx::query_scalar("SELECT state FROM capture_requests WHERE id = ?").bind(id);
+        let word: Option<String> = word.fetch_optional(&self.pool).await?;
+        word.map(|word| parsed("request's state", &word, RequestState::from_word)).transpose()
+    }
+
+    /// Settles a waiting request. False where it is settled already.
+    pub async fn settle_request(&self, id: &str, state: RequestState) -> Result<bool> {
+        let settled = sqlx::query("UPDATE capture_requests SET state = ? WHERE id = ? AND state = 'waiting'");
+        Ok(settled.bind(state.as_str()).bind(id).execute(&self.pool).await?.rows_affected() > 0)
+    }
+
+    /// Every waiting request lapses: the process that would have delivered them is gone.
+    pub async fn lapse_requests(&self) -> Result<()> {
+        sqlx::query("UPDATE capture_requests SET state = 'lapsed' WHERE state = 'waiting'")
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
