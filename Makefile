@@ -21,7 +21,8 @@ build: ## Build both programs for this machine: target/release/ and server/targe
 
 .PHONY: demo
 demo: debug-build ## Server, agent and a synthetic camera until Ctrl-C; ONCE=1 proves one round trip and ends
-	cd server && cargo run --locked --quiet --example demo -- $(if $(ONCE),--once)
+	server/target/debug/examples/demo --agent target/debug/cloudtalker \
+		--server server/target/debug/cloudtalker-server $(if $(ONCE),--once)
 
 .PHONY: lint
 lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core, shell scripts
