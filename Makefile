@@ -87,4 +87,4 @@ clean: ## Remove what was built
 help: ## This list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-title = printf '\n\033[1m--- %s\033[0m\n' '$(1)'
+title = printf '\n--- %s\n' '$(1)'
