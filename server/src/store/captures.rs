@@ -179,10 +179,11 @@ impl Store {
         Ok(())
     }
 
-    /// The oldest capture to be joined.
-    pub async fn join_due(&self) -> Result<Option<JoinDue>> {
-        let row = "SELECT id, camera, revision FROM captures WHERE joining = 'due' ORDER BY id LIMIT 1";
-        let Some(row) = sqlx::query(row).fetch_optional(&self.pool).await? else { return Ok(None) };
+    /// The oldest capture after `after` that is to be joined.
+    pub async fn join_due(&self, after: CaptureId) -> Result<Option<JoinDue>> {
+        let row = "SELECT id, camera, revision FROM captures WHERE joining = 'due' AND id > ? ORDER BY id LIMIT 1";
+        let row = sqlx::query(row).bind(after.0).fetch_optional(&self.pool).await?;
+        let Some(row) = row else { return Ok(None) };
         let capture = CaptureId(row.try_get("id")?);
         let mut segments = self.segments(capture, capture).await?;
         Ok(Some(JoinDue {
@@ -214,23 +215,33 @@ impl Store {
 
     /// One capture.
     pub async fn capture(&self, id: CaptureId) -> Result<Option<Capture>> {
-        Ok(self.captures_between(id, id, 1).await?.pop())
+        Ok(self.captures_between(id, id, None, 1).await?.pop())
     }
 
     /// Captures, newest first: at most `limit` of those before `before`, where that is given.
     pub async fn captures(&self, before: Option<CaptureId>, limit: u32) -> Result<Vec<Capture>> {
-        let newest = before.map_or(i64::MAX, |id| id.0.saturating_sub(1));
-        self.captures_between(CaptureId(0), CaptureId(newest), limit).await
+        self.captures_between(CaptureId(0), last_before(before), None, limit).await
     }
 
-    async fn captures_between(&self, first: CaptureId, last: CaptureId, limit: u32) -> Result<Vec<Capture>> {
+    /// As [`Store::captures`], of the cameras that have or had this name.
+    pub async fn captures_of(&self, camera: &str, before: Option<CaptureId>, limit: u32) -> Result<Vec<Capture>> {
+        self.captures_between(CaptureId(0), last_before(before), Some(camera), limit).await
+    }
+
+    async fn captures_between(
+        &self,
+        first: CaptureId,
+        last: CaptureId,
+        camera: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Capture>> {
         let rows = sqlx::query(concat!(
             "SELECT c.*, cameras.name, ",
             all_listed_stored!(),
             " AS is_stored FROM captures c JOIN cameras ON cameras.id = c.camera \
-             WHERE c.id BETWEEN ? AND ? ORDER BY c.id DESC LIMIT ?"
+             WHERE c.id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR cameras.name = ?3) ORDER BY c.id DESC LIMIT ?4"
         ));
-        let rows = rows.bind(first.0).bind(last.0).bind(limit).fetch_all(&self.pool).await?;
+        let rows = rows.bind(first.0).bind(last.0).bind(camera).bind(limit).fetch_all(&self.pool).await?;
         let id = |row: &SqliteRow| row.try_get("id").map(CaptureId);
         let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
         let (oldest, newest) = (id(oldest)?, id(newest)?);
@@ -264,6 +275,10 @@ impl Store {
         }
         Ok(lost)
     }
+}
+
+fn last_before(before: Option<CaptureId>) -> CaptureId {
+    CaptureId(before.map_or(i64::MAX, |id| id.0.saturating_sub(1)))
 }
 
 /// The digest of the segment that is stored in this place of the identity's latest capture.

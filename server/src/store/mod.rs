@@ -6,6 +6,7 @@
 mod cameras;
 mod captures;
 mod requests;
+mod sign_ins;
 mod uploads;
 
 pub use cameras::{Camera, StateReport};
@@ -31,8 +32,10 @@ const CONNECTIONS: u32 = 8;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each migration once, oldest first; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "foundation", include_str!("../../migrations/sqlite/0001_foundation.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "foundation", include_str!("../../migrations/sqlite/0001_foundation.sql")),
+    (2, "sign-ins", include_str!("../../migrations/sqlite/0002_sign_ins.sql")),
+];
 
 /// The database.
 #[derive(Clone, Debug)]

@@ -1,10 +1,74 @@
-//! The people's side.
+//! The people's side: a page, and the JSON that it lives on.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /` and the files of `web/` | the page |
+//! | `POST /api/session {password}` | signs in: a cookie |
+//! | `DELETE /api/session` | signs out |
+//! | `GET /api/cameras` | every camera, by name |
+//! | `POST /api/cameras/NAME/command {command}` | tells a camera `arm`, `disarm` or `capture` |
+//! | `GET /api/captures?before=ID&limit=N&camera=NAME` | captures, newest first; `Link` names the next page |
+//! | `GET /api/captures/ID` | one capture |
+//! | `GET /api/captures/ID/video` | its joined video, or any bytes of it |
+//! | `GET /api/captures/ID/segments/N` | one part as the camera sent it, or any bytes of it |
+//! | `GET /api/events` | what happens, as it happens: server-sent events |
+//!
+//! A request passes [`guard`] (is it for us, is it from our page), then [`session`] (who sent it), then its handler.
+//! A refusal is `{"ok": false, "message"}` with a text that may be shown.
+
+mod answer;
+mod assets;
+pub mod auth;
+mod cameras;
+mod captures;
+mod events;
+mod guard;
+mod range;
+mod session;
+
+pub use guard::Reach;
+pub use session::{first_password, new_password};
 
 use crate::server::Server;
-use axum::Router;
+use answer::Refusal;
+use auth::Attempts;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
 use std::sync::Arc;
 
-/// All routes of the people's side.
-pub fn router(_server: Arc<Server>) -> Router {
+/// No request of ours has a longer body.
+const BODY_MAX: usize = 4096;
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Viewer {
+    server: Arc<Server>,
+    reach: Reach,
+    attempts: Attempts,
+}
+
+/// All routes of the people's side. Each request must carry its peer's address as the extension
+/// `ConnectInfo<SocketAddr>`.
+pub fn router(server: Arc<Server>, reach: Reach) -> Router {
+    let viewer = Arc::new(Viewer { server, reach, attempts: Attempts::new() });
     Router::new()
+        .route("/api/session", post(session::sign_in).delete(session::sign_out))
+        .route("/api/cameras", get(cameras::list))
+        .route("/api/cameras/{name}/command", post(cameras::command))
+        .route("/api/captures", get(captures::list))
+        .route("/api/captures/{id}", get(captures::one))
+        .route("/api/captures/{id}/video", get(captures::video))
+        .route("/api/captures/{id}/segments/{number}", get(captures::segment))
+        .route("/api/events", get(events::events))
+        .merge(assets::routes())
+        .fallback(async || Refusal::NoPath)
+        .method_not_allowed_fallback(async || Refusal::NoMethod)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn_with_state(viewer.clone(), session::require))
+        .layer(from_fn_with_state(viewer.clone(), guard::guard))
+        .with_state(viewer)
 }

@@ -1,0 +1,53 @@
+// What the server can be asked. Every answer that is not the wanted one becomes an ApiError, whose message is fit to
+// be shown.
+
+/** The server refused, or could not be reached (status 0). */
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+
+  /** Whether signing in would help. */
+  get isSignedOut() {
+    return this.status === 401;
+  }
+}
+
+export const signIn = (password) => json("POST", "/api/session", { password });
+export const signOut = () => json("DELETE", "/api/session");
+
+/** Every camera, by name. */
+export const cameras = () => json("GET", "/api/cameras");
+
+/** Tells a camera "arm", "disarm" or "capture"; the answer's `message` says what will come of it. */
+export const command = (camera, command) =>
+  json("POST", `/api/cameras/${encodeURIComponent(camera)}/command`, { command });
+
+/** Captures of one camera or of all, newest first, and where the following ones begin: null after the last. */
+export async function captures({ camera, before }) {
+  const query = new URLSearchParams({ limit: "24" });
+  if (camera) query.set("camera", camera);
+  if (before) query.set("before", before);
+  const response = await answered("GET", `/api/captures?${query}`);
+  const captures = await response.json();
+  return { captures, next: response.headers.has("link") ? captures.at(-1).id : null };
+}
+
+const json = async (...request) => (await answered(...request)).json();
+
+async function answered(method, path, body) {
+  const response = await sent(method, path, body);
+  if (response.ok) return response;
+  const { message } = await response.json().catch(() => ({}));
+  throw new ApiError(response.status, message ?? `The server answered ${response.status}.`);
+}
+
+async function sent(method, path, body) {
+  const content = body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  try {
+    return await fetch(path, { method, ...content });
+  } catch {
+    throw new ApiError(0, "The server can’t be reached. Is it running, and are you in its network?");
+  }
+}

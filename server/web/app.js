@@ -1,0 +1,95 @@
+// The page: signed out it asks for the password, signed in it shows cameras and captures, which the server's events
+// keep true.
+
+import * as api from "./api.js";
+import { Cameras } from "./cameras.js";
+import { Captures } from "./captures.js";
+import { announce, byId, showText } from "./dom.js";
+import { Events } from "./events.js";
+import { setUpSignIn } from "./signin.js";
+
+const LINKS = { live: "Live", away: "Reconnecting…", refused: "Not connected" };
+
+const cameras = new Cameras();
+const captures = new Captures((capture) => cameras.captureChanged(capture), failed);
+const events = new Events(
+  {
+    open: readAll,
+    reload: readAll,
+    camera: showCamera,
+    alarm: (camera) => {
+      showCamera(camera);
+      announce(`Alarm of ${camera.name}`);
+    },
+    capture: (capture) => {
+      captures.live(capture);
+      cameras.captureChanged(capture);
+    },
+    request: (settled) => cameras.requestSettled(settled),
+  },
+  showLink,
+);
+const focusSignIn = setUpSignIn(enter);
+
+byId("sign-out").addEventListener("click", async () => {
+  try {
+    await api.signOut();
+    leave();
+  } catch (error) {
+    failed(error);
+  }
+});
+
+enter();
+
+/** Shows home if the server lets us in. */
+async function enter() {
+  if (!(await readCameras())) return;
+  show("home");
+  events.start();
+}
+
+/** Asks for the password. What was shown is forgotten with the document. */
+function leave() {
+  if (!byId("home").hidden) return location.reload();
+  show("sign-in");
+  focusSignIn();
+}
+
+async function readAll() {
+  if (await readCameras()) await captures.refresh();
+}
+
+async function readCameras() {
+  try {
+    cameras.show(await api.cameras());
+    captures.offer(cameras.names);
+    showText(byId("notice"), null);
+    return true;
+  } catch (error) {
+    failed(error);
+    return false;
+  }
+}
+
+function showCamera(camera) {
+  cameras.update(camera);
+  captures.offer(cameras.names);
+}
+
+function failed(error) {
+  if (error.isSignedOut) leave();
+  else showText(byId("notice"), error.message);
+}
+
+function show(screen) {
+  for (const id of ["sign-in", "home"]) byId(id).hidden = id !== screen;
+  for (const id of ["link", "sign-out"]) byId(id).hidden = screen !== "home";
+}
+
+function showLink(link) {
+  byId("link").textContent = LINKS[link];
+  byId("link").classList.toggle("live", link === "live");
+  // The stream's refusal has no status: an ordinary request learns whether we are signed out.
+  if (link === "refused") readCameras();
+}

@@ -1,0 +1,176 @@
+// The captures: one card each, newest first, under the day on which they were recorded.
+
+import * as api from "./api.js";
+import { announce, byId, element, fromTemplate, showText } from "./dom.js";
+import { capitalised, count, dayKey, dayName, duration, isoTime, size, timeOfDay } from "./format.js";
+import { play } from "./player.js";
+import { drawStill } from "./stills.js";
+
+export class Captures {
+  #list = byId("captures");
+  #filter = byId("of-camera");
+  #older = byId("older");
+  #days = new Map();
+  #cards = new Map();
+  #next = null;
+  #onSeen;
+  #onError;
+
+  /** `onSeen` is told every capture that is read; `onError` what went wrong. */
+  constructor(onSeen, onError) {
+    this.#onSeen = onSeen;
+    this.#onError = onError;
+    this.#filter.addEventListener("change", () => this.reload());
+    this.#older.addEventListener("click", () => this.#read(this.#next));
+  }
+
+  /** Forgets what is shown and reads the newest captures. */
+  async reload() {
+    this.#days.clear();
+    this.#cards.clear();
+    this.#list.replaceChildren();
+    await this.refresh();
+  }
+
+  /** Reads the newest captures into what is shown. */
+  refresh() {
+    return this.#read(null);
+  }
+
+  /** The cameras that one may choose from; one alone is no choice. */
+  offer(names) {
+    const chosen = this.#filter.value;
+    const options = ["", ...names].map((name) => {
+      const option = element("option", name || "all cameras");
+      option.value = name;
+      return option;
+    });
+    this.#filter.replaceChildren(...options);
+    this.#filter.value = names.includes(chosen) ? chosen : "";
+    byId("filter").hidden = names.length < 2;
+    byId("no-captures-hint").textContent = names.length
+      ? "Press “Capture now” on a camera, or switch its motion detection on and walk past it."
+      : "Captures appear here by themselves once a camera is there.";
+  }
+
+  /** A capture began, grew or ended just now. */
+  live(capture) {
+    if (this.#filter.value && capture.camera !== this.#filter.value) return;
+    const isNew = !this.#cards.has(capture.id);
+    const card = this.#put(capture);
+    if (isNew) {
+      card.node.classList.add("fresh");
+      announce(`New capture of ${capture.camera}`);
+    }
+    this.#settle();
+  }
+
+  async #read(before) {
+    this.#older.disabled = true;
+    try {
+      const { captures, next } = await api.captures({ camera: this.#filter.value, before });
+      captures.forEach((capture) => {
+        this.#put(capture);
+        this.#onSeen(capture);
+      });
+      // What is read again from the top says nothing of how far down the list has been read.
+      if (before || this.#cards.size === captures.length) this.#next = next;
+      this.#settle();
+    } catch (error) {
+      this.#onError(error);
+    } finally {
+      this.#older.disabled = false;
+    }
+  }
+
+  #settle() {
+    this.#list.setAttribute("aria-busy", "false");
+    byId("no-captures").hidden = this.#cards.size > 0;
+    this.#older.hidden = this.#next === null;
+  }
+
+  #put(capture) {
+    const known = this.#cards.get(capture.id);
+    if (known) {
+      known.show(capture);
+      return known;
+    }
+    const card = new CaptureCard(capture);
+    this.#cards.set(capture.id, card);
+    const cards = this.#day(capture.shown_at);
+    const older = [...cards.children].find((node) => isBefore(this.#cards.get(node.dataset.id).capture, capture));
+    cards.insertBefore(card.node, older ?? null);
+    return card;
+  }
+
+  /** The list of a day's cards. */
+  #day(seconds) {
+    const key = dayKey(seconds);
+    if (!this.#days.has(key)) {
+      const { node, name, captures } = fromTemplate("day-template");
+      name.textContent = dayName(seconds);
+      const olderKey = [...this.#days.keys()].filter((other) => other < key).sort().pop();
+      this.#list.insertBefore(node, this.#days.get(olderKey)?.node ?? null);
+      this.#days.set(key, { node, captures });
+    }
+    return this.#days.get(key).captures;
+  }
+}
+
+class CaptureCard {
+  #parts = fromTemplate("capture-template");
+
+  constructor(capture) {
+    const { node, play: button } = this.#parts;
+    node.dataset.id = capture.id;
+    button.addEventListener("click", () => play(this.capture));
+    this.show(capture);
+  }
+
+  get node() {
+    return this.#parts.node;
+  }
+
+  show(capture) {
+    const { node, play: button, still, length, time, camera, trigger, state, reason, clock } = this.#parts;
+    const video = stillOf(capture);
+    const isNewVideo = video && video !== (this.capture && stillOf(this.capture));
+    this.capture = capture;
+
+    node.classList.remove("open", "complete", "broken");
+    node.classList.add(capture.state);
+    button.disabled = !isPlayable(capture);
+    button.setAttribute("aria-label", `Play ${capture.camera}, ${timeOfDay(capture.shown_at)}`);
+    length.textContent = capture.joined ? duration(capture.joined.duration_s) : "";
+    time.textContent = timeOfDay(capture.shown_at);
+    time.dateTime = isoTime(capture.shown_at);
+    camera.textContent = capture.camera;
+    trigger.textContent = capture.trigger === "pir" ? "Motion" : "Requested";
+    state.textContent = stateText(capture);
+    showText(reason, capture.error && `${capitalised(capture.error)}.`);
+    showText(clock, capture.clock_is_off ? "The board’s clock was not set: this is when it reached the server." : null);
+    if (isNewVideo) drawStill(still, video);
+  }
+}
+
+const isBefore = (one, other) =>
+  one.shown_at < other.shown_at || (one.shown_at === other.shown_at && Number(one.id) < Number(other.id));
+
+const isPlayable = ({ state, parts }) => state === "complete" || (state === "broken" && parts.length > 0);
+
+/** The video whose first picture stands for the capture. */
+function stillOf(capture) {
+  if (capture.video) return capture.video;
+  return isPlayable(capture) ? capture.parts.find((part) => part.type === "video/mp4")?.url : undefined;
+}
+
+function stateText({ state, joined, parts }) {
+  switch (state) {
+    case "open":
+      return parts.length ? `${count(parts.length, "part")} so far` : "has begun";
+    case "complete":
+      return size(joined.bytes);
+    case "broken":
+      return parts.length ? `not whole: ${count(parts.length, "part")}` : "nothing of it arrived";
+  }
+}

@@ -1,0 +1,53 @@
+// A still of each video: its first picture, drawn once it scrolls into view.
+//
+// A <video preload="metadata"> for each would hold a connection each, and a browser has six. So one hidden player
+// goes from video to video, and gives its connection back after every picture.
+
+const player = document.createElement("video");
+player.muted = true;
+player.preload = "auto";
+
+const waiting = [];
+let isBusy = false;
+
+const seen = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    seen.unobserve(target);
+    waiting.push(target);
+  }
+  drawNext();
+}, { rootMargin: "200px" });
+
+/** Draws a video's first picture on the canvas, as soon as somebody could see it. */
+export function drawStill(canvas, url) {
+  if (navigator.connection?.saveData) return;
+  canvas.dataset.video = url;
+  seen.observe(canvas);
+}
+
+async function drawNext() {
+  if (isBusy || waiting.length === 0) return;
+  isBusy = true;
+  const canvas = waiting.shift();
+  if (canvas.isConnected) await draw(canvas);
+  isBusy = false;
+  drawNext();
+}
+
+/** Where there is no picture to be had the card does without one: the player will say why. */
+async function draw(canvas) {
+  const isLoaded = await new Promise((resolve) => {
+    player.onloadeddata = () => resolve(true);
+    player.onerror = () => resolve(false);
+    player.src = canvas.dataset.video;
+  });
+  if (isLoaded && player.videoWidth) {
+    canvas.height = Math.round((canvas.width * player.videoHeight) / player.videoWidth);
+    canvas.getContext("2d").drawImage(player, 0, 0, canvas.width, canvas.height);
+    canvas.hidden = false;
+  }
+  player.onerror = null;
+  player.removeAttribute("src");
+  player.load();
+}
