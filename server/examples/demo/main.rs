@@ -1,0 +1,241 @@
+//! `make demo`: the server, an agent and a camera program on this machine, and a link to watch them by.
+//!
+//! Everything is in one temporary directory. The programs are children of this one, which ends them whichever way it
+//! ends itself.
+
+mod camera;
+mod check;
+mod child;
+mod cloud;
+mod h264;
+mod mp4;
+mod picture;
+
+use std::env;
+use std::fmt::{self, Display};
+use std::fs;
+use std::future::pending;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use argh::FromArgs;
+use tempfile::TempDir;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::sleep;
+
+use camera::{Camera, Event, PICTURES_A_SECOND, SEGMENTS};
+use check::{Check, Witnesses};
+use child::Child;
+use cloud::{CAMERA, Page, Server};
+
+/// Long enough to be worth watching, short enough to wait for.
+const PICTURES: u32 = 4 * PICTURES_A_SECOND;
+const MOTION_EVERY: Duration = Duration::from_secs(30);
+/// The check is about what arrives, not about what there is to see.
+const CHECKED_PICTURES: u32 = PICTURES_A_SECOND;
+/// What a check may take, starting the programs included.
+const OVERALL: Duration = Duration::from_secs(60);
+/// Longer than a check may take: it is about one motion.
+const NO_SECOND_MOTION: Duration = Duration::from_secs(3600);
+
+/// Runs the server, an agent and a camera that films a test card, until Ctrl-C.
+#[derive(FromArgs)]
+struct Arguments {
+    /// the agent's program, cloudtalker
+    #[argh(option)]
+    agent: PathBuf,
+    /// the server's program, cloudtalker-server
+    #[argh(option)]
+    server: PathBuf,
+    /// send one capture, one alarm and each command, compare what has arrived, and end
+    #[argh(switch)]
+    once: bool,
+    /// print what the programs log
+    #[argh(switch)]
+    verbose: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match demo(&argh::from_env()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn demo(arguments: &Arguments) -> Result<(), Error> {
+    let mut stop = Stop::new().map_err(Error::Signals)?;
+    let directory = temporary("cloudtalker-demo-")?;
+    let outcome = tokio::select! {
+        outcome = play(arguments, directory.path()) => outcome,
+        () = stop.asked() => if arguments.once { Err(Error::Stopped) } else { Ok(()) },
+        () = sleep(OVERALL), if arguments.once => Err(Error::Late),
+    };
+    outcome.inspect_err(|_| eprintln!("demo: the logs are left in {}", directory.keep().display()))
+}
+
+/// Starts the programs and tells their story. Dropping this ends the agent, then the server.
+async fn play(arguments: &Arguments, directory: &Path) -> Result<(), Error> {
+    let server = Server { program: arguments.server.clone(), data: directory.join("server") };
+    let log = directory.join("server.log");
+    let mut serving = Child::start("server", server.serve(), &log, arguments.verbose)?;
+    let page = Page::printed_by(&mut serving).await?;
+
+    let (input_sock, cam_sock) = (directory.join("input.sock"), directory.join("cam.sock"));
+    let mut agent = Command::new(&arguments.agent);
+    agent.args(server.add_camera(&directory.join("keys")).await?);
+    agent.arg("--input_sock").arg(&input_sock).arg("--cam_sock").arg(&cam_sock);
+    agent.arg("--state_dir").arg(directory.join("agent"));
+    let mut agent = Child::start("agent", agent, &directory.join("agent.log"), arguments.verbose)?;
+
+    let (events, seen) = unbounded_channel();
+    let camera = Camera {
+        directory: directory.join("recordings"),
+        input_sock: input_sock.clone(),
+        pictures: if arguments.once { CHECKED_PICTURES } else { PICTURES },
+        motion_every: if arguments.once { NO_SECOND_MOTION } else { MOTION_EVERY },
+        events,
+    };
+    fs::create_dir(&camera.directory).map_err(|error| Error::Directory(camera.directory.clone(), error))?;
+
+    let story = async {
+        if !arguments.once {
+            return show(&server, &page, directory, seen).await;
+        }
+        let page = page.sign_in().await?;
+        let witnesses = Witnesses { server: &server, page, agent: &arguments.agent, input_sock: &input_sock };
+        let mut videos = temporary("cloudtalker-demo-video-")?;
+        let seconds = f64::from(SEGMENTS * CHECKED_PICTURES) / f64::from(PICTURES_A_SECOND);
+        Check::new(witnesses, seen).run(seconds, videos.path()).await?;
+        videos.disable_cleanup(true);
+        Ok(())
+    };
+    tokio::select! {
+        outcome = story => outcome,
+        outcome = camera.run(&cam_sock) => outcome.map_err(Error::Camera),
+        ended = serving.ended() => Err(ended.into()),
+        ended = agent.ended() => Err(ended.into()),
+    }
+}
+
+/// Arms the camera, says where to look, and goes on telling what the camera does.
+async fn show(
+    server: &Server,
+    page: &Page,
+    directory: &Path,
+    mut seen: UnboundedReceiver<Event>,
+) -> Result<(), Error> {
+    server.tell_camera("arm").await?;
+    println!();
+    println!("    page       http://{}/", page.address);
+    println!("    password   {}", page.password);
+    println!();
+    println!(
+        "The camera {CAMERA:?} is armed and sees motion every {MOTION_EVERY:?}; the page's buttons command it."
+    );
+    println!("Until Ctrl-C, all files are in {}.", directory.display());
+    println!();
+    while let Some(event) = seen.recv().await {
+        match event {
+            Event::Obeyed(command) => println!("camera: was told to {}", command.name()),
+            Event::AlarmAcknowledged => println!("camera: saw motion, and the agent took the alarm"),
+            Event::SegmentAcknowledged(segment) => {
+                println!("camera: the agent took {} ({} bytes)", segment.file_name(), segment.bytes);
+            }
+            Event::CaptureClosed { .. } => println!("camera: ended the capture"),
+        }
+    }
+    pending().await
+}
+
+/// The signals that end the demo: Ctrl-C, a polite kill, a closed terminal.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// A directory that goes away with its owner. Its path is short, because a socket's must be.
+fn temporary(prefix: &str) -> Result<TempDir, Error> {
+    let made = tempfile::Builder::new().prefix(prefix).tempdir();
+    made.map_err(|error| Error::Directory(env::temp_dir(), error))
+}
+
+#[derive(Debug)]
+enum Error {
+    /// The synthetic camera, or what the agent answered it.
+    Camera(camera::Error),
+    /// What has arrived is not what was sent.
+    Check(check::Error),
+    /// A program.
+    Child(child::Error),
+    /// The server or its page.
+    Cloud(cloud::Error),
+    /// A directory could not be made.
+    Directory(PathBuf, io::Error),
+    /// A check took longer than everything together may.
+    Late,
+    /// The system does not tell us its signals.
+    Signals(io::Error),
+    /// Someone ended a check before its end.
+    Stopped,
+}
+
+impl From<check::Error> for Error {
+    fn from(error: check::Error) -> Self {
+        Self::Check(error)
+    }
+}
+
+impl From<child::Error> for Error {
+    fn from(error: child::Error) -> Self {
+        Self::Child(error)
+    }
+}
+
+impl From<cloud::Error> for Error {
+    fn from(error: cloud::Error) -> Self {
+        Self::Cloud(error)
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Camera(error) => error.fmt(f),
+            Self::Check(error) => error.fmt(f),
+            Self::Child(error) => error.fmt(f),
+            Self::Cloud(error) => error.fmt(f),
+            Self::Directory(path, error) => {
+                write!(f, "could not make a directory: {}: {error}", path.display())
+            }
+            Self::Late => write!(f, "the programs did not do their work within {OVERALL:?}"),
+            Self::Signals(error) => write!(f, "could not listen for Ctrl-C: {error}"),
+            Self::Stopped => write!(f, "stopped before the check was done"),
+        }
+    }
+}
