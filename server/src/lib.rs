@@ -27,7 +27,7 @@ pub mod commands;
 pub mod device;
 pub mod library;
 pub mod log;
-// net
+pub mod net;
 pub mod pki;
 // serve
 pub mod server;

@@ -220,23 +220,27 @@ impl Server {
         };
         match self.take_segment(&whole).await {
             Ok(Placed::Stored(_) | Placed::Repeated(_)) => Ok(()),
-            Ok(Placed::Conflict(_)) => self.drop_upload(&upload.id).await.and(Err(FinishError::Conflict)),
+            Ok(Placed::Conflict(_)) => {
+                self.drop_upload(&upload.id).await?;
+                Err(FinishError::Conflict)
+            }
             Err(IntakeError::Blob(BlobError::WrongDigest { .. })) => {
-                self.drop_upload(&upload.id).await.and(Err(FinishError::WrongDigest))
+                self.drop_upload(&upload.id).await?;
+                Err(FinishError::WrongDigest)
             }
             Err(error) => Err(FinishError::Failed(error)),
         }
     }
 
     /// Forgets an upload and its bytes.
-    pub async fn drop_upload(&self, id: &str) -> Result<(), FinishError> {
+    pub async fn drop_upload(&self, id: &str) -> Result<(), StoreError> {
         match tokio::fs::remove_file(self.data.upload(id)).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 log::warn!("upload {id} could not be removed: {error}");
             }
             Ok(()) | Err(_) => {}
         }
-        Ok(self.store.remove_upload(id).await?)
+        self.store.remove_upload(id).await
     }
 }
 

@@ -12,6 +12,8 @@
 //! ```
 
 pub mod intake;
+pub mod jobs;
+pub mod join;
 
 use cloudtalker::wire::{Id, Sha256, Trigger, segment_name::Container};
 use serde::{Deserialize, Serialize, Serializer};

@@ -112,6 +112,12 @@ impl Store {
         Ok(ended.rows_affected() > 0)
     }
 
+    /// The name of a camera's session.
+    pub async fn session_of(&self, id: CameraId) -> Result<Option<String>> {
+        let name = sqlx::query_scalar("SELECT session FROM cameras WHERE id = ?").bind(id.0);
+        Ok(name.fetch_optional(&self.pool).await?.flatten())
+    }
+
     /// No camera has a session: the process that held them is gone.
     pub async fn all_offline(&self, now: u64) -> Result<()> {
         sqlx::query("UPDATE cameras SET session = NULL, since = ? WHERE session IS NOT NULL")

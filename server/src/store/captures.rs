@@ -181,7 +181,8 @@ impl Store {
 
     /// The oldest capture after `after` that is to be joined.
     pub async fn join_due(&self, after: CaptureId) -> Result<Option<JoinDue>> {
-        let row = "SELECT id, camera, revision FROM captures WHERE joining = 'due' AND id > ? ORDER BY id LIMIT 1";
+        let row =
+            "SELECT id, camera, revision FROM captures WHERE joining = 'due' AND id > ? ORDER BY id LIMIT 1";
         let row = sqlx::query(row).bind(after.0).fetch_optional(&self.pool).await?;
         let Some(row) = row else { return Ok(None) };
         let capture = CaptureId(row.try_get("id")?);
@@ -224,7 +225,12 @@ impl Store {
     }
 
     /// As [`Store::captures`], of the cameras that have or had this name.
-    pub async fn captures_of(&self, camera: &str, before: Option<CaptureId>, limit: u32) -> Result<Vec<Capture>> {
+    pub async fn captures_of(
+        &self,
+        camera: &str,
+        before: Option<CaptureId>,
+        limit: u32,
+    ) -> Result<Vec<Capture>> {
         self.captures_between(CaptureId(0), last_before(before), Some(camera), limit).await
     }
 

@@ -71,6 +71,7 @@ impl Store {
     /// Opens an upload, unless its segment, the quota or the camera's other uploads speak against it.
     pub async fn create_upload(&self, new: &NewUpload<'_>, quota: u64) -> Result<Creation> {
         let mut tx = self.write().await?;
+        drop_older(&mut tx, new).await?;
         let stored = captures::stored_digest(&mut tx, new.camera, &new.identity, new.seg_no).await?;
         let creation = match (stored, new.sha256) {
             (Some(stored), Some(declared)) if stored == declared => Creation::Finished,
@@ -127,6 +128,24 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         used_bytes(&mut connection, camera).await
     }
+}
+
+/// An agent that missed the answer to its POST opens another upload of the same segment: of those that are open only
+/// the latest stays beside the new one, so that they don't fill the quota.
+async fn drop_older(db: &mut SqliteConnection, new: &NewUpload<'_>) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM uploads WHERE rowid IN (SELECT rowid FROM uploads WHERE camera = ? AND NOT finished \
+         AND agent_id IS ? AND trigger = ? AND trigger_timestamp = ? AND seg_no = ? \
+         ORDER BY rowid DESC LIMIT -1 OFFSET 1)",
+    )
+    .bind(new.camera.0)
+    .bind(new.identity.agent_id.map(|id| id.to_string()))
+    .bind(new.identity.trigger.as_str())
+    .bind(int(new.identity.trigger_timestamp))
+    .bind(new.seg_no)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 async fn room(db: &mut SqliteConnection, new: &NewUpload<'_>, quota: u64) -> Result<Creation> {

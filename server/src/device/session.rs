@@ -1,0 +1,424 @@
+//! One camera's WebSocket: what it says goes to the library, what people want goes to it.
+//!
+//! ```text
+//!  upgrade ──▶ Unknown ──state with version──▶ Agent     hello, receipts until answered, requests by id
+//!                 └──────state without one───▶ Original  binary segments, requests by toggling
+//! ```
+//!
+//! Everything that is owed to a camera is read from the store: after each event, after each state, and again after a
+//! while, so that a session that broke or was replaced loses nothing.
+
+use super::{Caller, original::Incoming};
+use crate::{
+    bus::Event,
+    library::{CameraId, Identity, Listed, Lost, intake::IntakeError},
+    net::Peer,
+    server::{Server, random_name},
+    store::{RequestState, StateReport, StoreError, unix_now},
+};
+use axum::{
+    Error as SocketError, Extension,
+    extract::{
+        State,
+        ws::{
+            CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
+            rejection::WebSocketUpgradeRejection,
+        },
+    },
+    response::{IntoResponse, Response},
+};
+use cloudtalker::wire::{
+    Id,
+    cloud::{self, CaptureEnd, Receipt, ToAgent, ToCloud},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+
+/// Frames are small: a segment's bytes come 1,300 at a time or by HTTPS. Only a long capture's list is longer.
+const MAX_MESSAGE: usize = 1 << 20;
+/// What a session buffers each way; the usual 128 KiB would be felt with a thousand cameras.
+const BUFFER: usize = 8 << 10;
+/// Between our pings, which keep address translation on the way alive; originals ping as often.
+const PING_EVERY: Duration = Duration::from_secs(55);
+/// A camera that says nothing for so long is offline.
+const SILENCE: Duration = Duration::from_secs(150);
+/// A camera that takes no byte for so long is gone.
+const SEND: Duration = Duration::from_secs(20);
+/// How often what is owed is looked up again, and a receipt that was not answered is sent again.
+const AGAIN: Duration = Duration::from_secs(30);
+/// What a camera is told to stay away when the server ends: it is back soon.
+const RETRY_AFTER_S: u32 = 2;
+
+/// A camera's session.
+struct Session {
+    server: Arc<Server>,
+    camera: CameraId,
+    /// A random name, by which the session knows whether it was replaced.
+    name: String,
+    socket: WebSocket,
+    /// What the camera last said of itself; none before its first state.
+    state: Option<cloud::State>,
+    incoming: Incoming,
+    /// What it was last told, so that one that doesn't obey isn't told for ever.
+    told_armed: Option<bool>,
+    /// Requests sent in this session.
+    requested: HashSet<String>,
+    /// Receipts sent, and when.
+    receipts: HashMap<Id, Instant>,
+}
+
+/// Why a session ended.
+#[derive(Debug)]
+enum End {
+    /// The camera closed it.
+    Closed,
+    /// The connection failed.
+    Socket(SocketError),
+    /// The camera said nothing for [`SILENCE`], or took nothing for [`SEND`].
+    Silent,
+    /// Another session of the same camera has begun.
+    Replaced,
+    /// The camera was removed.
+    Removed,
+    /// The process is to end.
+    Stopped,
+    /// The server could not keep what the camera said.
+    Failed(IntakeError),
+}
+
+/// Any path but tus's: the cameras' endpoint.
+pub(super) async fn upgrade(
+    State(server): State<Arc<Server>>,
+    Extension(Caller(camera)): Extension<Caller>,
+    Extension(peer): Extension<Peer>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
+    upgrade
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .on_upgrade(move |socket| run(server, camera, peer, socket))
+}
+
+async fn run(server: Arc<Server>, camera: CameraId, peer: Peer, socket: WebSocket) {
+    let mut session = Session {
+        incoming: Incoming::new(server.clone(), camera),
+        server,
+        camera,
+        name: random_name(),
+        socket,
+        state: None,
+        told_armed: None,
+        requested: HashSet::new(),
+        receipts: HashMap::new(),
+    };
+    let end = session.live(&peer).await;
+    log::info!("camera {}: session ended: {end}", camera.0);
+    session.close(&end).await;
+    if let Err(error) = session.after().await {
+        log::error!("camera {}: the end of its session could not be kept: {error}", camera.0);
+    }
+}
+
+impl Session {
+    async fn live(&mut self, peer: &Peer) -> End {
+        match self.talk(peer).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn talk(&mut self, peer: &Peer) -> Result<std::convert::Infallible, End> {
+        let mut events = self.server.bus.listen();
+        self.server.store.session_began(self.camera, &self.name, unix_now()).await?;
+        self.server.bus.tell(Event::SessionBegan(self.camera, self.name.clone()));
+        self.server.bus.tell(Event::Camera(self.camera));
+        log::info!("camera {}: session began", self.camera.0);
+        let mut ping = interval(PING_EVERY);
+        let mut again = interval(AGAIN);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_heard = Instant::now();
+        loop {
+            tokio::select! {
+                message = timeout_at(last_heard + SILENCE, self.socket.recv()) => {
+                    let message = message.map_err(|_| End::Silent)?.ok_or(End::Closed)?.map_err(End::Socket)?;
+                    last_heard = Instant::now();
+                    self.handle_message(message).await?;
+                }
+                event = events.next() => self.handle_event(event).await?,
+                _ = ping.tick() => self.send(Message::Ping(bytes::Bytes::new())).await?,
+                _ = again.tick() => self.settle().await?,
+                () = peer.stop.requested() => return Err(End::Stopped),
+            }
+        }
+    }
+
+    async fn handle_message(&mut self, message: Message) -> Result<(), End> {
+        match message {
+            Message::Text(text) => match serde_json::from_str(&text) {
+                Ok(said) => self.handle_said(said).await,
+                Err(error) => {
+                    log::debug!("camera {}: a message was not understood: {error}", self.camera.0);
+                    Ok(())
+                }
+            },
+            Message::Binary(bytes) => {
+                self.incoming.handle_bytes(&bytes).await;
+                Ok(())
+            }
+            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Close(_) => Err(End::Closed),
+        }
+    }
+
+    async fn handle_said(&mut self, said: ToCloud) -> Result<(), End> {
+        match said {
+            ToCloud::State(state) => self.handle_state(state).await?,
+            ToCloud::CaptureStart(start) => match start.capture {
+                Some(id) => {
+                    let identity = identity(id, start.trigger, start.trigger_timestamp);
+                    self.begin(&identity).await?;
+                }
+                None => self.incoming.handle_start(&start).await?,
+            },
+            ToCloud::CaptureSegment(info) => match info.capture {
+                Some(id) => {
+                    let identity = identity(id, info.trigger, info.trigger_timestamp);
+                    self.begin(&identity).await?;
+                }
+                None => self.incoming.handle_segment(&info).await?,
+            },
+            ToCloud::CaptureEnd(end) => match end.capture {
+                Some(id) => self.handle_end(id, &end).await?,
+                None => self.incoming.handle_end(&end).await?,
+            },
+            ToCloud::Alarm(alarm) => {
+                self.incoming.handle_boundary().await?;
+                self.handle_alarm(&alarm).await?;
+            }
+            ToCloud::ReceiptOk { capture } => {
+                self.receipts.remove(&capture);
+                self.server.store.receipt_taken(self.camera, capture).await?;
+            }
+            ToCloud::Report(report) => {
+                let report = ToCloud::Report(report).to_text();
+                self.server.store.set_report(self.camera, &report).await?;
+                self.server.bus.tell(Event::Camera(self.camera));
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_state(&mut self, state: cloud::State) -> Result<(), End> {
+        let report = StateReport { armed: state.pir_armed, version: state.version.as_deref() };
+        if self.server.store.set_state(self.camera, report).await? {
+            self.server.bus.tell(Event::Camera(self.camera));
+        }
+        let is_agent = state.version.is_some();
+        let is_first = self.state.replace(state).is_none();
+        if is_agent && is_first {
+            self.tell(&ToAgent { receipts: Some(true), ..ToAgent::default() }).await?;
+        }
+        if is_agent && !is_first {
+            // An agent says its state after each message that tells it something.
+            for request in &self.requested {
+                self.server.settle_request(self.camera, request, RequestState::Delivered).await?;
+            }
+        }
+        self.settle().await
+    }
+
+    async fn begin(&mut self, identity: &Identity) -> Result<(), End> {
+        let capture = self.server.store.begin_capture(self.camera, identity, unix_now()).await?;
+        self.server.bus.tell(Event::Capture(capture, self.camera));
+        Ok(())
+    }
+
+    async fn handle_end(&mut self, id: Id, end: &CaptureEnd) -> Result<(), End> {
+        let identity = identity(id, end.trigger, end.trigger_timestamp);
+        let capture = self.server.store.begin_capture(self.camera, &identity, unix_now()).await?;
+        let listed = end.segments.iter().flatten();
+        let listed: Vec<Listed> = listed
+            .map(|segment| Listed { seg_no: segment.seg_no, bytes: segment.bytes, sha256: segment.sha256 })
+            .collect();
+        let lost = end.lost.iter().map(|lost| Lost { seg_no: lost.seg_no, reason: lost.reason.clone() });
+        self.server.store.end_capture(capture, &listed, &lost.collect::<Vec<_>>()).await?;
+        // Said again, it is answered again at once.
+        self.receipts.remove(&id);
+        self.server.bus.tell(Event::Capture(capture, self.camera));
+        Ok(())
+    }
+
+    async fn handle_alarm(&mut self, alarm: &cloud::Alarm) -> Result<(), End> {
+        let id = alarm.id.map_or_else(random_name, |id| id.to_string());
+        let (at, gpio) = (alarm.trigger_timestamp, alarm.gpio.map(i64::from));
+        if self.server.store.add_alarm(self.camera, &id, at, gpio, unix_now()).await? {
+            self.server.bus.tell(Event::Alarm(self.camera));
+        }
+        match alarm.id {
+            Some(alarm) => {
+                self.tell(&ToAgent { receipt: Some(Receipt::Alarm { alarm }), ..ToAgent::default() }).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn handle_event(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::SessionBegan(camera, name) if camera == self.camera && name != self.name => {
+                Err(End::Replaced)
+            }
+            Event::CameraRemoved(camera) if camera == self.camera => Err(End::Removed),
+            Event::Camera(camera) | Event::CaptureRequested(camera) | Event::Capture(_, camera)
+                if camera == self.camera =>
+            {
+                self.settle().await
+            }
+            Event::Missed => self.catch_up().await,
+            Event::SessionBegan(..)
+            | Event::CameraRemoved(_)
+            | Event::Camera(_)
+            | Event::CaptureRequested(_)
+            | Event::Capture(..)
+            | Event::Alarm(_)
+            | Event::RequestSettled(..) => Ok(()),
+        }
+    }
+
+    /// Some events were missed: what they said is in the store.
+    async fn catch_up(&mut self) -> Result<(), End> {
+        match self.server.store.session_of(self.camera).await? {
+            Some(name) if name == self.name => self.settle().await,
+            Some(_) => Err(End::Replaced),
+            None => Err(End::Removed),
+        }
+    }
+
+    /// Sends all that is owed and was not sent yet. Nothing is known to be owed before the camera's first state.
+    async fn settle(&mut self) -> Result<(), End> {
+        let Some(state) = &self.state else { return Ok(()) };
+        let is_agent = state.version.is_some();
+        self.settle_armed().await?;
+        self.settle_requests(is_agent).await?;
+        if is_agent { self.settle_receipts().await } else { Ok(()) }
+    }
+
+    async fn settle_armed(&mut self) -> Result<(), End> {
+        let Some(camera) = self.server.store.camera(self.camera).await? else { return Err(End::Removed) };
+        let Some(wanted) = camera.wanted_armed else { return Ok(()) };
+        let is_so = self.state.as_ref().is_some_and(|state| state.pir_armed == wanted);
+        if self.told_armed == Some(wanted) || (is_so && self.told_armed.is_none()) {
+            return Ok(());
+        }
+        self.told_armed = Some(wanted);
+        self.tell(&ToAgent { pir_armed: Some(wanted), ..ToAgent::default() }).await
+    }
+
+    async fn settle_requests(&mut self, is_agent: bool) -> Result<(), End> {
+        for request in self.server.store.waiting_requests(self.camera).await? {
+            if !self.requested.insert(request.clone()) {
+                continue;
+            }
+            if is_agent {
+                let message =
+                    ToAgent { capture_asap: Some(true), request: Some(request), ..ToAgent::default() };
+                self.tell(&message).await?;
+            } else {
+                // An original takes a capture at every change of this value.
+                let Some(state) = &mut self.state else { return Ok(()) };
+                state.capture_asap = !state.capture_asap;
+                let message = ToAgent { capture_asap: Some(state.capture_asap), ..ToAgent::default() };
+                self.tell(&message).await?;
+                self.server.settle_request(self.camera, &request, RequestState::Delivered).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_receipts(&mut self) -> Result<(), End> {
+        for owed in self.server.store.owed_receipts(self.camera).await? {
+            if self.receipts.get(&owed.capture).is_some_and(|sent| sent.elapsed() < AGAIN) {
+                continue;
+            }
+            self.receipts.insert(owed.capture, Instant::now());
+            let receipt = Receipt::Capture { capture: owed.capture, segments: Some(owed.segments) };
+            self.tell(&ToAgent { receipt: Some(receipt), ..ToAgent::default() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, message: &ToAgent) -> Result<(), End> {
+        self.send(Message::Text(message.to_text().into())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        timeout(SEND, self.socket.send(message)).await.map_err(|_| End::Silent)?.map_err(End::Socket)
+    }
+
+    /// Says goodbye, where there is somebody to hear it.
+    async fn close(&mut self, end: &End) {
+        let (code, reason) = match end {
+            End::Closed | End::Socket(_) | End::Silent => return,
+            End::Replaced => (close_code::POLICY, "another session of this camera began"),
+            End::Removed => (close_code::POLICY, "this camera was removed"),
+            End::Stopped => {
+                if self.state.as_ref().is_some_and(|state| state.version.is_some()) {
+                    let away = ToAgent { retry_after: Some(RETRY_AFTER_S), ..ToAgent::default() };
+                    let _ = self.tell(&away).await;
+                }
+                (close_code::AWAY, "the server ends")
+            }
+            End::Failed(_) => (close_code::ERROR, "the server failed: come again"),
+        };
+        let _ = self.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+    }
+
+    async fn after(&mut self) -> Result<(), IntakeError> {
+        let kept = self.incoming.handle_gone().await;
+        if self.server.store.session_ended(self.camera, &self.name, unix_now()).await? {
+            self.server.bus.tell(Event::Camera(self.camera));
+        }
+        kept
+    }
+}
+
+fn identity(id: Id, trigger: cloudtalker::wire::Trigger, trigger_timestamp: u64) -> Identity {
+    Identity { agent_id: Some(id), trigger, trigger_timestamp }
+}
+
+impl From<StoreError> for End {
+    fn from(error: StoreError) -> End {
+        End::Failed(error.into())
+    }
+}
+
+impl From<IntakeError> for End {
+    fn from(error: IntakeError) -> End {
+        End::Failed(error)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Closed => f.write_str("the camera closed it"),
+            End::Socket(error) => write!(f, "the connection failed: {error}"),
+            End::Silent => f.write_str("the camera fell silent"),
+            End::Replaced => f.write_str("the camera began another"),
+            End::Removed => f.write_str("the camera was removed"),
+            End::Stopped => f.write_str("the server ends"),
+            End::Failed(error) => write!(f, "what the camera said could not be kept: {error}"),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Joining, one capture at a time, after the receipt. What is due is in the database, so a job that a crash ended
+//! is simply due again; one that the machine failed is passed over for a while and never holds up the rest.
+
+use super::{
+    CaptureId, Joined,
+    join::{self, JoinError, Part},
+};
+use crate::{
+    bus::{Event, Listener},
+    server::Server,
+    store::{JoinDue, StoreError},
+};
+use std::{fmt, fs::File, path::PathBuf, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// How long a capture is passed over after a failure that is the machine's, not the video's: a full disk, a locked database.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Why a capture was not joined this time.
+#[derive(Debug)]
+enum JobError {
+    /// The parts can't be joined: the capture is broken for good.
+    Video(JoinError),
+    /// Joining panicked, which is our bug; trying again would do it again.
+    Panic,
+    /// The machine: to be tried again.
+    Machine(String),
+}
+
+/// Joins whatever is due, until the process ends.
+pub async fn run(server: Arc<Server>) {
+    let mut events = server.bus.listen();
+    let mut passed_over = CaptureId(0);
+    loop {
+        match server.store.join_due(passed_over).await {
+            Ok(Some(due)) => {
+                if let Err(error) = finish(&server, &due).await {
+                    log::error!("capture {} could not be joined now: {error}", due.capture);
+                    passed_over = due.capture;
+                }
+            }
+            Ok(None) if passed_over == CaptureId(0) => wait(&mut events).await,
+            Ok(None) => {
+                // Ended by whatever happens first: both are good reasons to look again.
+                let _ = timeout(AGAIN, wait(&mut events)).await;
+                passed_over = CaptureId(0);
+            }
+            Err(error) => {
+                log::error!("what is to be joined can't be read: {error}");
+                let _ = timeout(AGAIN, wait(&mut events)).await;
+            }
+        }
+    }
+}
+
+/// Pends until something may be due.
+async fn wait(events: &mut Listener) {
+    while !matches!(events.next().await, Event::Missed | Event::Capture(..)) {}
+}
+
+/// Joins one capture and keeps the outcome. An error is the machine's.
+async fn finish(server: &Server, due: &JoinDue) -> Result<(), JobError> {
+    let result = match joined(server, due).await {
+        Ok(joined) => {
+            log::info!(
+                "capture {}: {} parts joined, {:.1} s",
+                due.capture,
+                due.segments.len(),
+                joined.duration_s
+            );
+            Ok(joined)
+        }
+        Err(error @ JobError::Machine(_)) => return Err(error),
+        Err(error @ (JobError::Video(_) | JobError::Panic)) => {
+            log::warn!("capture {} stays in parts: {error}", due.capture);
+            Err(error.to_string())
+        }
+    };
+    server.store.join_ended(due, result.as_ref().map_err(String::as_str)).await?;
+    server.bus.tell(Event::Capture(due.capture, due.camera));
+    Ok(())
+}
+
+async fn joined(server: &Server, due: &JoinDue) -> Result<Joined, JobError> {
+    let parts = due.segments.iter().map(|segment| {
+        let file = server.blobs.file(&segment.blob).map_err(JobError::machine)?;
+        Ok(Part { seg_no: segment.seg_no, file })
+    });
+    let parts: Vec<Part<PathBuf>> = parts.collect::<Result<_, JobError>>()?;
+    let out = server.data.work().join(format!("{}.mp4", due.capture));
+    let work = out.clone();
+    let joined = tokio::task::spawn_blocking(move || {
+        let mut file = File::create(&work).map_err(JoinError::Write)?;
+        join::join(&parts, &mut file)
+    });
+    let joined = joined.await.map_err(|_| JobError::Panic)?.map_err(JobError::of)?;
+    let blob = format!("joined/{}.mp4", due.capture);
+    let put = server.blobs.put_file(&blob, &out, None).await.map_err(JobError::machine)?;
+    tokio::fs::remove_file(&out).await.map_err(JobError::machine)?;
+    Ok(Joined { bytes: put.bytes, duration_s: joined.duration.as_secs_f64(), blob })
+}
+
+impl JobError {
+    fn of(error: JoinError) -> JobError {
+        if error.is_final() { JobError::Video(error) } else { JobError::machine(error) }
+    }
+
+    fn machine(error: impl fmt::Display) -> JobError {
+        JobError::Machine(error.to_string())
+    }
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> JobError {
+        JobError::machine(error)
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JobError::Video(error) => error.fmt(f),
+            JobError::Panic => f.write_str("joining failed by a fault of the server's own"),
+            JobError::Machine(error) => f.write_str(error),
+        }
+    }
+}
+
+impl std::error::Error for JobError {}
