@@ -229,3 +229,30 @@ fn config_of(header: &aac::AdtsHeader) -> Result<(aac::AudioSpecificConfig, u32)
     };
     Ok((config, rate))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nal_units_lie_between_start_codes_of_either_length() {
+        let nals = |bytes: &'static [u8]| nal_units(bytes).collect::<Vec<_>>();
+        assert_eq!(nals(&[0, 0, 0, 1, 7, 1, 0, 0, 1, 8, 0, 0, 0, 1, 5, 0]), [&[7, 1][..], &[8], &[5]]);
+        assert_eq!(nals(&[9, 9, 0, 0, 1, 0, 0, 1, 5]), [&[5]]);
+        assert!(nals(&[0, 0, 1]).is_empty() && nals(&[1, 2, 3]).is_empty() && nals(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_runs_back_does_not_turn_the_video_back() {
+        let mut stream = VideoStream::new(Codec::H264);
+        let mut ready = Ready::new();
+        for dts in [1000, 4000, 0, 3000] {
+            let kind = Kind::Video;
+            let sample = Sample { kind, dts, duration: 0, offset: 0, sync: true, position: 0, size: 0 };
+            stream.push(sample, Vec::new(), &mut ready);
+        }
+        stream.end(&mut ready);
+        let times: Vec<_> = ready.iter().map(|(sample, _)| (sample.dts, sample.duration)).collect();
+        assert_eq!(times, [(1000, 3000), (4000, 3000), (7000, 3000), (10_000, 3000)]);
+    }
+}

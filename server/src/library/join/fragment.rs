@@ -200,3 +200,26 @@ fn first_box<B: Decode>(traf: &[u8], ty: BoxType) -> Result<Option<B>, Fault> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trun(flags: u32, count: u32) -> Vec<u8> {
+        [16u32, u32::from_be_bytes(*b"trun"), flags, count].iter().flat_map(|n| n.to_be_bytes()).collect()
+    }
+
+    #[test]
+    fn a_run_claims_no_more_samples_than_the_file_holds() {
+        assert!(check_count(&trun(0, 10), 0, 100, 1000).is_ok());
+        assert!(check_count(&trun(0, 11), 0, 100, 1000).is_err());
+        assert!(check_count(&trun(0, u32::MAX), 0, 1, u64::MAX).is_err());
+        assert!(check_count(&trun(0, 1), 0, 0, 1000).is_err(), "samples of no size");
+        assert!(check_count(&trun(TrunBox::FLAG_SAMPLE_SIZE_PRESENT, 3), 0, 0, 1000).is_err());
+    }
+
+    #[test]
+    fn runs_share_one_bound() {
+        assert!(check_count(&trun(0, 1), MAX_INDEX_SAMPLES as usize, 1, u64::MAX).is_err());
+    }
+}

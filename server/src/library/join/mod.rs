@@ -223,3 +223,49 @@ fn open<F: SegmentFile>(part: &Part<F>) -> Result<PartReader<F::Reader>, Fault> 
 fn broken<F>(part: &Part<F>, fault: Fault) -> JoinError {
     JoinError::Part { seg_no: part.seg_no, fault }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(bytes: &[u8]) -> String {
+        join(&[Part { seg_no: 7, file: bytes }], &mut Vec::new()).unwrap_err().to_string()
+    }
+
+    fn of_box(size: u32, ty: &[u8; 4], rest: &[u8]) -> Vec<u8> {
+        [&size.to_be_bytes()[..], ty, rest].concat()
+    }
+
+    #[test]
+    fn what_is_no_video_is_called_so() {
+        assert_eq!(reason(b""), "segment 7 is empty");
+        let not_video = "segment 7 is not a video file: expected MP4 or MPEG-TS";
+        for garbage in [&b"\0"[..], b"G", b"GET / HTTP/1.1\r\n\r\n", &[0; 4096], &[0xff; 4096]] {
+            assert_eq!(reason(garbage), not_video);
+        }
+        assert_eq!(reason(&[0x47; 4096]), "segment 7 holds no H.264 or H.265 frame");
+        assert_eq!(
+            join::<&[u8]>(&[], &mut Vec::new()).unwrap_err().to_string(),
+            "the capture holds no segment"
+        );
+    }
+
+    #[test]
+    fn boxes_that_lie_about_their_size_are_refused() {
+        let ftyp = of_box(16, b"ftyp", b"isom\0\0\0\0");
+        let with = |next: Vec<u8>| reason(&[&ftyp[..], &next].concat());
+        let cut_off = "segment 7 holds no moov box: the recording was cut off before it was finished";
+        assert_eq!(with(Vec::new()), cut_off);
+        assert_eq!(with(of_box(0, b"mdat", &[0; 100])), cut_off);
+        assert_eq!(with(of_box(u32::MAX, b"moov", &[0; 100])), cut_off);
+        assert_eq!(with(of_box(1, b"moov", &[0xff; 100])), cut_off);
+        for size in [2, 7] {
+            assert_eq!(
+                with(of_box(size, b"moov", &[0; 100])),
+                "segment 7 is damaged: a box smaller than its header"
+            );
+        }
+        let damaged = with(of_box(108, b"moov", &[0; 100]));
+        assert!(damaged.starts_with("segment 7 is damaged: box 'moov'"), "{damaged}");
+    }
+}

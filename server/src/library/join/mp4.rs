@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Seek};
 
 use shiguredo_mp4::aux::SampleTableAccessor;
-use shiguredo_mp4::boxes::{HdlrBox, MoofBox, MoovBox, SampleEntry, StblBox, StszBox, TrakBox};
+use shiguredo_mp4::boxes::{HdlrBox, MoofBox, MoovBox, SampleEntry, StszBox, TrakBox};
 use shiguredo_mp4::{BoxHeader, BoxSize, BoxType, Decode};
 
 use super::codec::{AudioFormat, VideoFormat};
@@ -36,7 +36,8 @@ pub(super) struct Mp4Reader<R> {
 impl<R: Read + Seek> Mp4Reader<R> {
     /// Whether a file that begins so is MP4.
     pub(super) fn recognises(head: &[u8]) -> bool {
-        let first = [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pdin", b"uuid"];
+        let first =
+            [b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pdin", b"uuid"];
         head.get(4..8).is_some_and(|ty| first.iter().any(|known| ty == *known))
     }
 
@@ -239,7 +240,7 @@ fn indexed_samples(trak: &TrakBox, kind: Kind, file_len: u64) -> Result<VecDeque
     if let Some(ctts) = &mut stbl.ctts_box {
         ctts.entries.retain(|entry| entry.sample_count > 0);
     }
-    check_count(&stbl, file_len)?;
+    check_count(&stbl.stsz_box, file_len)?;
     let table =
         SampleTableAccessor::new(&stbl).map_err(|error| Fault::Malformed(format!("box 'stbl': {error}")))?;
     let mut samples = VecDeque::with_capacity(table.sample_count() as usize);
@@ -262,8 +263,8 @@ fn indexed_samples(trak: &TrakBox, kind: Kind, file_len: u64) -> Result<VecDeque
 }
 
 /// Equal sizes take no room in the table, so that any number of samples could be claimed.
-fn check_count(stbl: &StblBox, file_len: u64) -> Result<(), Fault> {
-    let (count, bytes) = match &stbl.stsz_box {
+fn check_count(stsz: &StszBox, file_len: u64) -> Result<(), Fault> {
+    let (count, bytes) = match stsz {
         StszBox::Fixed { sample_size, sample_count } => {
             (u64::from(*sample_count), u64::from(*sample_count) * u64::from(sample_size.get()))
         }
@@ -273,4 +274,19 @@ fn check_count(stbl: &StblBox, file_len: u64) -> Result<(), Fault> {
         return Err(Fault::Malformed(format!("box 'stsz': {count} samples are too many")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn equal_sizes_claim_no_more_samples_than_the_file_holds() {
+        let of = |sample_count| StszBox::Fixed { sample_size: NonZeroU32::new(100).unwrap(), sample_count };
+        assert!(check_count(&of(10), 1000).is_ok());
+        assert!(check_count(&of(11), 1000).is_err());
+        assert!(check_count(&of(u32::MAX), u64::MAX).is_err());
+    }
 }

@@ -8,6 +8,7 @@
 
 use super::error::JoinError;
 use super::scan::{Runs, Samples, Scan, TrackScan};
+use super::segment::MAX_TICKS;
 
 /// Beyond this the least common timescale makes times needlessly long.
 const MAX_TIMESCALE: u64 = 10_000_000;
@@ -97,7 +98,7 @@ fn lay_part(
         let position = rescale(dts - offset_of(track), track.track.timescale, audio.timescale)?;
         audio.lay(zero.checked_add(position)?, track, skip, None)?;
     }
-    begin.checked_add(end - first)
+    begin.checked_add(end - first).filter(|end| *end <= MAX_TICKS)
 }
 
 /// A span on a part's own clock, in ticks of one track.
@@ -205,10 +206,11 @@ impl TrackTimes {
     }
 }
 
-/// A time on another clock, rounded to the nearest tick; None where it doesn't fit.
+/// A time on another clock, rounded to the nearest tick; None where sums of a few of them could overflow.
 pub(super) fn rescale(ticks: i64, from: u32, to: u32) -> Option<i64> {
     let (from, to) = (i128::from(from), i128::from(to));
-    i64::try_from((i128::from(ticks) * to * 2 + from).div_euclid(from * 2)).ok()
+    let rescaled = i64::try_from((i128::from(ticks) * to * 2 + from).div_euclid(from * 2)).ok()?;
+    (rescaled.unsigned_abs() < 1 << 60).then_some(rescaled)
 }
 
 /// The coarsest clock on which every tick of all of them is a whole number of ticks.
@@ -223,4 +225,26 @@ fn common_timescale(timescales: impl Iterator<Item = u32>) -> u32 {
 
 fn greatest_common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_to_the_nearest_tick() {
+        assert_eq!(rescale(1, 3, 1000), Some(333));
+        assert_eq!(rescale(2, 3, 1000), Some(667));
+        assert_eq!(rescale(-1, 2, 1000), Some(-500));
+        assert_eq!(rescale(i64::MAX, 1, 90_000), None);
+        assert_eq!(rescale(i64::MIN, u32::MAX, u32::MAX), None);
+    }
+
+    #[test]
+    fn the_common_timescale_holds_every_tick_or_is_mpegs() {
+        assert_eq!(common_timescale([12_800, 12_800].into_iter()), 12_800);
+        assert_eq!(common_timescale([15_360, 90_000].into_iter()), 5_760_000);
+        assert_eq!(common_timescale([30_000, 15_360, 12_345].into_iter()), FALLBACK_TIMESCALE);
+        assert_eq!(common_timescale([u32::MAX].into_iter()), FALLBACK_TIMESCALE);
+    }
 }
