@@ -5,3 +5,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod wire;
+
+#[cfg(feature = "agent")]
+pub mod engine;

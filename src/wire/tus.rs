@@ -90,6 +90,25 @@ impl FromStr for Metadata {
     }
 }
 
+/// Where a `Location` leads, seen from the URL that answered with it: absolute, from the root, or beside it.
+/// `None` where it would leave TLS for plain HTTP, or is no HTTP URL.
+pub fn resolve(base: &str, location: &str) -> Option<String> {
+    let (scheme, rest) = base.split_once("://")?;
+    if let Some((other, _)) = location.split_once("://") {
+        let is_http = other == "https" || (other == "http" && scheme == "http");
+        return is_http.then(|| location.to_owned());
+    }
+    if let Some(path) = location.strip_prefix("//") {
+        return Some(format!("{scheme}://{path}"));
+    }
+    let root = rest.find('/').unwrap_or(rest.len());
+    if location.starts_with('/') {
+        return Some(format!("{scheme}://{}{location}", &rest[..root]));
+    }
+    let directory = rest.rfind('/').map_or(rest, |end| &rest[..end]);
+    Some(format!("{scheme}://{directory}/{location}"))
+}
+
 /// The decoded pairs of one header.
 struct Values(Vec<(String, String)>);
 
@@ -163,6 +182,22 @@ mod tests {
         assert_eq!(metadata().to_string().parse(), Ok(metadata()));
         let bare = Metadata { capture: None, sha256: None, ..metadata() };
         assert_eq!(bare.to_string().parse(), Ok(bare));
+    }
+
+    #[test]
+    fn a_location_is_seen_from_where_it_was_given() {
+        for (base, location, url) in [
+            ("https://h:1/uploads/", "https://g/x", Some("https://g/x")),
+            ("https://h:1/uploads/", "http://h:1/x", None),
+            ("http://h:1/uploads/", "http://h:1/x", Some("http://h:1/x")),
+            ("https://h:1/uploads/", "ftp://h:1/x", None),
+            ("https://h:1/uploads/", "/uploads/x", Some("https://h:1/uploads/x")),
+            ("https://h:1/uploads/", "x", Some("https://h:1/uploads/x")),
+            ("https://h:1", "x", Some("https://h:1/x")),
+            ("https://h:1/uploads/", "//g/x", Some("https://g/x")),
+        ] {
+            assert_eq!(resolve(base, location).as_deref(), url, "{base} {location}");
+        }
     }
 
     #[test]

@@ -1,0 +1,188 @@
+//! The camera program: what it is told, and until when.
+//!
+//! Being armed is a *level*: it is told again at every heartbeat, after a start, and whenever the camera
+//! program comes back. A wish for a capture is an *edge*: it is told once, and lapses if nobody takes it.
+
+use super::{Engine, Event, Now, Output, Timer};
+use crate::wire::{cloud::ToAgent, command::Command};
+use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, time::Duration};
+
+/// How often an undelivered command is tried.
+const RETRY: Duration = Duration::from_secs(1);
+/// After this long nobody wants the picture any more.
+const CAPTURE_LAPSE: Duration = Duration::from_secs(60);
+/// More requests than a cloud can repeat after a reconnect.
+const REMEMBERED_REQUESTS: usize = 32;
+
+/// What outlives a restart: state.json.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remembered {
+    /// Whether the cloud last armed or disarmed.
+    pub pir_armed: Option<bool>,
+    /// The number that the cloud wants echoed.
+    pub id: u32,
+    /// Tens of seconds between two states, as the cloud last said.
+    pub heartbeat_period: Option<u32>,
+    /// Capture requests that were acted on, newest last.
+    pub requests: VecDeque<String>,
+    /// Endpoints that once said that they give receipts.
+    pub receipts_from: Vec<String>,
+    /// A verified server's time, in seconds since 1970, at most a day behind the newest.
+    pub good_time: Option<u64>,
+}
+
+/// What the camera program should know.
+#[derive(Debug)]
+pub struct Camera {
+    /// The level, once the cloud has said it.
+    armed: Option<bool>,
+    level_undelivered: bool,
+    capture_undelivered: bool,
+    /// The last `capture_asap`: a wish without an identity is its change to true.
+    pub capture_asap: bool,
+    /// Said once, until something is delivered.
+    silence_told: bool,
+}
+
+impl Camera {
+    /// A camera as the cloud last wanted it.
+    pub fn new(remembered: &Remembered) -> Camera {
+        Camera {
+            armed: remembered.pir_armed,
+            level_undelivered: false,
+            capture_undelivered: false,
+            capture_asap: false,
+            silence_told: false,
+        }
+    }
+
+    /// Whether motion is watched for, if the cloud ever said.
+    pub fn armed(&self) -> Option<bool> {
+        self.armed
+    }
+}
+
+impl Engine {
+    /// Acts on what the cloud wants of the camera.
+    pub(super) fn obey(&mut self, now: Now, message: &ToAgent) {
+        let before = self.remembered.clone();
+        if let Some(armed) = message.pir_armed
+            && self.camera.armed != Some(armed)
+        {
+            self.camera.armed = Some(armed);
+            self.remembered.pir_armed = Some(armed);
+            self.send_level();
+            self.tell(Event::Armed(armed));
+        }
+        if let Some(asap) = message.capture_asap {
+            let rises = asap && !self.camera.capture_asap;
+            self.camera.capture_asap = asap;
+            let wanted = match &message.request {
+                Some(request) => asap && self.is_new_request(request),
+                None => rises,
+            };
+            if wanted {
+                self.want_capture(now);
+            }
+        }
+        self.remembered.id = message.id.unwrap_or(self.remembered.id);
+        self.remembered.heartbeat_period = message.heartbeat_period.or(self.remembered.heartbeat_period);
+        if self.remembered != before {
+            self.remember();
+        }
+    }
+
+    fn is_new_request(&mut self, request: &str) -> bool {
+        let requests = &mut self.remembered.requests;
+        if requests.iter().any(|former| former == request) {
+            return false;
+        }
+        if requests.len() == REMEMBERED_REQUESTS {
+            requests.pop_front();
+        }
+        requests.push_back(request.to_owned());
+        true
+    }
+
+    fn want_capture(&mut self, now: Now) {
+        self.camera.capture_undelivered = true;
+        self.timers.set(Timer::CaptureLapse, now.mono + CAPTURE_LAPSE);
+        self.command(Command::Capture);
+        self.tell(Event::CaptureWanted);
+    }
+
+    /// Tells the level, if the cloud ever said one.
+    pub(super) fn send_level(&mut self) {
+        if let Some(armed) = self.camera.armed {
+            self.camera.level_undelivered = true;
+            self.command(level(armed));
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        if self.settings.has_camera {
+            self.outputs.push_back(Output::Command(command));
+        }
+    }
+
+    pub(super) fn command_delivered(&mut self, command: Command) {
+        self.camera.silence_told = false;
+        match command {
+            Command::Capture => {
+                self.camera.capture_undelivered = false;
+                self.timers.clear(Timer::CaptureLapse);
+            }
+            Command::Arm | Command::Disarm => {
+                if self.camera.armed.map(level) == Some(command) {
+                    self.camera.level_undelivered = false;
+                }
+            }
+        }
+        self.tell(Event::CommandDelivered(command));
+        if !self.camera.level_undelivered && !self.camera.capture_undelivered {
+            self.timers.clear(Timer::CommandRetry);
+        }
+    }
+
+    pub(super) fn command_undelivered(&mut self, now: Now, command: Command, why: &str) {
+        if !self.camera.silence_told {
+            self.camera.silence_told = true;
+            self.tell(Event::CommandUndelivered { command, why: why.to_owned() });
+        }
+        if !self.timers.is_set(Timer::CommandRetry) {
+            self.timers.set(Timer::CommandRetry, now.mono + RETRY);
+        }
+    }
+
+    pub(super) fn retry_commands(&mut self, _now: Now) {
+        if self.camera.level_undelivered {
+            self.send_level();
+        }
+        if self.camera.capture_undelivered {
+            self.command(Command::Capture);
+        }
+    }
+
+    /// The camera program opened its socket: it may be a new one, which knows nothing.
+    pub(super) fn listener_appeared(&mut self, _now: Now) {
+        self.send_level();
+        if self.camera.capture_undelivered {
+            self.command(Command::Capture);
+        }
+    }
+
+    pub(super) fn lapse_capture(&mut self, _now: Now) {
+        self.camera.capture_undelivered = false;
+        if self.settings.has_camera {
+            self.tell(Event::CaptureLapsed);
+        } else {
+            self.tell(Event::NobodyToCommand);
+        }
+    }
+}
+
+fn level(armed: bool) -> Command {
+    if armed { Command::Arm } else { Command::Disarm }
+}

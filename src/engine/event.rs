@@ -1,0 +1,190 @@
+//! What the owner is told, typed. The shell writes it to the log.
+
+use super::spool::{CaptureName, LostReason, Place};
+use crate::wire::command::Command;
+use std::{fmt, time::Duration};
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each says in its text what it means")]
+pub enum Event {
+    Started { captures: u64, segments: u64 },
+    Stopping,
+    Reloaded,
+    SpoolProblem(String),
+
+    SessionUp,
+    SessionReady { receipts: bool },
+    SessionDown { was_up: bool, reason: String, wait: Duration },
+    CloudText(String),
+
+    Armed(bool),
+    CaptureWanted,
+    CaptureLapsed,
+    NobodyToCommand,
+    CommandDelivered(Command),
+    CommandUndelivered { command: Command, why: String },
+
+    TooManySources { limit: usize },
+    SourceIdle { limit: Duration },
+    InputRefused { path: Option<String>, why: String },
+    InputBroken(String),
+    UnknownKeys(Vec<String>),
+    Alarm,
+
+    Kept { place: Place, bytes: u64 },
+    Repeated(Place),
+    Closed(CaptureName),
+    FileChanged(Place),
+    UploadFailed { place: Place, why: String, wait: Duration },
+    Confirmed(Place),
+    Receipt(CaptureName),
+    StaleReceipt(CaptureName),
+    Lost { place: Place, reason: LostReason, why: String, kept_in: &'static str },
+    Evicted { capture: CaptureName, segments: usize },
+    RefusedDropped(String),
+    DiskFailed(String),
+}
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The agent can't go on.
+    Error,
+    /// A person is needed.
+    Warn,
+    /// An owner would want to know.
+    Info,
+    /// A small step.
+    Debug,
+}
+
+impl Event {
+    /// How much it matters.
+    pub fn level(&self) -> Level {
+        match self {
+            Event::SpoolProblem(_)
+            | Event::CloudText(_)
+            | Event::CaptureLapsed
+            | Event::NobodyToCommand
+            | Event::CommandUndelivered { .. }
+            | Event::TooManySources { .. }
+            | Event::InputRefused { .. }
+            | Event::InputBroken(_)
+            | Event::UnknownKeys(_)
+            | Event::FileChanged(_)
+            | Event::UploadFailed { .. }
+            | Event::Lost { .. }
+            | Event::Evicted { .. }
+            | Event::RefusedDropped(_)
+            | Event::DiskFailed(_) => Level::Warn,
+            Event::Started { .. }
+            | Event::Stopping
+            | Event::Reloaded
+            | Event::SessionReady { .. }
+            | Event::SessionDown { .. }
+            | Event::Armed(_)
+            | Event::CaptureWanted
+            | Event::Alarm
+            | Event::Kept { .. }
+            | Event::Receipt(_) => Level::Info,
+            Event::SessionUp
+            | Event::CommandDelivered(_)
+            | Event::SourceIdle { .. }
+            | Event::Repeated(_)
+            | Event::Closed(_)
+            | Event::Confirmed(_)
+            | Event::StaleReceipt(_) => Level::Debug,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Started { captures: 0, .. } => write!(f, "started; the spool is empty"),
+            Event::Started { captures, segments } => {
+                write!(
+                    f,
+                    "started; {captures} captures are owed to the cloud, {segments} segments of them not sent yet"
+                )
+            }
+            Event::Stopping => write!(f, "stopping"),
+            Event::Reloaded => write!(f, "certificate, key and configuration are read again"),
+            Event::SpoolProblem(problem) => write!(f, "the state directory: {problem}"),
+            Event::SessionUp => write!(f, "the cloud took the connection"),
+            Event::SessionReady { receipts: true } => write!(f, "connected to the cloud"),
+            Event::SessionReady { receipts: false } => {
+                write!(
+                    f,
+                    "connected to the cloud; it gives no receipts, so a confirmed upload is the last word"
+                )
+            }
+            Event::SessionDown { was_up, reason, wait } => {
+                let what =
+                    if *was_up { "the connection to the cloud ended" } else { "no connection to the cloud" };
+                write!(f, "{what}: {reason}; next try in {:.1} s", wait.as_secs_f32())
+            }
+            Event::CloudText(why) => write!(f, "a message of the cloud's: {why}"),
+            Event::Armed(true) => write!(f, "armed by the cloud"),
+            Event::Armed(false) => write!(f, "disarmed by the cloud"),
+            Event::CaptureWanted => write!(f, "the cloud wants a capture"),
+            Event::CaptureLapsed => {
+                write!(f, "the camera program did not take the wish for a capture within 60 s: it has lapsed")
+            }
+            Event::NobodyToCommand => {
+                write!(
+                    f,
+                    "the cloud wanted a capture, but there is nobody to tell: give --cam_sock or --cam_addr"
+                )
+            }
+            Event::CommandDelivered(command) => write!(f, "told the camera program: {command}"),
+            Event::CommandUndelivered { command, why } => {
+                write!(f, "the camera program can't be told {command:?}: {why}; trying each second")
+            }
+            Event::TooManySources { limit } => {
+                write!(f, "more than {limit} local connections: the one that was silent longest is closed")
+            }
+            Event::SourceIdle { limit } => {
+                write!(f, "a local connection named no segment for {} s: closed", limit.as_secs())
+            }
+            Event::InputRefused { path: Some(path), why } => write!(f, "{path:?} is not taken: {why}"),
+            Event::InputRefused { path: None, why } => write!(f, "a local message is not taken: {why}"),
+            Event::InputBroken(why) => write!(f, "a local connection is closed: {why}"),
+            Event::UnknownKeys(keys) => {
+                write!(f, "a local message has keys that say nothing to this version: {keys:?}")
+            }
+            Event::Alarm => write!(f, "alarm"),
+            Event::Kept { place, bytes } => write!(f, "{} is safe, {bytes} bytes", place.file()),
+            Event::Repeated(place) => write!(f, "{} was here already", place.file()),
+            Event::Closed(capture) => write!(f, "{capture} has ended"),
+            Event::FileChanged(place) => {
+                write!(
+                    f,
+                    "{} was changed after it was handed over: it is sent as it is now (see --spool_copy)",
+                    place.file()
+                )
+            }
+            Event::UploadFailed { place, why, wait } => {
+                write!(
+                    f,
+                    "{} could not be sent: {why}; next try in {:.1} s",
+                    place.file(),
+                    wait.as_secs_f32()
+                )
+            }
+            Event::Confirmed(place) => write!(f, "{} is at the server", place.file()),
+            Event::Receipt(capture) => write!(f, "{capture} is stored by the cloud, whole"),
+            Event::StaleReceipt(capture) => write!(f, "a receipt for {capture} came before its last segment"),
+            Event::Lost { place, reason: LostReason::Refused, why, kept_in } => {
+                write!(f, "{} was refused for good: {why}; it is in {kept_in}/ now", place.file())
+            }
+            Event::Lost { place, why, .. } => write!(f, "{} is lost: {why}", place.file()),
+            Event::Evicted { capture, segments } => {
+                write!(f, "{capture} was given up with {segments} segments, for want of space (see lost.log)")
+            }
+            Event::RefusedDropped(name) => write!(f, "refused/{name} was given up, for want of space"),
+            Event::DiskFailed(why) => write!(f, "the state directory can't be written: {why}; trying again"),
+        }
+    }
+}

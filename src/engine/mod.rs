@@ -1,0 +1,317 @@
+//! Everything that the agent decides, without a clock, socket, file, thread or environment of its own.
+//!
+//! A shell tells the engine what happened ([`Engine::handle`]), then drains what is to be done
+//! ([`Engine::poll`]) until it is told to wait. The same calls with the same seed give the same outputs, so
+//! that the whole agent can be run in virtual time, against a simulated cloud, camera and disk.
+//!
+//! ```text
+//!   sources ──▶ intake ──▶ captures ──▶ uploads        session ──▶ camera
+//!               (stage, decide, keep)   (tus, step by   (the cloud's words)
+//!                    │                   step)              │
+//!                    ▼                     ▼                ▼
+//!                  chores: what the disk still has to do, in order, until it is done
+//! ```
+
+pub mod event;
+pub mod rng;
+pub mod spool;
+pub mod uploads;
+
+mod alarms;
+mod backoff;
+mod camera;
+mod captures;
+mod chores;
+mod intake;
+mod owed;
+mod room;
+mod session;
+mod sources;
+mod status;
+mod timers;
+
+pub use camera::Remembered;
+pub use session::Frame;
+pub use sources::SourceKind;
+
+use crate::wire::{
+    cloud::ToCloud,
+    command::Command,
+    input::{MessageError, Reply, Request, StreamError},
+};
+use alarms::Alarms;
+use camera::Camera;
+use captures::Captures;
+use chores::Chores;
+use event::Event;
+use intake::Intake;
+use rng::Rng;
+use room::Room;
+use session::Session;
+use sources::Sources;
+use std::{collections::VecDeque, time::Duration};
+use timers::{Timer, Timers};
+use uploads::Uploads;
+
+/// What time it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// On a clock that never jumps. Every deadline is on it.
+    pub mono: Duration,
+    /// Seconds since 1970 by the board's clock, which may jump by decades. It only stamps messages.
+    pub unix: u64,
+}
+
+/// A connection on an input socket, or a list of files. Numbers are never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceId(pub u64);
+
+/// What the owner decided.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The agent's version.
+    pub version: String,
+    /// The cloud, as the owner wrote it.
+    pub endpoint: String,
+    /// Where uploads are created unless the cloud says otherwise.
+    pub upload_url: String,
+    /// Whether the owner named that place: then it is no matter of the cloud's.
+    pub uploads_elsewhere: bool,
+    /// The state directory, for people to read.
+    pub state_dir: String,
+    /// The most bytes that the spool may hold.
+    pub spool_max: Option<u64>,
+    /// The free space that is to be left on the spool's file system, in bytes.
+    pub min_free: u64,
+    /// Copy segments, even where a link would do.
+    pub copy: bool,
+    /// Remove the camera's own files once their capture is confirmed.
+    pub delete_uploaded: bool,
+    /// Whether there is anybody to command.
+    pub has_camera: bool,
+    /// When the board's certificate expires, in seconds since 1970.
+    pub certificate_expires: Option<u64>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The deadline has come.
+    Wake,
+    /// A local program connected.
+    SourceOpened(SourceId, SourceKind),
+    /// It said something. It is heard again only after [`Output::NextMessage`].
+    SourceSaid(SourceId, Result<Request, MessageError>),
+    /// It closed, or what it said can't be read on.
+    SourceEnded(SourceId, Option<StreamError>),
+    /// The cloud took the connection; the verified server's own time, if it told it.
+    SessionUp(Option<u64>),
+    /// The cloud sent something.
+    SessionHeard(Frame),
+    /// The connection ended, or could not be made.
+    SessionDown(String),
+    /// The camera program got a command.
+    CommandDelivered(Command),
+    /// It did not.
+    CommandUndelivered(Command, String),
+    /// The camera program opened its socket anew.
+    ListenerAppeared,
+    /// The first task that is not answered yet is done.
+    DiskDone(spool::Done),
+    /// The upload endpoint answered, or did not.
+    UploadAnswered(uploads::Answer),
+    /// So many bytes of the segment have gone out.
+    UploadProgress(u64),
+    /// The owner changed his mind.
+    Reload(Settings),
+    /// The agent is to end.
+    Stop,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Output {
+    /// Connect to the cloud.
+    Connect,
+    /// Send a text frame.
+    Send(ToCloud),
+    /// Send a ping.
+    Ping,
+    /// End the connection: it is dead.
+    Disconnect,
+    /// Send a datagram to the camera program.
+    Command(Command),
+    /// Carry out a task of the spool.
+    Disk(spool::Task),
+    /// Make a request to the upload endpoint.
+    Upload(uploads::Request),
+    /// Give up the request that is under way.
+    AbandonUpload,
+    /// Write a line to a source.
+    Reply(SourceId, String),
+    /// Read on from a source.
+    NextMessage(SourceId),
+    /// End a source.
+    Drop(SourceId),
+    /// A verified server's time: certificates need not be valid before it.
+    RaiseClockFloor(u64),
+    /// Tell the owner.
+    Event(Event),
+    /// Nothing more until then, or until something happens.
+    Wait(Option<Duration>),
+}
+
+/// The agent's mind.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    rng: Rng,
+    timers: Timers,
+    session: Session,
+    camera: Camera,
+    sources: Sources,
+    intake: Intake,
+    captures: Captures,
+    room: Room,
+    uploads: Uploads,
+    alarms: Alarms,
+    chores: Chores,
+    remembered: Remembered,
+    stopping: bool,
+    outputs: VecDeque<Output>,
+}
+
+impl Engine {
+    /// An engine that goes on where a former life left off. `seed` should be random.
+    pub fn new(now: Now, seed: u64, settings: Settings, found: spool::Scanned) -> Engine {
+        let mut engine = Engine {
+            settings,
+            rng: Rng::new(seed),
+            timers: Timers::default(),
+            session: Session::new(now),
+            camera: Camera::new(&found.remembered),
+            sources: Sources::default(),
+            intake: Intake::default(),
+            captures: Captures::new(found.captures),
+            room: Room::new(found.refused),
+            uploads: Uploads::default(),
+            alarms: Alarms::new(found.alarms),
+            chores: Chores::default(),
+            remembered: found.remembered,
+            stopping: false,
+            outputs: VecDeque::new(),
+        };
+        for problem in found.problems {
+            engine.tell(Event::SpoolProblem(problem));
+        }
+        if let Some(time) = engine.remembered.good_time {
+            engine.outputs.push_back(Output::RaiseClockFloor(time));
+        }
+        let backlog = engine.captures.backlog();
+        engine.tell(Event::Started { captures: backlog.captures, segments: backlog.segments });
+        engine.send_level();
+        engine.connect();
+        engine.go_on(now);
+        engine
+    }
+
+    /// Takes one event in. Call [`Engine::poll`] until it says to wait.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Wake => self.wake(now),
+            Input::SourceOpened(source, kind) => self.source_opened(now, source, kind),
+            Input::SourceSaid(source, request) => self.source_said(now, source, request),
+            Input::SourceEnded(source, error) => self.source_ended(source, error),
+            Input::SessionUp(date) => self.session_up(now, date),
+            Input::SessionHeard(frame) => self.session_heard(now, frame),
+            Input::SessionDown(reason) => self.session_down(now, reason),
+            Input::CommandDelivered(command) => self.command_delivered(command),
+            Input::CommandUndelivered(command, why) => self.command_undelivered(now, command, &why),
+            Input::ListenerAppeared => self.listener_appeared(now),
+            Input::DiskDone(done) => self.disk_done(now, done),
+            Input::UploadAnswered(answer) => self.upload_answered(now, answer),
+            Input::UploadProgress(sent) => self.uploads.note_progress(sent),
+            Input::Reload(settings) => self.reload(settings),
+            Input::Stop => self.stop(),
+        }
+        self.go_on(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.timers.next()))
+    }
+
+    /// Whether the agent was told to end and the disk has nothing left to do for it.
+    pub fn is_finished(&self) -> bool {
+        self.stopping && self.intake.is_idle() && self.chores.is_idle()
+    }
+
+    fn wake(&mut self, now: Now) {
+        for (timer, act) in [
+            (Timer::Reconnect, Engine::reconnect as fn(&mut Engine, Now)),
+            (Timer::Heartbeat, Engine::heartbeat),
+            (Timer::Ping, Engine::ping),
+            (Timer::Pong, Engine::pong_missed),
+            (Timer::FirstWord, Engine::first_word_missed),
+            (Timer::CommandRetry, Engine::retry_commands),
+            (Timer::CaptureLapse, Engine::lapse_capture),
+            (Timer::IdleSource, Engine::drop_idle_sources),
+            (Timer::DiskRetry, Engine::retry_chore),
+            // What may be uploaded is looked up after every event.
+            (Timer::Upload, |_, _| ()),
+        ] {
+            if self.timers.has_come(timer, now.mono) {
+                act(self, now);
+            }
+        }
+    }
+
+    /// What may have become possible by any event.
+    fn go_on(&mut self, now: Now) {
+        self.take_in(now);
+        self.forget_settled(now);
+        self.send_ends();
+        self.upload_next(now);
+        self.do_chore();
+    }
+
+    fn disk_done(&mut self, now: Now, done: spool::Done) {
+        match done {
+            spool::Done::Staged(result) => self.staged(now, result),
+            spool::Done::Kept(result) => self.kept(now, result),
+            spool::Done::Weighed(result) => self.weighed(now, result),
+            spool::Done::Rehashed(result) => self.rehashed(now, result),
+            spool::Done::AlarmAdded(result) => self.alarm_added(result),
+            spool::Done::Unstaged => {}
+            spool::Done::Settled(result) => self.chore_done(now, result),
+        }
+    }
+
+    fn reload(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.tell(Event::Reloaded);
+    }
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        for source in self.sources.ids() {
+            self.outputs.push_back(Output::Drop(source));
+        }
+        self.outputs.push_back(Output::AbandonUpload);
+        self.outputs.push_back(Output::Disconnect);
+        self.tell(Event::Stopping);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn say(&mut self, message: ToCloud) {
+        self.outputs.push_back(Output::Send(message));
+    }
+
+    fn reply(&mut self, source: SourceId, reply: &Reply) {
+        self.outputs.push_back(Output::Reply(source, reply.to_line()));
+    }
+}

@@ -1,0 +1,259 @@
+//! The session with the cloud.
+//!
+//! ```text
+//!          Connect                SessionUp            first message, or 60 s without
+//!   Down ───────────▶ Connecting ───────────▶ Silent ────────────────────────────────▶ Ready
+//!    ▲                    │                     │                                         │
+//!    └────────────────────┴── SessionDown ──────┴─────────────────────────────────────────┘
+//!       after a jittered wait
+//! ```
+//!
+//! Nothing is forgotten, announced or uploaded before it is clear whether this cloud gives receipts.
+
+use super::{Engine, Event, Now, Output, Timer, backoff::Backoff};
+use crate::wire::cloud::{Receipt, Report, State, ToAgent, ToCloud};
+use std::time::Duration;
+
+/// Waits between tries: a server's restart is noticed soon, a long outage costs little.
+const RECONNECT: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
+/// As the original pings.
+const PING: Duration = Duration::from_secs(55);
+/// How long any frame may take after a ping.
+const PONG: Duration = Duration::from_secs(20);
+/// How long a cloud may take to say that it gives receipts.
+const FIRST_WORD: Duration = Duration::from_secs(60);
+/// Heartbeat periods are in tens of seconds.
+const HEARTBEAT_UNIT: Duration = Duration::from_secs(10);
+/// The original's period.
+const DEFAULT_PERIOD: u32 = 10;
+/// A day: a cloud that asks for less frequent states has mistaken the unit.
+const MAX_PERIOD: u32 = 8_640;
+/// An hour: a cloud that asks for more is not obeyed to the letter.
+const MAX_RETRY_AFTER: u32 = 3_600;
+/// How old the remembered time may get before it is written anew.
+const GOOD_TIME_AGE: u64 = 24 * 60 * 60;
+
+/// What came over the session.
+#[derive(Debug)]
+pub enum Frame {
+    /// A text frame.
+    Text(String),
+    /// Any other frame: a sign of life.
+    Other,
+}
+
+/// The session with the cloud.
+#[derive(Debug)]
+pub struct Session {
+    phase: Phase,
+    /// Counts sessions: what was said in a former one is not known to have arrived.
+    pub epoch: u32,
+    /// When the phase began, in seconds since 1970 by the board's clock.
+    pub since: u64,
+    /// Why the last session ended.
+    pub reason: Option<String>,
+    backoff: Backoff,
+    /// Seconds that the cloud told us to stay away.
+    retry_after: Option<u32>,
+    /// Where the cloud wants uploads to be created.
+    pub uploads: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Down,
+    Connecting,
+    Silent,
+    Ready { receipts: bool },
+}
+
+impl Session {
+    /// No session yet.
+    pub fn new(now: Now) -> Session {
+        Session {
+            phase: Phase::Down,
+            epoch: 0,
+            since: now.unix,
+            reason: None,
+            backoff: RECONNECT,
+            retry_after: None,
+            uploads: None,
+        }
+    }
+
+    /// Whether the cloud is there, and known to give receipts or not.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// Whether a confirmed upload is the last word: there will be no receipts.
+    pub fn is_ready_without_receipts(&self) -> bool {
+        self.phase == Phase::Ready { receipts: false }
+    }
+
+    /// The phase's word for `status`.
+    pub fn word(&self) -> &'static str {
+        match self.phase {
+            Phase::Down => "down",
+            Phase::Connecting => "connecting",
+            Phase::Silent | Phase::Ready { .. } => "up",
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Silent | Phase::Ready { .. })
+    }
+}
+
+impl Engine {
+    pub(super) fn connect(&mut self) {
+        self.session.phase = Phase::Connecting;
+        self.outputs.push_back(Output::Connect);
+    }
+
+    pub(super) fn reconnect(&mut self, _now: Now) {
+        if self.session.phase == Phase::Down && !self.stopping {
+            self.connect();
+        }
+    }
+
+    pub(super) fn session_up(&mut self, now: Now, date: Option<u64>) {
+        self.session.phase = Phase::Silent;
+        self.session.epoch += 1;
+        self.session.since = now.unix;
+        self.session.uploads = None;
+        self.note_good_time(date);
+        self.tell(Event::SessionUp);
+        self.send_state(now);
+        self.timers.set(Timer::Ping, now.mono + PING);
+        self.timers.set(Timer::FirstWord, now.mono + FIRST_WORD);
+    }
+
+    pub(super) fn session_heard(&mut self, now: Now, frame: Frame) {
+        if !self.session.is_up() {
+            return;
+        }
+        self.timers.clear(Timer::Pong);
+        let Frame::Text(text) = frame else { return };
+        let (message, wrong) = match ToAgent::parse(&text) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.tell(Event::CloudText(error.to_string())),
+        };
+        for key in wrong {
+            self.tell(Event::CloudText(key.to_string()));
+        }
+        self.obey(now, &message);
+        if self.session.phase == Phase::Silent {
+            self.become_ready(now, &message);
+        }
+        if let Some(seconds) = message.retry_after {
+            self.session.retry_after = Some(seconds.min(MAX_RETRY_AFTER));
+        }
+        match message.receipt {
+            Some(Receipt::Capture { capture, segments }) => self.receipt(now, capture, segments),
+            Some(Receipt::Alarm { alarm }) => self.alarm_received(now, alarm),
+            None => {}
+        }
+        if message.has_state_key() {
+            self.send_state(now);
+        }
+    }
+
+    pub(super) fn session_down(&mut self, now: Now, reason: String) {
+        let was_up = self.session.is_up();
+        self.session.phase = Phase::Down;
+        self.session.since = now.unix;
+        for timer in [Timer::Heartbeat, Timer::Ping, Timer::Pong, Timer::FirstWord] {
+            self.timers.clear(timer);
+        }
+        let jitter = self.session.backoff.fail(&mut self.rng);
+        let asked = Duration::from_secs(self.session.retry_after.take().unwrap_or(0).into());
+        let wait = asked + jitter;
+        self.timers.set(Timer::Reconnect, now.mono + wait);
+        if !self.stopping {
+            self.tell(Event::SessionDown { was_up, reason: reason.clone(), wait });
+        }
+        self.session.reason = Some(reason);
+    }
+
+    pub(super) fn ping(&mut self, now: Now) {
+        self.outputs.push_back(Output::Ping);
+        self.timers.set(Timer::Ping, now.mono + PING);
+        self.timers.set(Timer::Pong, now.mono + PONG);
+    }
+
+    pub(super) fn pong_missed(&mut self, now: Now) {
+        self.outputs.push_back(Output::Disconnect);
+        self.session_down(now, format!("nothing came within {} s of a ping", PONG.as_secs()));
+    }
+
+    pub(super) fn first_word_missed(&mut self, now: Now) {
+        self.become_ready(now, &ToAgent::default());
+    }
+
+    pub(super) fn heartbeat(&mut self, now: Now) {
+        self.send_level();
+        self.send_state(now);
+    }
+
+    /// The cloud's first message, or the lack of one, tells whether it gives receipts. A cloud that once gave
+    /// them is held to that: else one bad deployment would make boards forget what is not stored.
+    fn become_ready(&mut self, now: Now, first: &ToAgent) {
+        let endpoint = &self.settings.endpoint;
+        let said = first.receipts == Some(true);
+        let known = self.remembered.receipts_from.contains(endpoint);
+        if said && !known {
+            self.remembered.receipts_from.push(endpoint.clone());
+            self.remember();
+        }
+        let receipts = (said || known) && !self.settings.uploads_elsewhere;
+        self.timers.clear(Timer::FirstWord);
+        self.session.phase = Phase::Ready { receipts };
+        self.session.uploads.clone_from(&first.uploads);
+        // A cloud that takes connections and drops them is no reason to hurry.
+        self.session.backoff.succeed();
+        self.tell(Event::SessionReady { receipts });
+        self.say_alarms();
+        self.report();
+        self.uploads.hurry(now);
+    }
+
+    fn send_state(&mut self, now: Now) {
+        let period = self.remembered.heartbeat_period.unwrap_or(DEFAULT_PERIOD);
+        self.say(ToCloud::State(State {
+            capture_asap: self.camera.capture_asap,
+            heartbeat_period: period,
+            id: self.remembered.id,
+            pir_armed: self.camera.armed().unwrap_or(false),
+            version: Some(self.settings.version.clone()),
+        }));
+        let pause = HEARTBEAT_UNIT * period.clamp(1, MAX_PERIOD);
+        self.timers.set(Timer::Heartbeat, now.mono + pause);
+    }
+
+    pub(super) fn report(&mut self) {
+        if !self.session.is_ready() {
+            return;
+        }
+        self.say(ToCloud::Report(Report {
+            version: self.settings.version.clone(),
+            backlog: self.captures.backlog(),
+            certificate_expires: self.settings.certificate_expires,
+            evicted: self.room.evicted,
+            missing: self.room.missing,
+        }));
+    }
+
+    /// A verified server's time bounds what certificates may be expired; flash is worn at most daily for it.
+    pub(super) fn note_good_time(&mut self, date: Option<u64>) {
+        let Some(date) = date else { return };
+        let known = self.remembered.good_time.unwrap_or(0);
+        if date > known {
+            self.outputs.push_back(Output::RaiseClockFloor(date));
+        }
+        if date > known + GOOD_TIME_AGE {
+            self.remembered.good_time = Some(date);
+            self.remember();
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Taking a segment in: stage, decide, keep.
+
+use super::{
+    CaptureName, Facts, Files, Kept, Place, Record, SPOOL, SourceError, Staged, absent_is_fine, write_whole,
+};
+use crate::wire::{Id, Sha256};
+use ring::digest;
+use std::io;
+
+/// How often a file is read anew that changes while it is read, before it counts as unfinished.
+const READINGS: u32 = 3;
+/// What is read at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// A staged file.
+pub struct Held<File> {
+    file: File,
+    path: String,
+    facts: Facts,
+    pub staged: Staged,
+}
+
+/// Opens, syncs and hashes what a local program named. The descriptor stays open, so that what is kept is what
+/// was hashed, whatever happens to the name.
+pub fn stage<F: Files>(files: &mut F, path: &str) -> Result<Held<F::File>, SourceError> {
+    let mut file = files.open_source(path)?;
+    files.sync(&file)?;
+    let (facts, sha256) = hash_steadily(files, &mut file)?.ok_or(SourceError::Growing)?;
+    if facts.bytes == 0 {
+        return Err(SourceError::Empty);
+    }
+    let staged = Staged { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns, free: files.free()? };
+    Ok(Held { file, path: path.to_owned(), facts, staged })
+}
+
+/// Makes the held file a segment. Once this is done it survives a power cut.
+pub fn keep<F: Files>(
+    files: &mut F,
+    mut held: Held<F::File>,
+    place: Place,
+    new_capture: Option<Id>,
+    copy: bool,
+) -> io::Result<Kept> {
+    if let Some(id) = new_capture {
+        make_capture(files, place.capture, id)?;
+    }
+    let unfinished = place.unfinished();
+    absent_is_fine(files.remove(&unfinished))?;
+    // Links fail across file systems (recordings on tmpfs), and on another owner's file where
+    // fs.protected_hardlinks is set: then a copy does as well.
+    let linked = !copy && files.link(&held.file, &unfinished).is_ok();
+    let facts = if linked { held.facts } else { copy_to(files, &mut held, &unfinished)? };
+    let kept = Kept { bytes: held.staged.bytes, sha256: held.staged.sha256, mtime_ns: facts.mtime_ns };
+    write_record(files, place, &record(&held.path, &held.facts, kept))?;
+    // A failed attempt may have left this name; renaming one link of a file over another does nothing.
+    absent_is_fine(files.remove(&place.file()))?;
+    files.rename(&unfinished, &place.file())?;
+    files.sync_dir(&place.capture.dir())?;
+    if new_capture.is_some() {
+        files.sync_dir(SPOOL)?;
+    }
+    Ok(kept)
+}
+
+/// Reads a segment anew that was changed behind the spool's back.
+pub fn rehash<F: Files>(files: &mut F, place: Place) -> io::Result<Kept> {
+    let mut file = files.open(&place.file())?;
+    let growing = || io::Error::new(io::ErrorKind::ResourceBusy, SourceError::Growing);
+    let (facts, sha256) = hash_steadily(files, &mut file)?.ok_or_else(growing)?;
+    files.sync(&file)?;
+    let kept = Kept { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns };
+    let former = super::scan::read_record(files, &place.beside("from")).ok();
+    let source = former.map_or_else(Record::of_unknown_source, |former| former);
+    let record = Record { bytes: kept.bytes, mtime_ns: kept.mtime_ns, sha256: kept.sha256, ..source };
+    write_record(files, place, &record)?;
+    files.sync_dir(&place.capture.dir())?;
+    Ok(kept)
+}
+
+fn make_capture<F: Files>(files: &mut F, capture: CaptureName, id: Id) -> io::Result<()> {
+    match files.make_dir(&capture.dir()) {
+        // A failed attempt left it; its identity was never told to anybody.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    write_whole(files, &format!("{}/id", capture.dir()), id.to_string().as_bytes())
+}
+
+fn copy_to<F: Files>(files: &mut F, held: &mut Held<F::File>, to: &str) -> io::Result<Facts> {
+    files.rewind(&mut held.file)?;
+    let mut copy = files.create(to)?;
+    let mut digest = digest::Context::new(&digest::SHA256);
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = files.read(&mut held.file, &mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        digest.update(&buffer[..count]);
+        files.write(&mut copy, &buffer[..count])?;
+    }
+    if sha256_of(digest) != held.staged.sha256 {
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, SourceError::Growing));
+    }
+    files.sync(&copy)?;
+    files.facts(&copy)
+}
+
+/// Digest and facts that belong together; `None` if the file never stood still.
+fn hash_steadily<F: Files>(files: &mut F, file: &mut F::File) -> io::Result<Option<(Facts, Sha256)>> {
+    for _ in 0..READINGS {
+        let before = files.facts(file)?;
+        let sha256 = hash(files, file)?;
+        let after = files.facts(file)?;
+        if (before.bytes, before.mtime_ns) == (after.bytes, after.mtime_ns) {
+            return Ok(Some((after, sha256)));
+        }
+    }
+    Ok(None)
+}
+
+fn hash<F: Files>(files: &mut F, file: &mut F::File) -> io::Result<Sha256> {
+    files.rewind(file)?;
+    let mut digest = digest::Context::new(&digest::SHA256);
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match files.read(file, &mut buffer)? {
+            0 => return Ok(sha256_of(digest)),
+            count => digest.update(&buffer[..count]),
+        }
+    }
+}
+
+fn sha256_of(digest: digest::Context) -> Sha256 {
+    Sha256(digest.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
+}
+
+fn record(path: &str, facts: &Facts, kept: Kept) -> Record {
+    let Kept { bytes, sha256, mtime_ns } = kept;
+    Record { path: path.to_owned(), source: facts.inode, bytes, mtime_ns, sha256, lost: None }
+}
+
+/// Written beside and renamed, so that a record that is there already is never torn.
+fn write_record<F: Files>(files: &mut F, place: Place, record: &Record) -> io::Result<()> {
+    let unfinished = format!("{}/.{}.from", place.capture.dir(), place.base());
+    write_whole(files, &unfinished, &record.to_line())?;
+    files.rename(&unfinished, &place.beside("from"))
+}
+
+impl Record {
+    /// The record of a segment whose own record was lost.
+    pub fn of_unknown_source() -> Record {
+        let path = String::new();
+        let sha256 = Sha256([0; 32]);
+        Record { path, source: super::Inode::default(), bytes: 0, mtime_ns: 0, sha256, lost: None }
+    }
+
+    pub(super) fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("a record holds nothing that JSON could refuse");
+        line.push(b'\n');
+        line
+    }
+}

@@ -1,0 +1,116 @@
+//! The small files beside the spool: the loss ledger, owed alarms, and what the cloud last said.
+
+use super::{Files, Remembered, absent_is_fine, read_text, write_whole};
+use crate::wire::cloud::Alarm;
+use serde::Serialize;
+use std::io;
+
+const LEDGER: &str = "lost.log";
+const FORMER_LEDGER: &str = "lost.log.1";
+/// Two files of this size hold some thousands of losses: more than anybody reads, and little of a card.
+const MAX_LEDGER: u64 = 256 * 1024;
+const ALARMS: &str = "alarms";
+/// A thousand alarms of at most 100 bytes, with room.
+const MAX_ALARMS_FILE: usize = 256 * 1024;
+const STATE: &str = "state.json";
+const MAX_STATE: usize = 64 * 1024;
+/// The state directory itself.
+const HERE: &str = ".";
+
+/// One line of the loss ledger.
+#[derive(Serialize)]
+pub struct Loss<'a> {
+    /// When, in seconds since 1970 by the board's clock.
+    pub unix: u64,
+    /// What: a segment's path in the spool, or an alarm's identity.
+    pub lost: &'a str,
+    /// Why, in a word.
+    pub reason: &'a str,
+    /// Why, in words.
+    pub why: &'a str,
+}
+
+/// Adds lines to the ledger, durably.
+pub fn note<F: Files>(files: &mut F, losses: &[Loss]) -> io::Result<()> {
+    if losses.is_empty() {
+        return Ok(());
+    }
+    let mut file = files.append(LEDGER)?;
+    if files.facts(&file)?.bytes > MAX_LEDGER {
+        files.rename(LEDGER, FORMER_LEDGER)?;
+        file = files.append(LEDGER)?;
+    }
+    files.write(&mut file, &lines(losses))?;
+    files.sync(&file)?;
+    files.sync_dir(HERE)
+}
+
+/// Adds one owed alarm, durably.
+pub fn add_alarm<F: Files>(files: &mut F, alarm: &Alarm) -> io::Result<()> {
+    let mut file = files.append(ALARMS)?;
+    let is_new = files.facts(&file)?.bytes == 0;
+    files.write(&mut file, &lines(&[alarm]))?;
+    files.sync(&file)?;
+    if is_new { files.sync_dir(HERE) } else { Ok(()) }
+}
+
+/// Owes only these alarms from now on.
+pub fn set_alarms<F: Files>(files: &mut F, owed: &[Alarm], given_up: &[Alarm], unix: u64) -> io::Result<()> {
+    let names: Vec<String> =
+        given_up.iter().map(|alarm| format!("alarm of {}", alarm.trigger_timestamp)).collect();
+    let why = "more alarms are owed than are kept";
+    let losses: Vec<Loss> = names.iter().map(|lost| Loss { unix, lost, reason: "evicted", why }).collect();
+    note(files, &losses)?;
+    replace(files, ALARMS, &lines(owed))
+}
+
+/// The owed alarms that a former life left, and what could not be read of them.
+pub fn read_alarms<F: Files>(files: &mut F) -> (Vec<Alarm>, Option<String>) {
+    let text = match read_text(files, ALARMS, MAX_ALARMS_FILE) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Vec::new(), None),
+        Err(error) => return (Vec::new(), Some(format!("{ALARMS}: {error}"))),
+    };
+    let alarms: Vec<Alarm> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let unread = text.lines().count() - alarms.len();
+    let problem =
+        (unread > 0).then(|| format!("{ALARMS}: {unread} lines are no alarms (a write was cut off)"));
+    (alarms, problem)
+}
+
+/// Keeps what the cloud last said.
+pub fn remember<F: Files>(files: &mut F, remembered: &Remembered) -> io::Result<()> {
+    let text =
+        serde_json::to_vec(remembered).expect("what is remembered holds nothing that JSON could refuse");
+    replace(files, STATE, &text)
+}
+
+/// What the cloud last said in a former life.
+pub fn recall<F: Files>(files: &mut F) -> (Remembered, Option<String>) {
+    let text = match read_text(files, STATE, MAX_STATE) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Remembered::default(), None),
+        Err(error) => return (Remembered::default(), Some(format!("{STATE}: {error}"))),
+    };
+    match serde_json::from_str(&text) {
+        Ok(remembered) => (remembered, None),
+        Err(error) => (Remembered::default(), Some(format!("{STATE}: {error}"))),
+    }
+}
+
+fn replace<F: Files>(files: &mut F, path: &str, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = format!(".{path}.tmp");
+    absent_is_fine(files.remove(&unfinished))?;
+    write_whole(files, &unfinished, bytes)?;
+    files.rename(&unfinished, path)?;
+    files.sync_dir(HERE)
+}
+
+fn lines<T: Serialize>(items: &[T]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for item in items {
+        serde_json::to_writer(&mut bytes, item).expect("a line holds nothing that JSON could refuse");
+        bytes.push(b'\n');
+    }
+    bytes
+}

@@ -1,0 +1,396 @@
+//! The spool: captures that the board still owes the cloud, as a directory.
+//!
+//! ```text
+//! spool/1529842538.pir/       one directory a capture; a second one of the same name is 1529842538.pir.2
+//!     id                      its identity, 16 hex digits, made with the directory
+//!     closed                  it has ended (for people's eyes: after a start every capture has)
+//!     0.mp4                   a segment that is owed: a hard link to the camera's file, or a copy
+//!     0.mp4.from              its record, one line of JSON: source, size, time of change, SHA-256
+//!     0.mp4.tus               its upload's URL, a hint
+//!     1.mp4.sent              the record of a segment that the server confirmed
+//!     2.mp4.lost              the record of a segment that will never be sent, with the reason
+//! refused/                    what the server refused for good: NAME.N.mp4 and NAME.N.mp4.why
+//! alarms                      owed alarms, one line of JSON each
+//! lost.log, lost.log.1        the loss ledger: one line for each segment or alarm given up
+//! state.json                  what the cloud last said
+//! ```
+//!
+//! A name that begins with a dot is unfinished work; a start removes it. Three orders make the rest safe at
+//! any instant, whatever subset of unsynced changes survives:
+//!
+//! 1. A segment is whole, and its record durable, before it gets its name (`keep`). So a segment
+//!    without a record was never acknowledged, and may be kept; a record without a segment was not either, and
+//!    may go.
+//! 2. The record becomes `.sent` or `.lost`, durably, before the segment goes (`settle`).
+//! 3. A capture's directory gets a dotted name, durably, before its contents go (`forget`).
+
+mod files;
+mod keep;
+mod ledger;
+mod scan;
+mod settle;
+
+pub use files::{Facts, Files, Inode, SourceError};
+pub use scan::{Found, FoundCapture, FoundSegment, Scanned};
+
+use super::camera::Remembered;
+use crate::wire::{Id, Sha256, Trigger, cloud::Alarm, segment_name::Container};
+use serde::{Deserialize, Serialize};
+use std::{fmt, io, str::FromStr};
+
+/// The directory of captures.
+pub const SPOOL: &str = "spool";
+/// The directory of what the server refused.
+pub const REFUSED: &str = "refused";
+
+/// A capture's directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaptureName {
+    /// When it began, in seconds since 1970 by the board's clock.
+    pub timestamp: u64,
+    /// What made the camera record.
+    pub trigger: Trigger,
+    /// 1, or more where a capture of the same time and trigger was there already.
+    pub ordinal: u32,
+}
+
+/// A segment's place in the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Its capture.
+    pub capture: CaptureName,
+    /// Its number.
+    pub seg_no: u32,
+    /// Its ending.
+    pub container: Container,
+}
+
+/// A segment's record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The camera's own path, made absolute; empty where it is not known.
+    pub path: String,
+    /// The camera's own file.
+    pub source: Inode,
+    /// Size.
+    pub bytes: u64,
+    /// Last change of the spool's file, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Digest of its contents.
+    pub sha256: Sha256,
+    /// Why it will never be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostReason>,
+}
+
+/// Why a segment will never be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LostReason {
+    /// The server refused it for good.
+    Refused,
+    /// The spool was full.
+    Evicted,
+    /// Its file vanished.
+    Missing,
+}
+
+impl LostReason {
+    /// The word in the loss ledger and in a capture's end.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LostReason::Refused => "refused",
+            LostReason::Evicted => "evicted",
+            LostReason::Missing => "missing",
+        }
+    }
+}
+
+/// What the engine asks of the disk. Tasks are carried out one after the other, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Open, sync and hash the file that a local program named, and hold it.
+    Stage {
+        /// The path, as the program wrote it.
+        path: String,
+    },
+    /// Make the staged file a segment.
+    Keep {
+        /// Where.
+        place: Place,
+        /// The identity of its capture, if that is new.
+        new_capture: Option<Id>,
+        /// Copy it, even where a link would do.
+        copy: bool,
+    },
+    /// Let go of the staged file.
+    Unstage,
+    /// Mark a capture as ended, or as going on.
+    Mark {
+        /// Which.
+        capture: CaptureName,
+        /// Whether it has ended.
+        closed: bool,
+    },
+    /// Note a segment's upload URL, or that it has none any more.
+    NoteUrl {
+        /// Which.
+        place: Place,
+        /// Where its upload is.
+        url: Option<String>,
+    },
+    /// Hash a segment again that was changed after it was kept.
+    Rehash {
+        /// Which.
+        place: Place,
+    },
+    /// The server confirmed a segment.
+    Confirm {
+        /// Which.
+        place: Place,
+    },
+    /// A segment will never be sent.
+    Lose {
+        /// Which.
+        place: Place,
+        /// Why, in a word.
+        reason: LostReason,
+        /// Why, in a line of the ledger.
+        why: String,
+        /// When, in seconds since 1970.
+        unix: u64,
+    },
+    /// A capture is owed no longer.
+    Forget {
+        /// Which.
+        capture: CaptureName,
+        /// Remove the camera's own files of the segments that were sent.
+        delete_sources: bool,
+    },
+    /// Remove a refused segment for want of space.
+    DropRefused {
+        /// Its name in `refused/`.
+        name: String,
+        /// When, in seconds since 1970.
+        unix: u64,
+    },
+    /// Add an owed alarm.
+    AddAlarm(Alarm),
+    /// Owe only these alarms; the ones given up go into the ledger.
+    SetAlarms {
+        /// What is owed.
+        owed: Vec<Alarm>,
+        /// What is given up.
+        given_up: Vec<Alarm>,
+        /// When, in seconds since 1970.
+        unix: u64,
+    },
+    /// Keep what the cloud last said.
+    Remember(Remembered),
+    /// How many bytes the disk would win by giving up each of these captures.
+    Weigh {
+        /// The captures.
+        captures: Vec<Vec<Place>>,
+    },
+}
+
+/// What came of a task.
+#[derive(Debug)]
+pub enum Done {
+    /// The named file is held.
+    Staged(Result<Staged, SourceError>),
+    /// The staged file is durable.
+    Kept(io::Result<Kept>),
+    /// A changed segment's new record.
+    Rehashed(io::Result<Kept>),
+    /// An alarm is durable.
+    AlarmAdded(io::Result<()>),
+    /// Bytes to win, in the order asked.
+    Weighed(io::Result<Vec<u64>>),
+    /// The staged file was let go.
+    Unstaged,
+    /// Any other task.
+    Settled(io::Result<()>),
+}
+
+/// A file that is held until the engine has decided where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// Size.
+    pub bytes: u64,
+    /// Digest of its contents.
+    pub sha256: Sha256,
+    /// Last change, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Bytes that the spool may still fill.
+    pub free: u64,
+}
+
+/// What the spool holds of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Size.
+    pub bytes: u64,
+    /// Digest of its contents.
+    pub sha256: Sha256,
+    /// Last change, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+/// The disk's side of the spool: carries out tasks on a file system.
+pub struct Spool<F: Files> {
+    files: F,
+    staged: Option<keep::Held<F::File>>,
+}
+
+impl<F: Files> Spool<F> {
+    /// A spool on this file system.
+    pub fn new(files: F) -> Spool<F> {
+        Spool { files, staged: None }
+    }
+
+    /// Carries out one task.
+    pub fn perform(&mut self, task: Task) -> Done {
+        let files = &mut self.files;
+        match task {
+            Task::Stage { path } => Done::Staged(keep::stage(files, &path).map(|held| {
+                let staged = held.staged;
+                self.staged = Some(held);
+                staged
+            })),
+            Task::Keep { place, new_capture, copy } => {
+                let held = self.staged.take().expect("the engine keeps only what it has staged");
+                Done::Kept(keep::keep(files, held, place, new_capture, copy))
+            }
+            Task::Unstage => {
+                self.staged = None;
+                Done::Unstaged
+            }
+            Task::Mark { capture, closed } => Done::Settled(settle::mark(files, capture, closed)),
+            Task::NoteUrl { place, url } => Done::Settled(settle::note_url(files, place, url.as_deref())),
+            Task::Rehash { place } => Done::Rehashed(keep::rehash(files, place)),
+            Task::Confirm { place } => Done::Settled(settle::confirm(files, place)),
+            Task::Lose { place, reason, why, unix } => {
+                Done::Settled(settle::lose(files, place, reason, &why, unix))
+            }
+            Task::Forget { capture, delete_sources } => {
+                Done::Settled(settle::forget(files, capture, delete_sources))
+            }
+            Task::DropRefused { name, unix } => Done::Settled(settle::drop_refused(files, &name, unix)),
+            Task::AddAlarm(alarm) => Done::AlarmAdded(ledger::add_alarm(files, &alarm)),
+            Task::SetAlarms { owed, given_up, unix } => {
+                Done::Settled(ledger::set_alarms(files, &owed, &given_up, unix))
+            }
+            Task::Remember(remembered) => Done::Settled(ledger::remember(files, &remembered)),
+            Task::Weigh { captures } => Done::Weighed(settle::weigh(files, &captures)),
+        }
+    }
+}
+
+impl fmt::Display for CaptureName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.trigger {
+            Trigger::Pir => "pir",
+            Trigger::Request => "cap",
+        };
+        write!(f, "{}.{word}", self.timestamp)?;
+        match self.ordinal {
+            1 => Ok(()),
+            ordinal => write!(f, ".{ordinal}"),
+        }
+    }
+}
+
+impl FromStr for CaptureName {
+    type Err = ();
+
+    /// Takes only what `Display` writes.
+    fn from_str(name: &str) -> Result<CaptureName, ()> {
+        let mut parts = name.split('.');
+        let (timestamp, trigger) = (parts.next().ok_or(())?, parts.next().ok_or(())?);
+        let ordinal = parts.next().map_or(Ok(1), |ordinal| ordinal.parse().map_err(drop))?;
+        let trigger = match trigger {
+            "pir" => Trigger::Pir,
+            "cap" => Trigger::Request,
+            _ => return Err(()),
+        };
+        let parsed = CaptureName { timestamp: timestamp.parse().map_err(drop)?, trigger, ordinal };
+        if parsed.to_string() == name { Ok(parsed) } else { Err(()) }
+    }
+}
+
+impl CaptureName {
+    /// The capture's directory.
+    pub fn dir(self) -> String {
+        format!("{SPOOL}/{self}")
+    }
+}
+
+impl Place {
+    /// The segment's file.
+    pub fn file(self) -> String {
+        format!("{}/{}", self.capture.dir(), self.base())
+    }
+
+    /// A file beside it.
+    fn beside(self, ending: &str) -> String {
+        format!("{}.{ending}", self.file())
+    }
+
+    /// The unfinished file that becomes it.
+    fn unfinished(self) -> String {
+        format!("{}/.{}.tmp", self.capture.dir(), self.base())
+    }
+
+    /// Its file name.
+    fn base(self) -> String {
+        format!("{}.{}", self.seg_no, self.container.as_str())
+    }
+}
+
+/// Success where the thing was not there anyway.
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// A small file, durable and whole under its name once the directory is synced.
+fn write_whole<F: Files>(files: &mut F, path: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = files.create(path)?;
+    files.write(&mut file, bytes)?;
+    files.sync(&file)
+}
+
+/// The text of a small file; what is longer than `limit` is no such file.
+fn read_text<F: Files>(files: &mut F, path: &str, limit: usize) -> io::Result<String> {
+    let mut file = files.open(path)?;
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let count = files.read(&mut file, &mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&buffer[..count]);
+        if bytes.len() > limit {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is too long"));
+        }
+    }
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_captures_name_comes_back_and_no_other_is_taken() {
+        for name in ["1529842538.pir", "35.cap.2", "1.pir.10"] {
+            assert_eq!(name.parse::<CaptureName>().unwrap().to_string(), name);
+        }
+        for name in ["", "pir", "35.pir.1", "035.pir", "+35.pir", "35.pir.2.3", "35.req", "35.pir.02"] {
+            assert!(name.parse::<CaptureName>().is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What a former life left. A start never fails on what it finds: unfinished work is removed or finished, and
+//! what can't be read is put into `refused/` and named.
+
+use super::Remembered;
+use super::{
+    CaptureName, Files, Kept, LostReason, Place, REFUSED, Record, SPOOL, Spool, absent_is_fine, keep, ledger,
+    read_text, settle, write_whole,
+};
+use crate::wire::{Id, cloud::Alarm, segment_name::Container};
+use std::{collections::BTreeMap, io};
+
+/// A record has a path and some numbers.
+const MAX_RECORD: usize = 16 * 1024;
+/// The longest upload URL that is kept.
+const MAX_URL: usize = 4 * 1024;
+
+/// What a start found.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// Captures that are owed, oldest first.
+    pub captures: Vec<FoundCapture>,
+    /// What the server refused: name and size.
+    pub refused: Vec<(String, u64)>,
+    /// Alarms that are owed.
+    pub alarms: Vec<Alarm>,
+    /// What the cloud last said.
+    pub remembered: Remembered,
+    /// What could not be read, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// A capture that is owed.
+#[derive(Debug)]
+pub struct FoundCapture {
+    /// Its directory.
+    pub name: CaptureName,
+    /// Its identity.
+    pub id: Id,
+    /// Its segments, by number.
+    pub segments: Vec<FoundSegment>,
+}
+
+/// A segment of it.
+#[derive(Debug)]
+pub struct FoundSegment {
+    /// Its number.
+    pub seg_no: u32,
+    /// Its ending.
+    pub container: Container,
+    /// Its contents.
+    pub kept: Kept,
+    /// Where it stands.
+    pub found: Found,
+}
+
+/// Where a found segment stands.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Owed, with its upload's URL, if one was noted.
+    Owed(Option<String>),
+    /// Confirmed by the server.
+    Sent,
+    /// Never to be sent.
+    Lost(LostReason),
+}
+
+impl<F: Files> Spool<F> {
+    /// Makes the directories and reads what a former life left. `fresh_id` gives an identity to a capture that
+    /// a crash left without one.
+    pub fn start(&mut self, fresh_id: &mut dyn FnMut() -> Id) -> Scanned {
+        let files = &mut self.files;
+        let mut scanned = Scanned::default();
+        for dir in [SPOOL, REFUSED] {
+            // On a disk that can't be written the agent goes on: it says no to segments, and keeps the session.
+            if let Err(error) = files.make_dir(dir)
+                && error.kind() != io::ErrorKind::AlreadyExists
+            {
+                scanned.problems.push(format!("{dir}/ can't be made: {error}"));
+            }
+        }
+        let mut names = files.list(SPOOL).unwrap_or_else(|error| {
+            scanned.problems.push(format!("{SPOOL}/ can't be listed: {error}"));
+            Vec::new()
+        });
+        names.sort_unstable();
+        for name in names {
+            let found = match name.parse::<CaptureName>() {
+                Ok(capture) => read_capture(files, capture, fresh_id, &mut scanned.problems),
+                Err(()) if name.starts_with('.') => clean(files, &format!("{SPOOL}/{name}")).map(|()| None),
+                Err(()) => Err(io::Error::new(io::ErrorKind::InvalidData, "it is no capture's directory")),
+            };
+            match found {
+                Ok(capture) => scanned.captures.extend(capture),
+                Err(error) => scanned.problems.push(set_aside(files, &name, &error)),
+            }
+        }
+        scanned.captures.sort_unstable_by_key(|capture| capture.name);
+        scanned.refused = read_refused(files, &mut scanned.problems);
+        let (alarms, alarms_problem) = ledger::read_alarms(files);
+        let (remembered, state_problem) = ledger::recall(files);
+        scanned.problems.extend(alarms_problem.into_iter().chain(state_problem));
+        Scanned { alarms, remembered, ..scanned }
+    }
+}
+
+/// A capture that is owed; `None` where nothing was left of it.
+fn read_capture<F: Files>(
+    files: &mut F,
+    name: CaptureName,
+    fresh_id: &mut dyn FnMut() -> Id,
+    problems: &mut Vec<String>,
+) -> io::Result<Option<FoundCapture>> {
+    let dir = name.dir();
+    let mut traces: BTreeMap<(u32, Container), Traces> = BTreeMap::new();
+    let entries = files.list(&dir)?;
+    for entry in &entries {
+        if entry.starts_with('.') {
+            absent_is_fine(files.remove(&format!("{dir}/{entry}")))?;
+        } else if let Some((segment, kind)) = Trace::parse(entry) {
+            traces.entry(segment).or_default().add(kind);
+        } else if entry != "id" && entry != "closed" {
+            let stray = files.rename(&format!("{dir}/{entry}"), &format!("{REFUSED}/{name}.{entry}"));
+            let outcome =
+                stray.map_or_else(|error| error.to_string(), |()| format!("it is in {REFUSED}/ now"));
+            problems.push(format!("{dir}/{entry} is no part of a capture: {outcome}"));
+        }
+    }
+    let mut segments = Vec::new();
+    for ((seg_no, container), traces) in traces {
+        let place = Place { capture: name, seg_no, container };
+        segments.extend(read_segment(files, place, traces, problems)?);
+    }
+    if segments.is_empty() {
+        return clean(files, &dir).map(|()| None);
+    }
+    let id_path = format!("{dir}/id");
+    let noted = read_text(files, &id_path, MAX_RECORD).ok().and_then(|text| text.trim().parse().ok());
+    let id = match noted {
+        Some(id) => id,
+        None => {
+            let id = fresh_id();
+            write_whole(files, &id_path, id.to_string().as_bytes())?;
+            files.sync_dir(&dir)?;
+            id
+        }
+    };
+    if !entries.iter().any(|entry| entry == "closed") {
+        settle::mark(files, name, true)?;
+    }
+    Ok(Some(FoundCapture { name, id, segments }))
+}
+
+/// What the directory holds of one segment.
+#[derive(Clone, Copy, Default)]
+struct Traces {
+    contents: bool,
+    owed: bool,
+    url: bool,
+    sent: bool,
+    lost: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Trace {
+    Contents,
+    Owed,
+    Url,
+    Sent,
+    Lost,
+}
+
+impl Trace {
+    fn parse(entry: &str) -> Option<((u32, Container), Trace)> {
+        let mut parts = entry.splitn(3, '.');
+        let seg_no: u32 = parts.next()?.parse().ok()?;
+        let container = Container::of_path(&format!(".{}", parts.next()?))?;
+        let trace = match parts.next() {
+            None => Trace::Contents,
+            Some("from") => Trace::Owed,
+            Some("tus") => Trace::Url,
+            Some("sent") => Trace::Sent,
+            Some("lost") => Trace::Lost,
+            Some(_) => return None,
+        };
+        // Only as we write it: no sign, no leading zero.
+        entry.starts_with(&format!("{seg_no}.")).then_some(((seg_no, container), trace))
+    }
+}
+
+impl Traces {
+    fn add(&mut self, trace: Trace) {
+        match trace {
+            Trace::Contents => self.contents = true,
+            Trace::Owed => self.owed = true,
+            Trace::Url => self.url = true,
+            Trace::Sent => self.sent = true,
+            Trace::Lost => self.lost = true,
+        }
+    }
+}
+
+fn read_segment<F: Files>(
+    files: &mut F,
+    place: Place,
+    traces: Traces,
+    problems: &mut Vec<String>,
+) -> io::Result<Option<FoundSegment>> {
+    let found = |record: &Record, found| {
+        let kept = Kept { bytes: record.bytes, sha256: record.sha256, mtime_ns: record.mtime_ns };
+        Some(FoundSegment { seg_no: place.seg_no, container: place.container, kept, found })
+    };
+    if traces.sent
+        && let Ok(record) = read_record(files, &place.beside("sent"))
+    {
+        settle::confirm(files, place)?;
+        return Ok(found(&record, Found::Sent));
+    }
+    if traces.lost
+        && let Ok(record) = read_record(files, &place.beside("lost"))
+    {
+        let reason = record.lost.unwrap_or(LostReason::Missing);
+        settle::put_away(files, place, reason)?;
+        return Ok(found(&record, Found::Lost(reason)));
+    }
+    if !traces.contents {
+        // A crash while it was being kept leaves this: it was not acknowledged then.
+        problems.push(format!(
+            "{} has a record but no contents: it was never acknowledged, or somebody removed it",
+            place.file()
+        ));
+        for ending in ["from", "tus", "sent", "lost"] {
+            absent_is_fine(files.remove(&place.beside(ending)))?;
+        }
+        return Ok(None);
+    }
+    let url = match traces.url {
+        true => read_text(files, &place.beside("tus"), MAX_URL).ok().filter(|url| !url.is_empty()),
+        false => None,
+    };
+    let record = match traces.owed.then(|| read_record(files, &place.beside("from"))) {
+        Some(Ok(record)) => record,
+        Some(Err(_)) | None => {
+            let Kept { bytes, sha256, mtime_ns } = keep::rehash(files, place)?;
+            Record { bytes, sha256, mtime_ns, ..Record::of_unknown_source() }
+        }
+    };
+    Ok(found(&record, Found::Owed(url)))
+}
+
+/// Reads a segment's record.
+pub fn read_record<F: Files>(files: &mut F, path: &str) -> io::Result<Record> {
+    let text = read_text(files, path, MAX_RECORD)?;
+    serde_json::from_str(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Removes a directory with its files, or a file.
+pub fn clean<F: Files>(files: &mut F, path: &str) -> io::Result<()> {
+    let names = match files.list(path) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return files.remove(path),
+        Err(error) => return Err(error),
+    };
+    for name in names {
+        absent_is_fine(files.remove(&format!("{path}/{name}")))?;
+    }
+    absent_is_fine(files.remove_dir(path))
+}
+
+fn set_aside<F: Files>(files: &mut F, name: &str, why: &io::Error) -> String {
+    match files.rename(&format!("{SPOOL}/{name}"), &format!("{REFUSED}/{name}")) {
+        Ok(()) => format!("{SPOOL}/{name} can't be read ({why}): it is in {REFUSED}/ now"),
+        Err(error) => format!("{SPOOL}/{name} can't be read ({why}), nor put into {REFUSED}/ ({error})"),
+    }
+}
+
+fn read_refused<F: Files>(files: &mut F, problems: &mut Vec<String>) -> Vec<(String, u64)> {
+    let mut names = files.list(REFUSED).unwrap_or_else(|error| {
+        problems.push(format!("{REFUSED}/ can't be listed: {error}"));
+        Vec::new()
+    });
+    names.retain(|name| !name.ends_with(".why") && !name.starts_with('.'));
+    names.sort_unstable();
+    let size = |files: &mut F, name: &str| {
+        let file = files.open(&format!("{REFUSED}/{name}"))?;
+        files.facts(&file).map(|facts| facts.bytes)
+    };
+    names
+        .into_iter()
+        .map(|name| {
+            let bytes = size(files, &name).unwrap_or(0);
+            (name, bytes)
+        })
+        .collect()
+}

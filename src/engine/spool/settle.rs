@@ -1,0 +1,120 @@
+//! What becomes of a segment after it was kept, and of its capture.
+
+use super::ledger::{self, Loss};
+use super::scan::{clean, read_record};
+use super::{CaptureName, Files, LostReason, Place, REFUSED, Record, SPOOL, absent_is_fine, write_whole};
+use std::io;
+
+/// Shows whether a capture has ended. Nothing depends on it, so it is not synced.
+pub fn mark<F: Files>(files: &mut F, capture: CaptureName, closed: bool) -> io::Result<()> {
+    let path = format!("{}/closed", capture.dir());
+    if closed { files.create(&path).map(drop) } else { absent_is_fine(files.remove(&path)) }
+}
+
+/// A hint: without it a new upload is created, and the server keeps what is whole first. Never synced.
+pub fn note_url<F: Files>(files: &mut F, place: Place, url: Option<&str>) -> io::Result<()> {
+    let path = place.beside("tus");
+    let Some(url) = url else { return absent_is_fine(files.remove(&path)) };
+    let mut file = files.create(&path)?;
+    files.write(&mut file, url.as_bytes())
+}
+
+/// The server has it: the record stays until the whole capture is confirmed, the bytes go.
+pub fn confirm<F: Files>(files: &mut F, place: Place) -> io::Result<()> {
+    absent_is_fine(files.rename(&place.beside("from"), &place.beside("sent")))?;
+    files.sync_dir(&place.capture.dir())?;
+    absent_is_fine(files.remove(&place.file()))?;
+    absent_is_fine(files.remove(&place.beside("tus")))
+}
+
+/// It will never be sent. A refused segment is put aside, where a person can find it; others go.
+pub fn lose<F: Files>(
+    files: &mut F,
+    place: Place,
+    reason: LostReason,
+    why: &str,
+    unix: u64,
+) -> io::Result<()> {
+    let lost = place.file();
+    ledger::note(files, &[Loss { unix, lost: &lost, reason: reason.as_str(), why }])?;
+    if reason == LostReason::Refused {
+        write_whole(files, &format!("{}.why", refused_path(place)), why.as_bytes())?;
+    }
+    let record = read_record(files, &place.beside("from")).unwrap_or_else(|_| Record::of_unknown_source());
+    let unfinished = format!("{}/.{}.lost", place.capture.dir(), place.base());
+    write_whole(files, &unfinished, &Record { lost: Some(reason), ..record }.to_line())?;
+    files.rename(&unfinished, &place.beside("lost"))?;
+    files.sync_dir(&place.capture.dir())?;
+    put_away(files, place, reason)
+}
+
+/// The last steps of a loss, which a start repeats if they were cut off.
+pub fn put_away<F: Files>(files: &mut F, place: Place, reason: LostReason) -> io::Result<()> {
+    absent_is_fine(files.remove(&place.beside("from")))?;
+    absent_is_fine(files.remove(&place.beside("tus")))?;
+    match reason {
+        LostReason::Refused => {
+            absent_is_fine(files.rename(&place.file(), &refused_path(place)))?;
+            files.sync_dir(REFUSED)
+        }
+        LostReason::Evicted | LostReason::Missing => absent_is_fine(files.remove(&place.file())),
+    }
+}
+
+/// A capture is owed no longer: all of it goes, and the camera's own files with it where that is wanted.
+pub fn forget<F: Files>(files: &mut F, capture: CaptureName, delete_sources: bool) -> io::Result<()> {
+    if delete_sources {
+        delete_sent_sources(files, capture)?;
+    }
+    let gone = format!("{SPOOL}/.gone.{capture}");
+    clean(files, &gone)?;
+    absent_is_fine(files.rename(&capture.dir(), &gone))?;
+    files.sync_dir(SPOOL)?;
+    clean(files, &gone)
+}
+
+/// Gives up a refused segment for want of space.
+pub fn drop_refused<F: Files>(files: &mut F, name: &str, unix: u64) -> io::Result<()> {
+    let path = format!("{REFUSED}/{name}");
+    let why = "the spool was full, and the server had refused it";
+    ledger::note(files, &[Loss { unix, lost: &path, reason: LostReason::Evicted.as_str(), why }])?;
+    absent_is_fine(files.remove(&path))?;
+    absent_is_fine(files.remove(&format!("{path}.why")))
+}
+
+/// How many bytes the disk would win by giving up each capture: a file with another name elsewhere wins none.
+pub fn weigh<F: Files>(files: &mut F, captures: &[Vec<Place>]) -> io::Result<Vec<u64>> {
+    let mut weight = |place: &Place| {
+        let file = files.open(&place.file())?;
+        let facts = files.facts(&file)?;
+        Ok(if facts.links == 1 { facts.bytes } else { 0 })
+    };
+    let weighed = captures.iter().map(|places| {
+        places.iter().map(|place| weight(place).or_else(absent_weighs_nothing)).sum::<io::Result<u64>>()
+    });
+    weighed.collect()
+}
+
+fn absent_weighs_nothing(error: io::Error) -> io::Result<u64> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(0) } else { Err(error) }
+}
+
+fn delete_sent_sources<F: Files>(files: &mut F, capture: CaptureName) -> io::Result<()> {
+    let dir = capture.dir();
+    for name in files.list(&dir)? {
+        if !name.ends_with(".sent") {
+            continue;
+        }
+        // A record that can't be read names no file that could be removed.
+        if let Ok(record) = read_record(files, &format!("{dir}/{name}"))
+            && !record.path.is_empty()
+        {
+            files.remove_source(&record.path, record.source)?;
+        }
+    }
+    Ok(())
+}
+
+fn refused_path(place: Place) -> String {
+    format!("{REFUSED}/{}.{}", place.capture, place.base())
+}
