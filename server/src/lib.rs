@@ -21,15 +21,15 @@
 
 pub mod blobs;
 pub mod bus;
-// cli
+pub mod cli;
 pub mod commands;
-// control
+pub mod control;
 pub mod device;
 pub mod library;
 pub mod log;
 pub mod net;
 pub mod pki;
-// serve
+pub mod serve;
 pub mod server;
 pub mod store;
 pub mod viewer;

@@ -5,7 +5,7 @@ use crate::{
     pki::{self, Identity},
     server::Server,
 };
-use axum::{Extension, Router};
+use axum::{Extension, Router, extract::ConnectInfo};
 use cloudtalker::wire::Sha256;
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -34,6 +34,8 @@ const MAX_CONNECTIONS: u32 = 4096;
 const HANDSHAKE: Duration = Duration::from_secs(20);
 /// A request's head, and the pause before it on a connection that is kept.
 const HEAD: Duration = Duration::from_secs(60);
+/// How long a request may go on once the process is to end; a page's stream of events never ends by itself.
+const GRACE: Duration = Duration::from_secs(2);
 /// What a connection buffers of what it reads.
 const READ_BUFFER: usize = 64 << 10;
 /// After a failed accept, which is nearly always a lack of file descriptors: until some are back.
@@ -113,7 +115,7 @@ pub fn camera_tls(identity: Identity, ca: &CertificateDer<'static>) -> Result<Se
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![identity.certificate], identity.key)?;
+        .with_single_cert(identity.chain, identity.key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -123,7 +125,7 @@ pub fn people_tls(identity: Identity) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
-        .with_single_cert(vec![identity.certificate], identity.key)?;
+        .with_single_cert(identity.chain, identity.key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -131,6 +133,8 @@ pub fn people_tls(identity: Identity) -> Result<ServerConfig, rustls::Error> {
 async fn connection(stream: TcpStream, door: Door, router: Router, mut peer: Peer) {
     // Small messages both ways: receipts, commands, echoes.
     let _ = stream.set_nodelay(true);
+    let Ok(address) = stream.peer_addr() else { return };
+    let router = router.layer(Extension(ConnectInfo(address)));
     match door {
         Door::Plain => requests(stream, router, peer, std::future::pending()).await,
         Door::Tls(config) => {
@@ -182,7 +186,10 @@ where
         () = revoked => return,
         () = stop.requested() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match timeout(GRACE, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return,
+            }
         }
     };
     if let Err(error) = ended {

@@ -51,8 +51,8 @@ pub struct Pki {
 /// A certificate and its key, for rustls.
 #[derive(Debug)]
 pub struct Identity {
-    /// The certificate; the peer has the CA's.
-    pub certificate: CertificateDer<'static>,
+    /// The certificate, and those between it and a root that the peer has.
+    pub chain: Vec<CertificateDer<'static>>,
     /// Its key.
     pub key: PrivateKeyDer<'static>,
 }
@@ -114,7 +114,7 @@ impl Pki {
         let (certificate, key) = (self.dir.join("server.pem"), self.dir.join("server-key.pem"));
         let kept = || -> Option<Identity> {
             let kept = load(&certificate, &key).ok()?;
-            let x509 = parsed(&kept.certificate).ok()?;
+            let x509 = parsed(kept.chain.first()?).ok()?;
             let lasts = x509.validity().not_after.to_datetime() > OffsetDateTime::now_utc() + SERVER_RENEWED;
             let is_ours = x509.issuer().as_raw() == parsed(&self.ca).ok()?.subject().as_raw();
             (lasts && is_ours && named(&x509) == sorted(names.to_vec())).then_some(kept)
@@ -156,14 +156,16 @@ impl Pki {
 
 /// A certificate and its key from two PEM files.
 pub fn load(certificate: &Path, key: &Path) -> Result<Identity, PkiError> {
-    let unusable = |path: &Path, error: rustls::pki_types::pem::Error| {
-        PkiError::Unusable(path.to_owned(), error.to_string())
-    };
-    Ok(Identity {
-        certificate: CertificateDer::from_pem_slice(read(certificate)?.as_bytes())
-            .map_err(|error| unusable(certificate, error))?,
-        key: PrivateKeyDer::from_pem_slice(read(key)?.as_bytes()).map_err(|error| unusable(key, error))?,
-    })
+    let unusable = |path: &Path, error: String| PkiError::Unusable(path.to_owned(), error);
+    let pem = read(certificate)?;
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|error| unusable(certificate, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(unusable(certificate, "it holds no certificate".into()));
+    }
+    let pem = read(key)?;
+    let private = PrivateKeyDer::from_pem_slice(pem.as_bytes());
+    Ok(Identity { chain, key: private.map_err(|error| unusable(key, error.to_string()))? })
 }
 
 /// The SHA-256 of a certificate.
@@ -307,10 +309,10 @@ mod tests {
         let first = pki.server(&names(&["localhost", "::1", "10.0.0.7"])).unwrap();
         let again =
             Pki::open(dir.path()).unwrap().server(&names(&["10.0.0.7", "localhost", "::1", "::1"])).unwrap();
-        assert_eq!(first.certificate, again.certificate);
+        assert_eq!(first.chain, again.chain);
         let other = pki.server(&names(&["localhost", "10.0.0.8"])).unwrap();
-        assert_ne!(first.certificate, other.certificate);
-        assert_eq!(parsed(&other.certificate).unwrap().issuer(), parsed(pki.ca()).unwrap().subject());
+        assert_ne!(first.chain, other.chain);
+        assert_eq!(parsed(&other.chain[0]).unwrap().issuer(), parsed(pki.ca()).unwrap().subject());
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub enum OpenError {
 impl Server {
     /// Opens a data directory, and makes whatever is missing in it.
     pub async fn open(dir: &Path, quota: u64) -> Result<Server, OpenError> {
-        let data = DataDir(dir.to_owned());
+        let data = DataDir::at(dir);
         for dir in [data.0.clone(), data.blobs(), data.uploads(), data.work(), data.pki()] {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
             made.map_err(|error| OpenError::Io(dir, error))?;
@@ -94,6 +94,11 @@ impl Server {
 }
 
 impl DataDir {
+    /// The data directory at this path.
+    pub fn at(path: &Path) -> DataDir {
+        DataDir(path.to_owned())
+    }
+
     /// The socket for commands.
     pub fn control_socket(&self) -> PathBuf {
         self.0.join("control.sock")
