@@ -78,6 +78,7 @@ function showCamera(camera) {
 }
 
 function failed(error) {
+  if (!(error instanceof api.ApiError)) throw error;
   if (error.isSignedOut) leave();
   else showText(byId("notice"), error.message);
 }

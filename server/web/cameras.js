@@ -105,7 +105,7 @@ class CameraCard {
     if (asked.capture !== capture.id) return asked.before.add(capture.id);
     switch (capture.state) {
       case "open":
-        return this.#progress(`The capture is arriving: ${count(capture.segments.length, "part")} so far…`);
+        return this.#progress(`The capture is arriving: ${count(capture.segments.length, "segment")} so far…`);
       case "complete":
         return this.#finish("The capture is there.");
       case "broken":
@@ -175,16 +175,15 @@ function presenceText({ online, since }) {
 }
 
 /** What is worth knowing of a camera: pairs of a term and its text. */
-function factsOf({ last_alarm, report, version, since }) {
+function factsOf({ last_alarm, report }) {
   const facts = [];
   if (last_alarm) facts.push(["Last alarm", moment(last_alarm)]);
   if (report?.backlog.captures) {
     facts.push(["Still on the board", `${count(report.backlog.captures, "capture")}, ${size(report.backlog.bytes)}`]);
   }
   const lost = (report?.evicted ?? 0) + (report?.missing ?? 0);
-  if (lost) facts.push(["Lost on the board", count(lost, "part")]);
+  if (lost) facts.push(["Lost on the board", count(lost, "segment")]);
   const expires = report?.certificate_expires;
   if (expires && expires < Date.now() / 1000 + EXPIRY_SOON_S) facts.push(["Certificate until", moment(expires)]);
-  if (since !== null) facts.push(["Agent", version ? `cloudtalker ${version}` : "an original client"]);
   return facts;
 }

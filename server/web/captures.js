@@ -49,7 +49,7 @@ export class Captures {
     this.#filter.value = names.includes(chosen) ? chosen : "";
     byId("filter").hidden = names.length < 2;
     byId("no-captures-hint").textContent = names.length
-      ? "Press “Capture now” on a camera, or switch its motion detection on and walk past it."
+      ? "Press “Capture now” on a camera, or arm it and walk past it."
       : "Captures appear here by themselves once a camera is there.";
   }
 
@@ -132,7 +132,7 @@ class CaptureCard {
   }
 
   show(capture) {
-    const { node, play: button, still, length, time, camera, trigger, state, reason, clock } = this.#parts;
+    const { node, play: button, length, time, camera, trigger, state, reason, clock } = this.#parts;
     const video = stillOf(capture);
     const isNewVideo = video && video !== (this.capture && stillOf(this.capture));
     this.capture = capture;
@@ -149,7 +149,7 @@ class CaptureCard {
     state.textContent = stateText(capture);
     showText(reason, capture.error && `${capitalised(capture.error)}.`);
     showText(clock, capture.clock_is_off ? "The board’s clock was not set: this is when it reached the server." : null);
-    if (isNewVideo) drawStill(still, video);
+    if (isNewVideo) drawStill(button, video);
   }
 }
 
@@ -167,10 +167,10 @@ function stillOf(capture) {
 function stateText({ state, joined, parts }) {
   switch (state) {
     case "open":
-      return parts.length ? `${count(parts.length, "part")} so far` : "has begun";
+      return parts.length ? `${count(parts.length, "segment")} so far` : "has begun";
     case "complete":
       return size(joined.bytes);
     case "broken":
-      return parts.length ? `not whole: ${count(parts.length, "part")}` : "nothing of it arrived";
+      return parts.length ? `not whole: ${count(parts.length, "segment")}` : "nothing of it arrived";
   }
 }

@@ -2,6 +2,10 @@
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const dayAndTime = new Intl.DateTimeFormat(undefined, {
+  weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit",
+});
+const hourAndMinute = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const dayOfYear = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
@@ -30,10 +34,10 @@ export function dayName(seconds) {
   return then.getFullYear() === now.getFullYear() ? day.format(then) : dayOfYear.format(then);
 }
 
-/** 14:03 of today, else with its day */
+/** 14:03 of today, else with its day: Tue, 12 May, 14:03 */
 export function moment(seconds) {
-  const time = timeOfDay(seconds);
-  return dayKey(seconds) === dayKey(Date.now() / 1000) ? time : `${dayName(seconds)}, ${time}`;
+  const isToday = dayKey(seconds) === dayKey(Date.now() / 1000);
+  return (isToday ? hourAndMinute : dayAndTime).format(date(seconds));
 }
 
 /** 0:07, 12:34, 1:02:03 */
@@ -52,7 +56,7 @@ export function size(bytes) {
   return `${number >= 10 || step === 0 ? Math.round(number) : number.toFixed(1)} ${units[step]}`;
 }
 
-/** 1 part, 3 parts */
+/** 1 segment, 3 segments */
 export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 export const capitalised = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -11,7 +11,7 @@ export function play(capture) {
   byId("player-about").textContent = about(capture);
   const parts = capture.video ? [] : capture.parts;
   const buttons = parts.map((part, place) => {
-    const button = element("button", `Part ${part.seg_no + 1}`);
+    const button = element("button", `Segment ${part.seg_no}`);
     button.type = "button";
     button.addEventListener("click", () => playPart(place));
     return button;
@@ -63,7 +63,7 @@ function whyNot(video, type) {
 function about({ trigger, joined, parts, error }) {
   const why = trigger === "pir" ? "Recorded on motion" : "Recorded on request";
   const whole = joined && `${duration(joined.duration_s)}, ${size(joined.bytes)}`;
-  return [why, whole ?? count(parts.length, "part"), error && capitalised(error)].filter(Boolean).join(" · ");
+  return [why, whole ?? count(parts.length, "segment"), error && capitalised(error)].filter(Boolean).join(" · ");
 }
 
 byId("player-close").addEventListener("click", () => dialog.close());

@@ -3,9 +3,11 @@
 // A <video preload="metadata"> for each would hold a connection each, and a browser has six. So one hidden player
 // goes from video to video, and gives its connection back after every picture.
 
+/** A phone that saves power may never load a video that nobody started. */
+const PATIENCE_MS = 8_000;
+
 const player = document.createElement("video");
-player.muted = true;
-player.preload = "auto";
+Object.assign(player, { muted: true, playsInline: true, preload: "auto" });
 
 const waiting = [];
 let isBusy = false;
@@ -14,16 +16,16 @@ const seen = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
     seen.unobserve(target);
-    waiting.push(target);
+    waiting.push(target.querySelector("canvas"));
   }
   drawNext();
 }, { rootMargin: "200px" });
 
-/** Draws a video's first picture on the canvas, as soon as somebody could see it. */
-export function drawStill(canvas, url) {
+/** Draws a video's first picture on the canvas within this element, as soon as somebody could see it. */
+export function drawStill(screen, url) {
   if (navigator.connection?.saveData) return;
-  canvas.dataset.video = url;
-  seen.observe(canvas);
+  screen.querySelector("canvas").dataset.video = url;
+  seen.observe(screen);
 }
 
 async function drawNext() {
@@ -40,6 +42,7 @@ async function draw(canvas) {
   const isLoaded = await new Promise((resolve) => {
     player.onloadeddata = () => resolve(true);
     player.onerror = () => resolve(false);
+    setTimeout(() => resolve(false), PATIENCE_MS);
     player.src = canvas.dataset.video;
   });
   if (isLoaded && player.videoWidth) {

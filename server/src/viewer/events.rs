@@ -15,6 +15,7 @@ use super::{Viewer, answer::Refusal, cameras, captures, session::SignIn};
 use crate::{
     bus,
     library::CameraId,
+    net::Peer,
     server::Server,
     store::{RequestState, StoreError},
 };
@@ -37,6 +38,7 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(super) async fn events(
     State(viewer): State<Arc<Viewer>>,
     Extension(sign_in): Extension<SignIn>,
+    Extension(Peer { stop, .. }): Extension<Peer>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     let listener = viewer.server.bus.listen();
     let greeting = stream::iter([Event::default().retry(RETRY).comment("listening")]);
@@ -47,6 +49,7 @@ pub(super) async fn events(
         })?;
         Some((event, (listener, viewer)))
     });
+    let changes = changes.take_until(async move { stop.requested().await });
     let events = greeting.chain(changes).map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
