@@ -1,0 +1,55 @@
+//! Wrong arguments in this program's words.
+
+use crate::config;
+
+const COMMANDS: [&str; 4] = ["run", "send", "listen", "status"];
+
+/// argh's complaint in this program's words.
+pub(super) fn complaint(output: &str, command: &str) -> String {
+    let output = with_underscores(output.trim_end());
+    let Some(arg) = output.strip_prefix("Unrecognized argument: ") else { return output };
+    if arg == command && !COMMANDS.contains(&command) {
+        let meant = nearest(arg, &COMMANDS);
+        return format!("expected an option or a command, but came {arg:?}: did you mean {meant}?");
+    }
+    let options = match command {
+        "send" => &["input_sock", "input_port", "config", "name", "wait"][..],
+        "listen" => &["cam_sock", "cam_addr", "config", "exec"],
+        "status" => &["input_sock", "input_port", "config", "json"],
+        _ => &config::NAMES,
+    };
+    match arg.strip_prefix("--") {
+        Some(name) => {
+            let name = name.replace('-', "_");
+            format!("unknown option --{name}: did you mean --{}?", nearest(&name, options))
+        }
+        None => format!("expected an option, but came {arg:?}"),
+    }
+}
+
+/// Names as the original and configuration files spell them, where argh shows dashes.
+pub(super) fn with_underscores(text: &str) -> String {
+    config::NAMES.iter().filter(|name| name.contains('_')).fold(text.to_owned(), |text, name| {
+        text.replace(&format!("--{}", name.replace('_', "-")), &format!("--{name}"))
+    })
+}
+
+/// The one of `known` that a person most likely meant.
+pub(crate) fn nearest(word: &str, known: &[&'static str]) -> &'static str {
+    known.iter().copied().min_by_key(|name| distance(word, name)).expect("there is always something known")
+}
+
+/// How many letters to add, drop or change (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, left) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, right) in other.bytes().enumerate() {
+            let changed = diagonal + usize::from(left != right);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}

@@ -1,0 +1,245 @@
+//! What the agent is told to do: flags and a configuration file, checked before any socket opens.
+//!
+//! The file holds `name = value` a line, with the flags' names ([`NAMES`]). A `#` at the start of a line or after
+//! white space begins a comment. A name stands once, but for `capture_dir`. What a flag says, the file does not
+//! change; a flag for one end of the camera's commands (`cam_sock`, `cam_addr`) puts both of the file's aside.
+//! Certificates and keys are only named here: [`tls`](crate::tls) reads them.
+
+mod settings;
+mod value;
+
+pub use settings::{ConfigError, Place, Setting};
+
+use crate::cli;
+use log::LevelFilter;
+use settings::Settings;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// Every setting's name.
+pub const NAMES: [&str; 20] = [
+    "endpoint",
+    "cert",
+    "key",
+    "ca",
+    "input_sock",
+    "input_mode",
+    "input_port",
+    "input_bind",
+    "motion_file_list",
+    "cam_sock",
+    "cam_addr",
+    "capture_dir",
+    "state_dir",
+    "spool_max",
+    "min_free",
+    "spool_copy",
+    "delete_uploaded",
+    "upload_url",
+    "max_rate",
+    "log_level",
+];
+
+const DEFAULT_INPUT: &str = "/run/cloudtalker/input.sock";
+const DEFAULT_INPUT_MODE: u32 = 0o660;
+const DEFAULT_STATE_DIR: &str = "/var/lib/cloudtalker";
+/// Enough for logs and state of the rest of a small board.
+const DEFAULT_MIN_FREE: u64 = 64 << 20;
+
+/// What the agent is told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The cloud.
+    pub endpoint: Endpoint,
+    /// The camera's certificate, PEM.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The authorities that may sign the server's certificate, PEM; else the web's.
+    pub ca: Option<PathBuf>,
+    /// Where captures come in.
+    pub input: InputConfig,
+    /// A file that names video files, a path a line; `-` is standard input.
+    pub motion_file_list: Option<PathBuf>,
+    /// Where the camera program listens for commands.
+    pub commands: Option<CommandTarget>,
+    /// Where captures wait for the cloud.
+    pub spool: SpoolConfig,
+    /// A tus server to upload to, not the endpoint's.
+    pub upload_url: Option<String>,
+    /// The most to upload, in bytes a second.
+    pub max_rate: Option<u64>,
+    /// What to log.
+    pub log_level: LevelFilter,
+}
+
+/// The cloud's address, `HOST:PORT/PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an address; an IPv6 address has no brackets here.
+    pub host: String,
+    /// 443 where none was given.
+    pub port: u16,
+    /// With its leading slash, and the query if there is one.
+    pub path: String,
+}
+
+/// Where captures come in; at least one of the two is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputConfig {
+    /// A unix stream socket.
+    pub unix: Option<PathBuf>,
+    /// Who may connect to it, as `chmod` takes it.
+    pub mode: u32,
+    /// A TCP socket; beyond loopback only where captures are confined to directories.
+    pub tcp: Option<SocketAddr>,
+}
+
+/// Where the camera program listens for commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandTarget {
+    /// A unix datagram socket.
+    Unix(PathBuf),
+    /// A UDP socket.
+    Udp {
+        /// A name or an address without brackets.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+}
+
+/// Where captures wait for the cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpoolConfig {
+    /// The directory of all that must survive a restart.
+    pub state_dir: PathBuf,
+    /// The most bytes that waiting captures may take.
+    pub max: Option<u64>,
+    /// Bytes of the file system to leave free.
+    pub min_free: u64,
+    /// Keep copies, not links.
+    pub copy: bool,
+    /// Only files beneath one of these are taken, where there are any.
+    pub capture_dirs: Vec<PathBuf>,
+    /// Remove the camera's own file once the cloud has the capture.
+    pub delete_uploaded: bool,
+}
+
+impl Config {
+    /// Takes the settings from flags and the file that they name; again at each reload.
+    pub fn load(run: &cli::Run) -> Result<Config, ConfigError> {
+        let settings = Settings::gather(run.settings(), run.config.as_deref().map(Path::new))?;
+        let spool = SpoolConfig::take(&settings)?;
+        let endpoint = settings.parse("endpoint", "HOST:PORT/PATH (wss:// is implied)", value::endpoint)?;
+        Ok(Config {
+            endpoint: endpoint.ok_or(ConfigError::NoEndpoint)?,
+            cert: settings.path("cert")?.unwrap_or_else(|| "cert.pem".into()),
+            key: settings.path("key")?.unwrap_or_else(|| "key.pem".into()),
+            ca: settings.path("ca")?,
+            input: InputConfig::take(&settings, !spool.capture_dirs.is_empty())?,
+            motion_file_list: settings.path("motion_file_list")?,
+            commands: CommandTarget::take(&settings)?,
+            spool,
+            upload_url: settings.parse("upload_url", "https://HOST:PORT/PATH", value::url)?,
+            max_rate: settings.parse("max_rate", "bytes a second above 0, as 200K", value::some_bytes)?,
+            log_level: settings
+                .parse("log_level", "error, warn, info, debug or trace", |text| text.parse().ok())?
+                .unwrap_or(LevelFilter::Info),
+        })
+    }
+}
+
+impl InputConfig {
+    /// Where a running agent takes captures: what the flags say, else the file, else the usual socket.
+    pub fn find(flags: Vec<(&'static str, String)>, file: Option<&str>) -> Result<InputConfig, ConfigError> {
+        let file = file.filter(|_| flags.is_empty()).map(Path::new);
+        InputConfig::take(&Settings::gather(flags, file)?, true)
+    }
+
+    fn take(settings: &Settings, is_confined: bool) -> Result<InputConfig, ConfigError> {
+        let unix = settings.parse("input_sock", value::SOCKET_PATH, value::socket_path)?;
+        let port = settings.parse("input_port", "a port, 1 to 65535", value::port)?;
+        let bind = settings.parse("input_bind", "an address, as 127.0.0.1", value::address)?;
+        if let (Some(at), None) = (settings.find("input_bind"), port) {
+            return Err(ConfigError::BindWithoutPort(at.clone()));
+        }
+        let bind = bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        if let (Some(at), false, false) =
+            (settings.find("input_bind"), bind.to_canonical().is_loopback(), is_confined)
+        {
+            return Err(ConfigError::OpenBind(at.clone()));
+        }
+        let mode = settings.parse("input_mode", "an octal mode, as 0660", value::mode)?;
+        let tcp = port.map(|port| SocketAddr::new(bind, port));
+        Ok(InputConfig {
+            unix: unix.or_else(|| tcp.is_none().then(|| DEFAULT_INPUT.into())),
+            mode: mode.unwrap_or(DEFAULT_INPUT_MODE),
+            tcp,
+        })
+    }
+}
+
+impl CommandTarget {
+    /// Where a running agent sends commands: what the flags say, else the file.
+    pub fn find(
+        flags: Vec<(&'static str, String)>,
+        file: Option<&str>,
+    ) -> Result<Option<CommandTarget>, ConfigError> {
+        CommandTarget::take(&Settings::gather(flags, file.map(Path::new))?)
+    }
+
+    fn take(settings: &Settings) -> Result<Option<CommandTarget>, ConfigError> {
+        if let (Some(one), Some(other)) = (settings.find("cam_sock"), settings.find("cam_addr")) {
+            return Err(ConfigError::Both([one.clone(), other.clone()].into()));
+        }
+        let unix = settings.parse("cam_sock", value::SOCKET_PATH, value::socket_path)?;
+        let udp = settings.parse("cam_addr", "HOST:PORT", |text| value::host_port(text, None))?;
+        let udp = udp.map(|(host, port)| CommandTarget::Udp { host, port });
+        Ok(unix.map(CommandTarget::Unix).or(udp))
+    }
+}
+
+impl SpoolConfig {
+    fn take(settings: &Settings) -> Result<SpoolConfig, ConfigError> {
+        const TOGGLE: &str = "true or false";
+        Ok(SpoolConfig {
+            state_dir: settings.path("state_dir")?.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
+            max: settings.parse("spool_max", "bytes above 0, as 500M or 2G", value::some_bytes)?,
+            min_free: settings
+                .parse("min_free", "bytes, as 64M or 1G", value::bytes)?
+                .unwrap_or(DEFAULT_MIN_FREE),
+            copy: settings.parse("spool_copy", TOGGLE, value::toggle)?.unwrap_or(false),
+            capture_dirs: settings.parse_all("capture_dir", "a directory", value::path)?,
+            delete_uploaded: settings.parse("delete_uploaded", TOGGLE, value::toggle)?.unwrap_or(false),
+        })
+    }
+}
+
+impl Endpoint {
+    /// `HOST:PORT` as URLs have it: an IPv6 address in brackets.
+    pub fn authority(&self) -> String {
+        value::authority(&self.host, self.port)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.authority(), self.path)
+    }
+}
+
+impl fmt::Display for CommandTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommandTarget::Unix(path) => path.display().fmt(f),
+            CommandTarget::Udp { host, port } => f.write_str(&value::authority(host, *port)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

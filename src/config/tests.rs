@@ -1,0 +1,176 @@
+use super::*;
+use cli::{Command, Run};
+use std::{ffi::OsString, fs, path::PathBuf, process};
+
+fn run(line: &str) -> Run {
+    let args = std::iter::once("cloudtalker").chain(line.split_whitespace()).map(OsString::from);
+    match cli::parse(args) {
+        Ok(Command::Run(run)) => *run,
+        other => panic!("expected run, not {other:?}"),
+    }
+}
+
+fn config(line: &str) -> Result<Config, String> {
+    Config::load(&run(&format!("-e cloud.example {line}"))).map_err(|error| error.to_string())
+}
+
+/// A configuration file for one test.
+struct File(PathBuf);
+
+impl File {
+    fn new(test: &str, text: &str) -> File {
+        let path = std::env::temp_dir().join(format!("cloudtalker-{test}-{}.conf", process::id()));
+        fs::write(&path, text).unwrap();
+        File(path)
+    }
+
+    fn load(&self, flags: &str) -> Result<Config, String> {
+        let run = run(&format!("--config {} {flags}", self.0.display()));
+        Config::load(&run).map_err(|error| error.to_string().replace(&self.0.display().to_string(), "FILE"))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn an_endpoint_alone_is_enough() {
+    let expected = Config {
+        endpoint: Endpoint { host: "cloud.example".into(), port: 443, path: "/".into() },
+        cert: "cert.pem".into(),
+        key: "key.pem".into(),
+        ca: None,
+        input: InputConfig { unix: Some("/run/cloudtalker/input.sock".into()), mode: 0o660, tcp: None },
+        motion_file_list: None,
+        commands: None,
+        spool: SpoolConfig {
+            state_dir: "/var/lib/cloudtalker".into(),
+            max: None,
+            min_free: 64 << 20,
+            copy: false,
+            capture_dirs: Vec::new(),
+            delete_uploaded: false,
+        },
+        upload_url: None,
+        max_rate: None,
+        log_level: LevelFilter::Info,
+    };
+    assert_eq!(config(""), Ok(expected));
+}
+
+#[test]
+fn without_an_endpoint_there_is_nothing_to_do() {
+    let error = Config::load(&run("")).unwrap_err().to_string();
+    assert_eq!(error, "expected the cloud's address: give --endpoint HOST:PORT/PATH");
+}
+
+#[test]
+fn the_usual_socket_opens_only_where_no_input_is_named() {
+    let input = |line: &str| config(line).unwrap().input;
+    let tcp = input("--input_port 9000");
+    assert_eq!((tcp.unix, tcp.tcp), (None, Some("127.0.0.1:9000".parse().unwrap())));
+    let unix = input("--input_sock s --input_mode 0600");
+    assert_eq!((unix.unix, unix.mode, unix.tcp), (Some("s".into()), 0o600, None));
+    let both = input("--input_sock s --input_port 9000 --input_bind ::1");
+    assert_eq!((both.unix, both.tcp), (Some("s".into()), Some("[::1]:9000".parse().unwrap())));
+}
+
+#[test]
+fn a_port_beyond_loopback_needs_a_directory_to_confine_it() {
+    for address in ["0.0.0.0", "::", "192.168.1.2", "::ffff:10.0.0.1"] {
+        let line = format!("--input_port 9000 --input_bind {address}");
+        let error = config(&line).unwrap_err();
+        assert!(error.starts_with(&format!("--input_bind: {address} is open to the network")), "{error}");
+        assert!(config(&format!("{line} --capture_dir /video")).is_ok(), "{address}");
+    }
+    for address in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "localhost"] {
+        assert!(config(&format!("--input_port 9000 --input_bind {address}")).is_ok(), "{address}");
+    }
+}
+
+#[test]
+fn commands_go_to_one_place() {
+    let commands = |line: &str| config(line).map(|config| config.commands);
+    assert_eq!(commands("--cam_sock s"), Ok(Some(CommandTarget::Unix("s".into()))));
+    let udp = CommandTarget::Udp { host: "actuator".into(), port: 9001 };
+    assert_eq!(commands("--cam_addr actuator:9001"), Ok(Some(udp)));
+    let error = "--cam_sock and --cam_addr exclude each other: commands go to one place, leave one out";
+    assert_eq!(commands("--cam_sock s --cam_addr a:1"), Err(error.into()));
+}
+
+#[test]
+fn a_wrong_value_names_its_flag() {
+    for (line, expected) in [
+        ("--input_mode 0888", r#"--input_mode: expected an octal mode, as 0660, but came "0888""#),
+        ("--input_port 0", r#"--input_port: expected a port, 1 to 65535, but came "0""#),
+        ("--input_bind 127.0.0.1", "--input_bind has no port to open: give --input_port too"),
+        ("--spool_max 1T", r#"--spool_max: expected bytes above 0, as 500M or 2G, but came "1T""#),
+        ("--spool_copy=perhaps", r#"--spool_copy: expected true or false, but came "perhaps""#),
+        ("--cam_addr nowhere", r#"--cam_addr: expected HOST:PORT, but came "nowhere""#),
+        ("--log_level loud", r#"--log_level: expected error, warn, info, debug or trace, but came "loud""#),
+        ("--state_dir=", r#"--state_dir: expected a path, but came """#),
+        ("--max_rate 0", r#"--max_rate: expected bytes a second above 0, as 200K, but came "0""#),
+        (
+            "--config /nonexistent/a",
+            "expected a configuration file at /nonexistent/a, but: No such file or directory (os error 2)",
+        ),
+    ] {
+        assert_eq!(config(line), Err(expected.into()), "{line}");
+    }
+}
+
+#[test]
+fn a_file_holds_what_flags_hold() {
+    let file = File::new(
+        "whole",
+        "# a board\n\nendpoint = cloud.example:8443/ws#1 # the cloud\n cert=a.pem\ncapture-dir = /a\ncapture_dir = /b c\n\
+         spool_copy = yes\nlog_level = DEBUG\n",
+    );
+    let error = file.load("").unwrap_err();
+    assert!(error.starts_with("FILE:3: endpoint: expected HOST:PORT/PATH"), "{error}");
+    let config = file.load("-e wss://other.example --spool_copy=false").unwrap();
+    assert_eq!((config.endpoint.host.as_str(), config.cert), ("other.example", "a.pem".into()));
+    assert_eq!(config.spool.capture_dirs, [PathBuf::from("/a"), PathBuf::from("/b c")]);
+    assert_eq!((config.spool.copy, config.log_level), (false, LevelFilter::Debug));
+    assert_eq!(file.load("-e a --capture_dir /c").unwrap().spool.capture_dirs, [PathBuf::from("/c")]);
+}
+
+#[test]
+fn a_flag_for_commands_puts_the_files_aside() {
+    let file = File::new("commands", "endpoint = a\ncam_sock = s\n");
+    let udp = CommandTarget::Udp { host: "b".into(), port: 1 };
+    assert_eq!(file.load("--cam_addr b:1").unwrap().commands, Some(udp));
+    assert_eq!(file.load("").unwrap().commands, Some(CommandTarget::Unix("s".into())));
+    let both = File::new("both", "endpoint = a\ncam_sock = s\ncam_addr = b:1\n");
+    assert!(both.load("").unwrap_err().starts_with("FILE:2: cam_sock and FILE:3: cam_addr exclude"));
+}
+
+#[test]
+fn a_wrong_line_is_named() {
+    for (text, expected) in [
+        ("endpoint a", r#"FILE:1: expected name = value, but came "endpoint a""#),
+        ("\nend_point = a", r#"FILE:2: unknown name "end_point": did you mean endpoint?"#),
+        ("cert = a\ncert = b", "FILE:2: cert is already set at FILE:1: leave one out"),
+        ("config = b", r#"FILE:1: unknown name "config": did you mean endpoint?"#),
+        ("endpoint = a\nmin_free = all", r#"FILE:2: min_free: expected bytes, as 64M or 1G, but came "all""#),
+    ] {
+        let file = File::new("wrong", text);
+        let error = file.load("").unwrap_err();
+        assert!(error.split(": did you").next() == expected.split(": did you").next(), "{error}");
+    }
+}
+
+#[test]
+fn tools_find_the_agent_by_its_file() {
+    let file = File::new("tools", "input_port = 9000\ninput_bind = 0.0.0.0\ncam_addr = a:1\n");
+    let name = file.0.to_str();
+    let input = InputConfig::find(Vec::new(), name).unwrap();
+    assert_eq!(input.tcp, Some("0.0.0.0:9000".parse().unwrap()));
+    let input = InputConfig::find(vec![("input_sock", "s".into())], name).unwrap();
+    assert_eq!((input.unix, input.tcp), (Some("s".into()), None));
+    let target = CommandTarget::find(Vec::new(), name).unwrap();
+    assert_eq!(target, Some(CommandTarget::Udp { host: "a".into(), port: 1 }));
+}
