@@ -1,0 +1,84 @@
+//! A failed connection in words: what was expected, what came, what to do.
+
+use crate::utc::Utc;
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+use std::{io, time::Duration};
+
+/// Servers renew their certificates. One that expired longer ago than this, and is still shown, says more about
+/// the board's clock than about the server.
+const LONG_EXPIRED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Why a handshake failed.
+pub fn describe(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(error) => describe_certificate(error),
+        Error::AlertReceived(alert) => describe_alert(*alert),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "expected TLS, but the server speaks something else: is it the right port?".into()
+        }
+        Error::FailedToGetCurrentTime => "the board's clock is before 1970: set it".into(),
+        error => format!("TLS: {error}"),
+    }
+}
+
+/// Why a connection failed, whether in TLS or beneath it.
+pub fn describe_io(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(error) => describe(error),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
+        None => error.to_string(),
+    }
+}
+
+fn describe_certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::ExpiredContext { time, not_after } => {
+            let (clock, end) = (Utc(time.as_secs()), Utc(not_after.as_secs()));
+            if clock.0 - end.0.min(clock.0) > LONG_EXPIRED.as_secs() {
+                return format!(
+                    "the board's clock says {clock}, but the server's certificate expired on {end}: is the clock right?"
+                );
+            }
+            format!(
+                "the server's certificate expired on {end}, and by the board's clock it is {clock}: \
+                 the server needs a new one"
+            )
+        }
+        CertificateError::Expired => {
+            "the server's certificate expired before the earliest that it can be now: it needs a new one".into()
+        }
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "the server's certificate begins on {}, but the board's clock says {}: is the clock right?",
+            Utc(not_before.as_secs()),
+            Utc(time.as_secs())
+        ),
+        // A bad signature is another authority's of the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate is signed by no authority that this board trusts: is it the right server, \
+             and --ca its authority's certificate?"
+                .into()
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => format!(
+            "the server's certificate is for {}, not for {:?}: is --endpoint right?",
+            if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") },
+            expected.to_str()
+        ),
+        error => format!("the server's certificate does not hold: {error}"),
+    }
+}
+
+fn describe_alert(alert: AlertDescription) -> String {
+    let why = match alert {
+        AlertDescription::CertificateRevoked => "it was revoked",
+        AlertDescription::CertificateExpired => "it has expired",
+        AlertDescription::UnknownCA | AlertDescription::DecryptError => "another authority signed it",
+        AlertDescription::CertificateRequired => "it came without one",
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::AccessDenied => "it does not know it",
+        alert => return format!("the server ended the handshake: {alert:?}"),
+    };
+    format!("the server refuses this camera's certificate: {why}; is --cert the one that it issued?")
+}
