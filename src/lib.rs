@@ -8,3 +8,14 @@ pub mod wire;
 
 #[cfg(feature = "agent")]
 pub mod engine;
+
+#[cfg(feature = "agent")]
+pub mod cli;
+#[cfg(feature = "agent")]
+pub mod config;
+#[cfg(feature = "agent")]
+pub mod tls;
+#[cfg(feature = "agent")]
+pub mod tools;
+#[cfg(feature = "agent")]
+pub mod utc;

@@ -1,0 +1,217 @@
+//! The short-lived commands beside the agent. They block: each has one thing to wait for.
+
+pub mod listen;
+pub mod send;
+pub mod status;
+
+use crate::{
+    cli::exit,
+    config::{ConfigError, InputConfig},
+};
+use log::LevelFilter;
+use rustix::net::sockopt;
+use serde_json::Value;
+use simple_logger::SimpleLogger;
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::PathBuf,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A look for an agent that is not there yet costs next to nothing, and nobody sees a fifth of a second.
+const RETRY: Duration = Duration::from_millis(200);
+/// Far beyond any answer.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Does a command: logs on standard error meanwhile, then says why it failed, if it did.
+pub fn finish(command: &str, work: impl FnOnce() -> Result<(), ToolError>) -> ExitCode {
+    SimpleLogger::new().with_level(LevelFilter::Info).init().expect("no logger is set before");
+    let Err(error) = work() else { return ExitCode::SUCCESS };
+    let _ = writeln!(io::stderr(), "cloudtalker {command}: {error}");
+    ExitCode::from(error.exit_code())
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum ToolError {
+    /// Its options make no sense.
+    Config(ConfigError),
+    /// It lacks something, or has too much.
+    Usage(&'static str),
+    /// Nobody answers at the agent's socket.
+    Absent(Address, io::Error),
+    /// The agent did not answer in time.
+    Silent(Address, Duration),
+    /// The agent ended the connection.
+    Lost(Address, io::Error),
+    /// The agent will not have some files, and why.
+    Refused(Vec<(String, String)>),
+    /// The agent's answer makes no sense: why, and the answer.
+    Nonsense(String, String),
+    /// The command socket does not open, or fails.
+    Socket(String, io::Error),
+}
+
+/// Where the agent listens for captures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A unix socket.
+    Unix(PathBuf),
+    /// A port, on this machine.
+    Tcp(SocketAddr),
+}
+
+impl Address {
+    /// Finds the agent by options, by its configuration file, or where it usually is.
+    fn find(options: Vec<(&'static str, String)>, file: Option<&str>) -> Result<Address, ToolError> {
+        let input = InputConfig::find(options, file)?;
+        match (input.unix, input.tcp) {
+            (Some(path), _) => Ok(Address::Unix(path)),
+            (None, Some(tcp)) => Ok(Address::Tcp(SocketAddr::new(reachable(tcp.ip()), tcp.port()))),
+            (None, None) => unreachable!("an agent has an input socket"),
+        }
+    }
+
+    fn connect(&self) -> io::Result<Connection> {
+        let socket = match self {
+            Address::Unix(path) => OwnedFd::from(UnixStream::connect(path)?),
+            Address::Tcp(address) => OwnedFd::from(TcpStream::connect(address)?),
+        };
+        Ok(Connection { socket: File::from(socket), address: self.clone() })
+    }
+
+    /// Waits for the agent to be there. Only what another moment can change is tried again.
+    fn connect_by(&self, deadline: Instant) -> Result<Connection, ToolError> {
+        let mut is_told = false;
+        loop {
+            let error = match self.connect() {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            let may_come = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
+            if !may_come || Instant::now() >= deadline {
+                return Err(ToolError::Absent(self.clone(), error));
+            }
+            if !is_told {
+                log::info!("waiting for the agent at {self}");
+                is_told = true;
+            }
+            thread::sleep(RETRY);
+        }
+    }
+}
+
+/// An address that a listener was bound to is reached at loopback where it stands for all.
+fn reachable(bound: IpAddr) -> IpAddr {
+    match bound {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+/// A connection to the agent.
+struct Connection {
+    socket: File,
+    address: Address,
+}
+
+impl Connection {
+    /// Says something and waits for the line of answer to it.
+    fn ask(&mut self, message: &Value, wait: Duration) -> Result<String, ToolError> {
+        let deadline = Instant::now() + wait;
+        let mut answer = Vec::new();
+        let mut exchange = || -> io::Result<()> {
+            sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Send, Some(wait))?;
+            self.socket.write_all(format!("{message}\n").as_bytes())?;
+            while !answer.ends_with(b"\n") && answer.len() < LONGEST_ANSWER {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Recv, Some(left))?;
+                let mut bytes = [0; 4096];
+                match self.socket.read(&mut bytes)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    count => answer.extend_from_slice(&bytes[..count]),
+                }
+            }
+            Ok(())
+        };
+        exchange().map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+                ToolError::Silent(self.address.clone(), wait)
+            }
+            _ => ToolError::Lost(self.address.clone(), error),
+        })?;
+        Ok(String::from_utf8_lossy(&answer).trim_end().to_owned())
+    }
+}
+
+impl ToolError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            ToolError::Config(_) | ToolError::Usage(_) => exit::USAGE,
+            ToolError::Absent(..) | ToolError::Silent(..) | ToolError::Lost(..) => exit::UNAVAILABLE,
+            ToolError::Refused(_) | ToolError::Nonsense(..) | ToolError::Socket(..) => exit::FAILED,
+        }
+    }
+}
+
+impl From<ConfigError> for ToolError {
+    fn from(error: ConfigError) -> ToolError {
+        ToolError::Config(error)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Unix(path) => path.display().fmt(f),
+            Address::Tcp(address) => address.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ToolError::Config(error) => error.fmt(f),
+            ToolError::Usage(why) => f.write_str(why),
+            ToolError::Absent(address, error) => {
+                write!(
+                    f,
+                    "expected the agent at {address}, but: {error}; does it run, and with this input socket?"
+                )
+            }
+            ToolError::Silent(address, wait) => {
+                write!(f, "the agent at {address} did not answer within {} s", wait.as_secs())
+            }
+            ToolError::Lost(address, error) => {
+                write!(f, "the agent at {address} ended the connection: {error}")
+            }
+            ToolError::Refused(files) => {
+                let lines: Vec<String> =
+                    files.iter().map(|(file, why)| format!("the agent refused {file}: {why}")).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            ToolError::Nonsense(why, answer) => {
+                write!(f, "expected another answer of the agent ({why}), but came {answer:?}")
+            }
+            ToolError::Socket(address, error) => {
+                write!(f, "expected to receive commands at {address}, but: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ToolError {}
+
+#[cfg(test)]
+mod tests;
