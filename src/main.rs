@@ -1,0 +1,34 @@
+//! The command `cloudtalker`: arguments to configuration to the agent, or to one of its tools.
+
+use cloudtalker::{
+    cli::{self, Command, Run},
+    config::Config,
+    shell, tools,
+};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(Command::Run(run)) => run_agent(*run),
+        Ok(Command::Send(send)) => tools::finish("send", || tools::send::run(&send)),
+        Ok(Command::Listen(listen)) => tools::finish("listen", || tools::listen::run(&listen)),
+        Ok(Command::Status(status)) => tools::finish("status", || tools::status::run(&status)),
+        Err(early) => early.tell(),
+    }
+}
+
+fn run_agent(run: Run) -> ExitCode {
+    match Config::load(&run) {
+        Ok(config) => {
+            shell::log::init(config.log_level);
+            shell::run(run, config)
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "cloudtalker: {error}");
+            ExitCode::from(cli::exit::USAGE)
+        }
+    }
+}
