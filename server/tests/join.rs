@@ -216,6 +216,18 @@ fn sound_stays_whole_and_with_its_picture() {
 }
 
 #[test]
+fn only_the_first_segment_keeps_its_encoders_priming() {
+    let studio = Studio::new();
+    let part = |name| studio.film_with_sound(name, "320x180", "25", &[H264, AAC]);
+    let parts = [part("0.mp4"), part("1.mp4"), part("2.mp4")];
+    let joined = studio.join_and_compare(&parts);
+    let packets =
+        |path: &Path| probe(path, &["-select_streams", "a", "-show_entries", "packet=size"]).lines().count();
+    let sum: usize = parts.iter().map(|part| packets(part)).sum();
+    assert_eq!(packets(&joined), sum - 2);
+}
+
+#[test]
 fn segments_without_sound_may_stand_beside_those_with() {
     let studio = Studio::new();
     let parts = [
@@ -256,6 +268,9 @@ fn different_parameter_sets_share_one_sample_description() {
     let joined = studio.join_and_compare(&parts);
     let bytes = fs::read(joined).unwrap();
     assert_eq!(bytes.windows(4).filter(|window| window == b"avcC").count(), 1);
+    // The last part's key frame: its delimiter of two bytes, then its SPS.
+    let is_key_frame = |w: &[u8]| w[..5] == [0, 0, 0, 2, 9] && w[6..9] == [0, 0, 0] && w[10] & 0x1f == 7;
+    assert!(bytes.windows(11).any(is_key_frame), "a delimiter must stay the first of its frame");
 }
 
 #[test]
