@@ -25,7 +25,7 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     /// Wrong usage or configuration (`EX_USAGE`).
     pub const USAGE: u8 = 64;
-    /// The agent does not answer (`EX_UNAVAILABLE`).
+    /// The agent does not answer, or lacks what it needs to start (`EX_UNAVAILABLE`).
     pub const UNAVAILABLE: u8 = 69;
 }
 
@@ -113,8 +113,8 @@ A configuration file has the same names without dashes, `name = value` a line,
 and `#` before comments. Sizes take K, M or G. SIGHUP reads everything again;
 SIGTERM ends the agent within five seconds.",
     error_code(0, "asked to stop"),
-    error_code(1, "can't go on: the log says why"),
-    error_code(64, "wrong usage, configuration, certificate or key")
+    error_code(64, "wrong usage, configuration, certificate or key"),
+    error_code(69, "a socket or the state directory can't be opened: the log says why")
 )]
 pub struct Run {
     /// the cloud, HOST:PORT/PATH; required; the port is 443 unless given
