@@ -14,6 +14,8 @@ pub mod cli;
 #[cfg(feature = "agent")]
 pub mod config;
 #[cfg(feature = "agent")]
+pub mod shell;
+#[cfg(feature = "agent")]
 pub mod tls;
 #[cfg(feature = "agent")]
 pub mod tools;

@@ -146,7 +146,19 @@ impl Engine {
         }
     }
 
+    /// It may have counted as delivered before: a UDP datagram that nobody was there for comes back later.
     pub(super) fn command_undelivered(&mut self, now: Now, command: Command, why: &str) {
+        match command {
+            Command::Capture => {
+                self.camera.capture_undelivered = true;
+                if !self.timers.is_set(Timer::CaptureLapse) {
+                    self.timers.set(Timer::CaptureLapse, now.mono + CAPTURE_LAPSE);
+                }
+            }
+            Command::Arm | Command::Disarm => {
+                self.camera.level_undelivered = self.camera.armed.map(level) == Some(command);
+            }
+        }
         if !self.camera.silence_told {
             self.camera.silence_told = true;
             self.tell(Event::CommandUndelivered { command, why: why.to_owned() });

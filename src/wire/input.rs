@@ -111,6 +111,8 @@ pub enum StreamError {
     TooLong,
     /// Balanced braces, but no JSON.
     NotJson(String),
+    /// The connection ended within an object.
+    CutOff,
 }
 
 /// Cuts a stream of bytes into JSON objects.
@@ -278,6 +280,7 @@ impl fmt::Display for StreamError {
                 write!(f, "expected a JSON object of at most {MAX_OBJECT} bytes, but this one is longer")
             }
             StreamError::NotJson(why) => write!(f, "expected a JSON object, but it is not JSON: {why}"),
+            StreamError::CutOff => write!(f, "it ended in the middle of a JSON object"),
         }
     }
 }

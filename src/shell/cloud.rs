@@ -1,0 +1,148 @@
+//! The session's socket: a WebSocket over TLS, as one task.
+
+use super::clock::http_date;
+use crate::{
+    config::Endpoint,
+    engine::{Frame, Input},
+    tls,
+    wire::cloud::ToCloud,
+};
+use async_channel::{Receiver, Sender};
+use async_rustls::{TlsConnector, client::TlsStream};
+use async_tungstenite::{
+    WebSocketReceiver, WebSocketSender, WebSocketStream, client_async_with_config,
+    tungstenite::{self, Message, protocol::WebSocketConfig},
+};
+use rustls::{ClientConfig, pki_types::ServerName};
+use smol::{
+    LocalExecutor, Task, Timer,
+    future::{self, FutureExt},
+    net::TcpStream,
+    stream::StreamExt,
+};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
+
+/// Name, TCP, TLS and WebSocket together.
+const CONNECT: Duration = Duration::from_secs(30);
+/// Unacknowledged bytes for this long: the link is dead. A little more than a ping and its answer may take.
+const USER_TIMEOUT_MS: u32 = 80_000;
+/// A cloud's messages are small; so is a board's memory.
+const MAX_MESSAGE: usize = 64 * 1024;
+const BUFFER: usize = 4 * 1024;
+
+/// One connection. Dropping it closes it, and nothing more is heard of it.
+pub struct Link {
+    outgoing: Sender<Message>,
+    _task: Task<()>,
+}
+
+/// Where the cloud is, and who we are.
+#[derive(Clone)]
+pub struct Target {
+    /// Its address.
+    pub endpoint: Endpoint,
+    /// Our certificate, and whom we trust.
+    pub tls: Arc<ClientConfig>,
+}
+
+impl Link {
+    /// Connects. The inputs are [`Input::SessionUp`], then [`Input::SessionHeard`], then
+    /// [`Input::SessionDown`]; or the last alone.
+    pub fn open(executor: &Rc<LocalExecutor<'static>>, target: Target, inputs: Sender<Input>) -> Link {
+        let (outgoing, waiting) = async_channel::unbounded();
+        let task = executor.spawn(async move {
+            let reason = live(&target, &waiting, &inputs).await;
+            // The loop that would hear it is gone only when the process ends.
+            let _ = inputs.send(Input::SessionDown(reason)).await;
+        });
+        Link { outgoing, _task: task }
+    }
+
+    /// Sends a text frame.
+    pub fn send(&self, message: &ToCloud) {
+        self.push(Message::Text(message.to_text().into()));
+    }
+
+    /// Sends a ping.
+    pub fn ping(&self) {
+        self.push(Message::Ping(tungstenite::Bytes::new()));
+    }
+
+    fn push(&self, message: Message) {
+        // A session that has just ended takes nothing more; the engine is about to hear of its end.
+        let _ = self.outgoing.try_send(message);
+    }
+}
+
+/// A session's whole life; gives the reason of its end.
+async fn live(target: &Target, waiting: &Receiver<Message>, inputs: &Sender<Input>) -> String {
+    let timeout = async {
+        Timer::after(CONNECT).await;
+        Err(format!("no answer within {} s", CONNECT.as_secs()))
+    };
+    let (socket, date) = match connect(target).or(timeout).await {
+        Ok(connected) => connected,
+        Err(reason) => return reason,
+    };
+    if inputs.send(Input::SessionUp(date)).await.is_err() {
+        return "the agent is ending".to_owned();
+    }
+    let (sender, receiver) = socket.split();
+    listen(receiver, inputs).or(speak(sender, waiting)).await
+}
+
+async fn connect(target: &Target) -> Result<(WebSocketStream<TlsStream<TcpStream>>, Option<u64>), String> {
+    let Endpoint { host, port, path } = &target.endpoint;
+    let io = |error: io::Error| tls::describe_io(&error);
+    let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(io)?;
+    tcp.set_nodelay(true).map_err(io)?;
+    rustix::net::sockopt::set_tcp_user_timeout(&tcp, USER_TIMEOUT_MS).map_err(|error| io(error.into()))?;
+    let name = ServerName::try_from(host.clone()).map_err(|_| format!("{host:?} is no host name"))?;
+    let stream = TlsConnector::from(target.tls.clone()).connect(name, tcp).await.map_err(io)?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let url = format!("wss://{}{path}", target.endpoint.authority());
+    let (socket, response) =
+        client_async_with_config(url, stream, Some(config)).await.map_err(|error| describe(&error))?;
+    let date = response.headers().get("Date").and_then(|date| date.to_str().ok()).and_then(http_date);
+    Ok((socket, date))
+}
+
+async fn listen(mut receiver: WebSocketReceiver<TlsStream<TcpStream>>, inputs: &Sender<Input>) -> String {
+    loop {
+        let frame = match receiver.next().await {
+            Some(Ok(Message::Text(text))) => Frame::Text(text.to_string()),
+            Some(Ok(Message::Close(Some(close)))) if !close.reason.is_empty() => {
+                return format!("the cloud closed it: {}", close.reason);
+            }
+            Some(Ok(Message::Close(_))) | None => return "the cloud closed it".to_owned(),
+            Some(Ok(_)) => Frame::Other,
+            Some(Err(error)) => return describe(&error),
+        };
+        if inputs.send(Input::SessionHeard(frame)).await.is_err() {
+            return "the agent is ending".to_owned();
+        }
+    }
+}
+
+async fn speak(mut sender: WebSocketSender<TlsStream<TcpStream>>, waiting: &Receiver<Message>) -> String {
+    while let Ok(message) = waiting.recv().await {
+        if let Err(error) = sender.send(message).await {
+            return describe(&error);
+        }
+    }
+    future::pending().await
+}
+
+fn describe(error: &tungstenite::Error) -> String {
+    match error {
+        tungstenite::Error::Io(error) => tls::describe_io(error),
+        tungstenite::Error::Http(response) => {
+            format!("expected a WebSocket, but the server answered {}", response.status())
+        }
+        error => error.to_string(),
+    }
+}

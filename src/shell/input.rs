@@ -1,0 +1,287 @@
+//! The input sockets, Unix and TCP, and their connections.
+
+use crate::{
+    config::InputConfig,
+    engine::{Input, SourceId, SourceKind},
+    wire::input::{Request, Scanner, StreamError},
+};
+use async_channel::{Receiver, Sender};
+use rustix::fs::Mode;
+use smol::{
+    Async, LocalExecutor, Task,
+    future::FutureExt,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    fmt, fs, io,
+    net::{SocketAddr, TcpListener},
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt},
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+/// What is read at a time; a message is rarely longer.
+const BUFFER: usize = 4 * 1024;
+
+/// Numbers for sources, never given twice.
+#[derive(Clone, Default)]
+pub struct Numbers(Rc<Cell<u64>>);
+
+impl Numbers {
+    /// The next one.
+    pub fn next(&self) -> SourceId {
+        self.0.set(self.0.get() + 1);
+        SourceId(self.0.get())
+    }
+}
+
+/// What the engine says to a source. A closed channel ends it.
+pub enum Control {
+    /// Read on.
+    Next,
+    /// Write a line.
+    Reply(String),
+}
+
+/// The sources that are open, by number.
+#[derive(Clone, Default)]
+pub struct Sources(Rc<std::cell::RefCell<BTreeMap<SourceId, Sender<Control>>>>);
+
+impl Sources {
+    /// A new source's channel.
+    pub fn add(&self, id: SourceId) -> Receiver<Control> {
+        let (sender, receiver) = async_channel::unbounded();
+        self.0.borrow_mut().insert(id, sender);
+        receiver
+    }
+
+    /// Says something to a source, if it is still there.
+    pub fn tell(&self, id: SourceId, control: Control) {
+        if let Some(source) = self.0.borrow().get(&id) {
+            // A source that has just ended hears nothing more.
+            let _ = source.try_send(control);
+        }
+    }
+
+    /// Ends a source.
+    pub fn end(&self, id: SourceId) {
+        self.0.borrow_mut().remove(&id);
+    }
+}
+
+/// Why an input socket can't be opened.
+#[derive(Debug)]
+pub enum ListenError {
+    /// Another process answers there.
+    Answered(PathBuf),
+    /// Something that is no socket is there.
+    NoSocket(PathBuf),
+    /// The system says no to a socket file.
+    Unix(PathBuf, io::Error),
+    /// The system says no to a port.
+    Tcp(SocketAddr, io::Error),
+}
+
+/// Open input sockets. Dropping them closes them and removes the socket file; connections go on.
+pub struct Listeners {
+    unix: Option<PathBuf>,
+    _tasks: Vec<Task<()>>,
+}
+
+impl Listeners {
+    /// Opens what is configured.
+    pub fn open(
+        executor: &Rc<LocalExecutor<'static>>,
+        config: &InputConfig,
+        numbers: &Numbers,
+        sources: &Sources,
+        inputs: &Sender<Input>,
+    ) -> Result<Listeners, ListenError> {
+        let mut listeners = Listeners { unix: None, _tasks: Vec::new() };
+        let door = Door {
+            executor: executor.clone(),
+            numbers: numbers.clone(),
+            sources: sources.clone(),
+            inputs: inputs.clone(),
+        };
+        if let Some(path) = &config.unix {
+            let listener = bind_unix(path, config.mode)?;
+            listeners.unix = Some(path.clone());
+            let door = door.clone();
+            listeners._tasks.push(executor.spawn(async move {
+                loop {
+                    match listener.accept().await {
+                        Ok((stream, _)) => door.welcome(stream),
+                        Err(error) => rest(&error).await,
+                    }
+                }
+            }));
+        }
+        if let Some(address) = config.tcp {
+            let no = |error| ListenError::Tcp(address, error);
+            let listener = Async::<TcpListener>::bind(address).map_err(no)?;
+            // Where the port was left to the system, people need to know which one it is.
+            let address = listener.get_ref().local_addr().map_err(no)?;
+            log::info!("listening on {address}");
+            listeners._tasks.push(executor.spawn(async move {
+                loop {
+                    match listener.accept().await {
+                        Ok((stream, _)) => door.welcome(stream),
+                        Err(error) => rest(&error).await,
+                    }
+                }
+            }));
+        }
+        Ok(listeners)
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        if let Some(path) = &self.unix {
+            // Somebody may have removed it already.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Out of descriptors, mostly: accepting again at once would only spin.
+async fn rest(error: &io::Error) {
+    const REST: std::time::Duration = std::time::Duration::from_millis(200);
+    log::warn!("a local connection can't be taken: {error}");
+    smol::Timer::after(REST).await;
+}
+
+fn bind_unix(path: &Path, mode: u32) -> Result<Async<UnixListener>, ListenError> {
+    let no = |error| ListenError::Unix(path.to_owned(), error);
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(ListenError::NoSocket(path.to_owned()));
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => return Err(ListenError::Answered(path.to_owned())),
+        // Left by a process that died.
+        Ok(_) => fs::remove_file(path).map_err(no)?,
+        Err(_) => {}
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(no)?;
+    }
+    // Until its mode is set, nobody else may connect.
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(umask);
+    let listener = bound.map_err(no)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(no)?;
+    log::info!("listening on {}", path.display());
+    Async::new(listener).map_err(no)
+}
+
+#[derive(Clone)]
+struct Door {
+    executor: Rc<LocalExecutor<'static>>,
+    numbers: Numbers,
+    sources: Sources,
+    inputs: Sender<Input>,
+}
+
+impl Door {
+    fn welcome<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S) {
+        let id = self.numbers.next();
+        let (controls, inputs, sources) = (self.sources.add(id), self.inputs.clone(), self.sources.clone());
+        let task = async move {
+            if inputs.send(Input::SourceOpened(id, SourceKind::Stream)).await.is_err() {
+                return;
+            }
+            if let Some(error) = Connection::new(stream).serve(id, &controls, &inputs).await {
+                let _ = inputs.send(Input::SourceEnded(id, error)).await;
+            }
+            sources.end(id);
+        };
+        self.executor.spawn(task).detach();
+    }
+}
+
+struct Connection<S> {
+    stream: S,
+    scanner: Scanner,
+    buffer: Vec<u8>,
+    /// What of the buffer is read but not scanned.
+    unscanned: std::ops::Range<usize>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(stream: S) -> Connection<S> {
+        Connection { stream, scanner: Scanner::default(), buffer: vec![0; BUFFER], unscanned: 0..0 }
+    }
+
+    /// Reads a message whenever the engine asks for one. `None` where the engine ended it, else how it ended.
+    async fn serve(
+        &mut self,
+        id: SourceId,
+        controls: &Receiver<Control>,
+        inputs: &Sender<Input>,
+    ) -> Option<Option<StreamError>> {
+        loop {
+            match controls.recv().await.ok()? {
+                Control::Reply(line) => {
+                    // Who does not stay for the answer does not need it.
+                    let _ = self.stream.write_all(line.as_bytes()).await;
+                }
+                Control::Next => {
+                    let ended = async {
+                        while controls.recv().await.is_ok() {}
+                        None
+                    };
+                    let said = match async { Some(self.message().await) }.or(ended).await? {
+                        Ok(Some(object)) => match Request::parse(&object) {
+                            Ok(request) => request,
+                            Err(error) => return Some(Some(error)),
+                        },
+                        Ok(None) => return Some(None),
+                        Err(error) => return Some(Some(error)),
+                    };
+                    inputs.send(Input::SourceSaid(id, said)).await.ok()?;
+                }
+            }
+        }
+    }
+
+    /// The next object; `None` at the end.
+    async fn message(&mut self) -> Result<Option<Vec<u8>>, StreamError> {
+        loop {
+            let (taken, object) = self.scanner.scan(&self.buffer[self.unscanned.clone()])?;
+            self.unscanned.start += taken;
+            if object.is_some() {
+                return Ok(object);
+            }
+            // A reset is an end like any other.
+            let count = self.stream.read(&mut self.buffer).await.unwrap_or(0);
+            self.unscanned = 0..count;
+            if count == 0 {
+                return if self.scanner.is_between() { Ok(None) } else { Err(StreamError::CutOff) };
+            }
+        }
+    }
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenError::Answered(path) => {
+                write!(f, "{}: another agent answers there; stop it, or give --input_sock", path.display())
+            }
+            ListenError::NoSocket(path) => {
+                write!(f, "{}: expected a socket or nothing, but something else is there", path.display())
+            }
+            ListenError::Unix(path, error) => write!(f, "{}: {error}", path.display()),
+            ListenError::Tcp(address, error) => write!(f, "{address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}

@@ -1,0 +1,369 @@
+//! The agent's only loop, and the translators around it: one kind of descriptor a file.
+//!
+//! The executor has one thread, this one. Beside it there are the disk worker and the upload worker, async-io's
+//! own thread, which waits for descriptors, and at times smol's thread for blocking calls: names that are
+//! resolved, and lists of files that are no pipes.
+
+pub mod clock;
+pub mod log;
+
+mod cloud;
+mod commands;
+mod disk;
+mod input;
+mod list;
+mod signals;
+mod uploader;
+mod ureq_tls;
+
+use crate::{
+    cli,
+    config::Config,
+    engine::{
+        Engine, Input, Output, Settings,
+        event::{Event, Level},
+        spool::Spool,
+    },
+    tls::{self, ClientTls, Floor, IdentityFiles},
+    wire::{Id, tus},
+};
+use ::log::{error, info, warn};
+use async_channel::{Receiver, Sender};
+use clock::Clock;
+use cloud::{Link, Target};
+use commands::Commands;
+use disk::{Disk, StateDir};
+use input::{Control, Listeners, Numbers, Sources};
+use signals::Signal;
+use smol::{LocalExecutor, Task, Timer, future::FutureExt};
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    process::ExitCode,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use uploader::Uploader;
+
+/// Inputs that wait for the loop. Every task has one at most, and the workers one each; frames of the cloud wait
+/// in the socket.
+const INPUTS: usize = 64;
+/// After SIGTERM. Supervisors kill after 5 s or more; a disk call can't be cut short, so it is left behind.
+const GRACE: Duration = Duration::from_millis(4_500);
+
+/// Why the agent can't start.
+#[derive(Debug)]
+enum StartError {
+    Tls(tls::TlsError),
+    Listen(input::ListenError),
+    Commands(io::Error),
+    Thread(io::Error),
+    Signals(io::Error),
+    Seed(io::Error),
+}
+
+/// Runs the agent until it is told to end.
+pub fn run(args: cli::Run, config: Config) -> ExitCode {
+    let executor = Rc::new(LocalExecutor::new());
+    let ended = smol::block_on(executor.run(async {
+        let shell = Shell::start(args, config, executor.clone())?;
+        shell.run().await;
+        Ok::<(), StartError>(())
+    }));
+    match ended {
+        Ok(()) => {
+            info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            error!("can't start: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+struct Shell {
+    args: cli::Run,
+    config: Config,
+    executor: Rc<LocalExecutor<'static>>,
+    clock: Clock,
+    floor: Arc<Floor>,
+    tls: ClientTls,
+    engine: Engine,
+    inputs: Sender<Input>,
+    waiting: Receiver<Input>,
+    signals: Receiver<Signal>,
+    numbers: Numbers,
+    sources: Sources,
+    listeners: Option<Listeners>,
+    commands: Commands,
+    link: Option<Link>,
+    disk: Disk,
+    uploader: Uploader,
+    /// When a stopping agent ends in any case.
+    end: Option<Instant>,
+    _list: Option<Task<()>>,
+    _signals: Task<()>,
+}
+
+impl Shell {
+    fn start(
+        args: cli::Run,
+        config: Config,
+        executor: Rc<LocalExecutor<'static>>,
+    ) -> Result<Shell, StartError> {
+        let floor = Arc::new(Floor::since_build());
+        let tls = client_tls(&config, &floor)?;
+        let (inputs, waiting) = async_channel::bounded(INPUTS);
+        let (signals, signals_task) = signals::watch(&executor).map_err(StartError::Signals)?;
+        let (numbers, sources) = (Numbers::default(), Sources::default());
+        // Before the spool is read: a second agent must not touch it.
+        let listeners = Listeners::open(&executor, &config.input, &numbers, &sources, &inputs)
+            .map_err(StartError::Listen)?;
+        let commands =
+            Commands::open(&executor, config.commands.as_ref(), &inputs).map_err(StartError::Commands)?;
+        let state_dir = &config.spool.state_dir;
+        let mut seed = seed().map_err(StartError::Seed)?;
+        let mut spool = Spool::new(StateDir::new(state_dir, &config.spool.capture_dirs));
+        let found = spool.start(&mut || Id(seed.bits()));
+        let disk = Disk::start(spool, inputs.clone()).map_err(StartError::Thread)?;
+        let uploader = Uploader::start(state_dir, tls.config.clone(), config.max_rate, inputs.clone())
+            .map_err(StartError::Thread)?;
+        let list = config
+            .motion_file_list
+            .clone()
+            .map(|path| executor.spawn(list::follow(path, numbers.clone(), sources.clone(), inputs.clone())));
+        let clock = Clock::start();
+        let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls), found);
+        Ok(Shell {
+            args,
+            config,
+            executor,
+            clock,
+            floor,
+            tls,
+            engine,
+            inputs,
+            waiting,
+            signals,
+            numbers,
+            sources,
+            listeners: Some(listeners),
+            commands,
+            link: None,
+            disk,
+            uploader,
+            end: None,
+            _list: list,
+            _signals: signals_task,
+        })
+    }
+
+    async fn run(mut self) {
+        let mut next = None;
+        loop {
+            let deadline = self.drain(next.take());
+            if self.end.is_some_and(|end| self.engine.is_finished() || end <= Instant::now()) {
+                return;
+            }
+            next = self.wait(deadline.map(|deadline| self.clock.instant(deadline))).await;
+        }
+    }
+
+    /// Hands an input to the engine and does what it says, until it says to wait.
+    fn drain(&mut self, input: Option<Input>) -> Option<Duration> {
+        // What an output brings about at once is handled before anything else.
+        let mut inputs = VecDeque::from_iter(input);
+        loop {
+            if let Some(input) = inputs.pop_front() {
+                self.engine.handle(self.clock.now(), input);
+            }
+            loop {
+                match self.engine.poll() {
+                    Output::Wait(deadline) if inputs.is_empty() => return deadline,
+                    Output::Wait(_) => break,
+                    Output::Command(command) => inputs.push_back(match self.commands.send(command) {
+                        Ok(()) => Input::CommandDelivered(command),
+                        Err(why) => Input::CommandUndelivered(command, why),
+                    }),
+                    output => self.carry_out(output),
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Connect => {
+                let target = Target { endpoint: self.config.endpoint.clone(), tls: self.tls.config.clone() };
+                self.link = Some(Link::open(&self.executor, target, self.inputs.clone()));
+            }
+            Output::Send(message) => {
+                if let Some(link) = &self.link {
+                    link.send(&message);
+                }
+            }
+            Output::Ping => {
+                if let Some(link) = &self.link {
+                    link.ping();
+                }
+            }
+            Output::Disconnect => self.link = None,
+            Output::Disk(task) => self.disk.perform(task),
+            Output::Upload(request) => self.uploader.request(request),
+            Output::AbandonUpload => self.uploader.abandon(),
+            Output::Reply(source, line) => self.sources.tell(source, Control::Reply(line)),
+            Output::NextMessage(source) => self.sources.tell(source, Control::Next),
+            Output::Drop(source) => self.sources.end(source),
+            Output::RaiseClockFloor(unix) => self.floor.raise(unix),
+            Output::Event(event) => tell(&event),
+            Output::Command(_) | Output::Wait(_) => unreachable!("the loop that drains has taken these"),
+        }
+    }
+
+    /// The next thing that happens: an input, a signal, or the deadline.
+    async fn wait(&mut self, deadline: Option<Instant>) -> Option<Input> {
+        enum Woken {
+            Input(Input),
+            Signal(Signal),
+            Deadline,
+        }
+        let nearest = deadline.into_iter().chain(self.end).min();
+        let timer = nearest.map_or_else(Timer::never, Timer::at);
+        let input = async { self.waiting.recv().await.map_or(Woken::Deadline, Woken::Input) };
+        let signal = async { self.signals.recv().await.map_or(Woken::Deadline, Woken::Signal) };
+        let woken = input.or(signal).or(async {
+            timer.await;
+            Woken::Deadline
+        });
+        match woken.await {
+            Woken::Input(input) => Some(input),
+            Woken::Deadline => Some(Input::Wake),
+            Woken::Signal(Signal::Reload) => self.reload(),
+            Woken::Signal(Signal::Stop) => {
+                self.listeners = None;
+                self.end.get_or_insert_with(|| Instant::now() + GRACE);
+                Some(Input::Stop)
+            }
+        }
+    }
+
+    /// Reads certificate, key and configuration anew. What is wrong is told, and the former ones stay.
+    fn reload(&mut self) -> Option<Input> {
+        let config = match Config::load(&self.args) {
+            Ok(config) => config,
+            Err(error) => {
+                warn!("SIGHUP: {error}; the former configuration stays");
+                return None;
+            }
+        };
+        self.tls = match client_tls(&config, &self.floor) {
+            Ok(tls) => tls,
+            Err(error) => {
+                warn!("SIGHUP: {error}; the former configuration stays");
+                return None;
+            }
+        };
+        if config.spool.state_dir != self.config.spool.state_dir {
+            warn!("SIGHUP: another --state_dir takes a restart; the former one stays");
+        }
+        if config.input != self.config.input {
+            self.reopen_input(&config);
+        }
+        if config.commands != self.config.commands {
+            match Commands::open(&self.executor, config.commands.as_ref(), &self.inputs) {
+                Ok(commands) => self.commands = commands,
+                Err(error) => warn!("SIGHUP: the camera program can't be reached: {error}"),
+            }
+        }
+        self.uploader.reconfigure(self.tls.config.clone(), config.max_rate);
+        ::log::set_max_level(config.log_level);
+        let state_dir = std::mem::take(&mut self.config.spool.state_dir);
+        self.config = config;
+        self.config.spool.state_dir = state_dir;
+        Some(Input::Reload(settings(&self.config, &self.tls)))
+    }
+
+    fn reopen_input(&mut self, config: &Config) {
+        // The former sockets go first: the new ones may be at the same place.
+        self.listeners = None;
+        let reopen =
+            |input| Listeners::open(&self.executor, input, &self.numbers, &self.sources, &self.inputs);
+        match reopen(&config.input).or_else(|error| {
+            warn!("SIGHUP: {error}; the former input stays");
+            reopen(&self.config.input)
+        }) {
+            Ok(listeners) => self.listeners = Some(listeners),
+            Err(error) => error!("no input socket is open any more: {error}"),
+        }
+    }
+}
+
+fn client_tls(config: &Config, floor: &Arc<Floor>) -> Result<ClientTls, StartError> {
+    let identity = IdentityFiles { cert: config.cert.clone(), key: config.key.clone() };
+    tls::client_config(&identity, config.ca.as_deref(), floor.clone()).map_err(StartError::Tls)
+}
+
+fn settings(config: &Config, tls: &ClientTls) -> Settings {
+    let usual = format!("https://{}{}", config.endpoint.authority(), tus::DEFAULT_PATH);
+    Settings {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        endpoint: config.endpoint.to_string(),
+        uploads_elsewhere: config.upload_url.is_some(),
+        upload_url: config.upload_url.clone().unwrap_or(usual),
+        state_dir: config.spool.state_dir.display().to_string(),
+        spool_max: config.spool.max,
+        min_free: config.spool.min_free,
+        copy: config.spool.copy,
+        delete_uploaded: config.spool.delete_uploaded,
+        has_camera: config.commands.is_some(),
+        certificate_expires: tls.certificate_expires,
+    }
+}
+
+/// A generator that the system's randomness seeds.
+fn seed() -> io::Result<crate::engine::rng::Rng> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(crate::engine::rng::Rng::new(u64::from_ne_bytes(bytes)))
+}
+
+fn tell(event: &Event) {
+    let level = match event.level() {
+        Level::Error => ::log::Level::Error,
+        Level::Warn => ::log::Level::Warn,
+        Level::Info => ::log::Level::Info,
+        Level::Debug => ::log::Level::Debug,
+    };
+    ::log::log!(level, "{event}");
+}
+
+impl StartError {
+    /// What a supervisor should do: 64 and 78 say that starting again is no use.
+    fn exit_code(&self) -> u8 {
+        match self {
+            StartError::Tls(_) => cli::exit::USAGE,
+            StartError::Listen(_) => cli::exit::UNAVAILABLE,
+            StartError::Commands(_)
+            | StartError::Thread(_)
+            | StartError::Signals(_)
+            | StartError::Seed(_) => cli::exit::UNAVAILABLE,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Tls(error) => error.fmt(f),
+            StartError::Listen(error) => error.fmt(f),
+            StartError::Commands(error) => write!(f, "no datagram socket: {error}"),
+            StartError::Thread(error) => write!(f, "no thread for a worker: {error}"),
+            StartError::Signals(error) => write!(f, "signals can't be watched: {error}"),
+            StartError::Seed(error) => write!(f, "the system has no randomness: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

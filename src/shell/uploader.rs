@@ -1,0 +1,233 @@
+//! The upload worker: a thread of its own, for a blocking HTTP client. One request at a time.
+
+use super::{
+    clock::http_date,
+    disk::facts,
+    ureq_tls::{self, Limits},
+};
+use crate::{
+    engine::{
+        Input,
+        spool::Kept,
+        uploads::{Answer, Request},
+    },
+    wire::tus::{OFFSET_OCTET_STREAM, VERSION},
+};
+use async_channel::Sender;
+use rustls::ClientConfig;
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use ureq::{Agent, SendBody, http::Response, typestate::WithoutBody};
+
+/// Every wait on the network has an end: a link that is slow is used, one that is dead is given up.
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(30),
+    read: Duration::from_secs(120),
+    write: Duration::from_secs(60),
+};
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_secs(1);
+/// A server's word to people is no longer.
+const MAX_TEXT: u64 = 300;
+
+/// Requests for the upload worker, which answers each with [`Input::UploadAnswered`].
+pub struct Uploader {
+    jobs: mpsc::Sender<Job>,
+    tls: Arc<ClientConfig>,
+    max_rate: Option<u64>,
+    agent: Agent,
+    abandoned: Arc<AtomicBool>,
+}
+
+struct Job {
+    request: Request,
+    agent: Agent,
+    max_rate: Option<u64>,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Uploader {
+    /// Starts the worker. It ends with this handle, once the request it is at is done.
+    pub fn start(
+        state_dir: &Path,
+        tls: Arc<ClientConfig>,
+        max_rate: Option<u64>,
+        inputs: Sender<Input>,
+    ) -> io::Result<Uploader> {
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        let dir = state_dir.to_owned();
+        thread::Builder::new().name("upload".into()).spawn(move || {
+            for job in waiting {
+                let answer = Worker { dir: &dir, inputs: &inputs }.carry_out(&job);
+                if inputs.send_blocking(Input::UploadAnswered(answer)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        let agent = ureq_tls::agent(tls.clone(), LIMITS);
+        Ok(Uploader { jobs, tls, max_rate, agent, abandoned: Arc::default() })
+    }
+
+    /// Hands a request over.
+    pub fn request(&mut self, request: Request) {
+        let (agent, abandoned, max_rate) = (self.agent.clone(), self.abandoned.clone(), self.max_rate);
+        let job = Job { request, agent, max_rate, abandoned };
+        self.jobs.send(job).expect("the worker lives as long as its handle, or the process has panicked");
+    }
+
+    /// Ends the request that is under way, if there is one.
+    pub fn abandon(&mut self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        self.abandoned = Arc::default();
+        let next = ureq_tls::agent(self.tls.clone(), LIMITS);
+        std::mem::replace(&mut self.agent, next).shutdown();
+    }
+
+    /// From the next request on.
+    pub fn reconfigure(&mut self, tls: Arc<ClientConfig>, max_rate: Option<u64>) {
+        self.agent = ureq_tls::agent(tls.clone(), LIMITS);
+        (self.tls, self.max_rate) = (tls, max_rate);
+    }
+}
+
+struct Worker<'a> {
+    dir: &'a PathBuf,
+    inputs: &'a Sender<Input>,
+}
+
+impl Worker<'_> {
+    fn carry_out(&self, job: &Job) -> Answer {
+        let answer = match &job.request {
+            Request::Create { url, bytes, metadata } => {
+                let request = tus(job.agent.post(url))
+                    .header("Upload-Length", bytes.to_string())
+                    .header("Upload-Metadata", metadata.to_string());
+                answer_of(url, request.send_empty())
+            }
+            Request::Ask { url } => answer_of(url, tus_head(job.agent.head(url)).call()),
+            Request::Send { url, file, offset, kept } => self.send(job, url, file, *offset, *kept),
+        };
+        if job.abandoned.load(Ordering::Relaxed) { Answer::Abandoned } else { answer }
+    }
+
+    fn send(&self, job: &Job, url: &str, file: &str, offset: u64, kept: Kept) -> Answer {
+        let mut file = match File::open(self.dir.join(file)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Answer::FileMissing,
+            Err(error) => return Answer::FileUnreadable(error.to_string()),
+        };
+        if !is_as_kept(&file, kept) {
+            return Answer::FileChanged;
+        }
+        if let Err(error) = file.seek(SeekFrom::Start(offset)) {
+            return Answer::FileUnreadable(error.to_string());
+        }
+        let length = kept.bytes - offset;
+        let mut body = Body {
+            file: &file,
+            left: length,
+            offset,
+            began: Instant::now(),
+            told: Instant::now(),
+            job,
+            inputs: self.inputs,
+        };
+        let request = tus(job.agent.patch(url))
+            .header("Upload-Offset", offset.to_string())
+            .header("Content-Type", OFFSET_OCTET_STREAM)
+            // A reader has no length of its own, and not every server takes chunks.
+            .header("Content-Length", length.to_string());
+        let answer = answer_of(url, request.send(SendBody::from_reader(&mut body)));
+        let is_good = matches!(&answer, Answer::Status { status: 200..300, .. });
+        if is_good || is_as_kept(&file, kept) { answer } else { Answer::FileChanged }
+    }
+}
+
+/// The rest of a segment, at no more than the owner's rate.
+struct Body<'a> {
+    file: &'a File,
+    left: u64,
+    offset: u64,
+    began: Instant,
+    told: Instant,
+    job: &'a Job,
+    inputs: &'a Sender<Input>,
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.job.abandoned.load(Ordering::Relaxed) {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the upload was given up"));
+        }
+        let room = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let room = match self.job.max_rate {
+            // A tenth of a second's worth at a time, so that the pace is even and the end is prompt.
+            Some(rate) => room.min(usize::try_from(rate / 10).unwrap_or(usize::MAX).max(1)),
+            None => room,
+        };
+        let count = self.file.read(&mut buffer[..room])?;
+        self.left -= count as u64;
+        self.offset += count as u64;
+        self.keep_pace(count as u64);
+        if self.told.elapsed() >= PROGRESS {
+            self.told = Instant::now();
+            // Progress is for people's eyes: where the executor is busy, the next one will do.
+            let _ = self.inputs.try_send(Input::UploadProgress(self.offset));
+        }
+        Ok(count)
+    }
+}
+
+impl Body<'_> {
+    /// Waits as long as the bytes just read should take.
+    fn keep_pace(&mut self, count: u64) {
+        let Some(rate) = self.job.max_rate else { return };
+        let span = Duration::from_secs_f64(count as f64 / rate as f64);
+        thread::sleep(span.saturating_sub(self.began.elapsed()));
+        self.began = Instant::now();
+    }
+}
+
+fn is_as_kept(file: &File, kept: Kept) -> bool {
+    file.metadata().is_ok_and(|metadata| {
+        let facts = facts(&metadata);
+        (facts.bytes, facts.mtime_ns) == (kept.bytes, kept.mtime_ns)
+    })
+}
+
+fn tus<Any>(request: ureq::RequestBuilder<Any>) -> ureq::RequestBuilder<Any> {
+    request.header("Tus-Resumable", VERSION)
+}
+
+fn tus_head(request: ureq::RequestBuilder<WithoutBody>) -> ureq::RequestBuilder<WithoutBody> {
+    // An offset from a cache would be a wrong one.
+    tus(request).header("Cache-Control", "no-store")
+}
+
+fn answer_of(url: &str, result: Result<Response<ureq::Body>, ureq::Error>) -> Answer {
+    let mut response = match result {
+        Ok(response) => response,
+        Err(error) => return Answer::Broken(ureq_tls::describe(&error)),
+    };
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let (offset, retry_after) = (header("Upload-Offset"), header("Retry-After"));
+    let (offset, retry_after) =
+        (offset.and_then(|text| text.parse().ok()), retry_after.and_then(|text| text.parse().ok()));
+    let location = header("Location").map(ToOwned::to_owned);
+    // Only a server that TLS has verified is believed what time it is.
+    let date = header("Date").filter(|_| url.starts_with("https://")).and_then(http_date);
+    let status = response.status().as_u16();
+    let text = response.body_mut().with_config().limit(MAX_TEXT).read_to_string().unwrap_or_default();
+    let text = text.lines().next().unwrap_or_default().trim().to_owned();
+    Answer::Status { status, offset, location, retry_after, date, text }
+}
