@@ -1,0 +1,397 @@
+//! Sessions: of agents, and of original clients.
+
+mod common;
+
+use cloudtalker::wire::{
+    Id, Trigger,
+    cloud::{CaptureStart, Receipt, SegmentInfo, State, ToAgent, ToCloud},
+};
+use common::{Serving, Session, end, metadata, seeded, sha256, text};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn receipt(capture: u64, segments: u32) -> ToAgent {
+    let receipt = Receipt::Capture { capture: Id(capture), segments: Some(segments) };
+    ToAgent { receipt: Some(receipt), ..ToAgent::default() }
+}
+
+fn armed(armed: bool) -> ToAgent {
+    ToAgent { pir_armed: Some(armed), ..ToAgent::default() }
+}
+
+#[tokio::test]
+async fn a_receipt_comes_once_all_that_is_listed_is_stored_and_again_until_it_is_answered() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let (zero, one) = (seeded(0, 5000), seeded(1, 6000));
+    let mut session = camera.session().await;
+    camera.upload(&metadata(7, 1, &one), &one).await;
+    session.say(&end(7, &[(0, &zero), (1, &one)], &[])).await;
+    session.nothing_else().await;
+    camera.upload(&metadata(7, 0, &zero), &zero).await;
+    assert_eq!(session.next().await, receipt(7, 2));
+
+    session.drop_connection();
+    let mut session = camera.session().await;
+    assert_eq!(session.next().await, receipt(7, 2), "it was not answered");
+    session.say(&ToCloud::ReceiptOk { capture: Id(7) }).await;
+    session.close().await;
+    let mut session = camera.session().await;
+    session.nothing_else().await;
+    session.say(&end(7, &[(0, &zero), (1, &one)], &[])).await;
+    assert_eq!(session.next().await, receipt(7, 2), "an end that is said again is answered again");
+}
+
+#[tokio::test]
+async fn a_receipt_survives_a_kill() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    let zero = seeded(0, 5000);
+    let mut session = camera.session().await;
+    session.say(&end(7, &[(0, &zero)], &[])).await;
+    session.nothing_else().await;
+    camera.upload(&metadata(7, 0, &zero), &zero).await;
+    serving.kill();
+    serving.go_on();
+    assert_eq!(camera.session().await.next().await, receipt(7, 1));
+}
+
+#[tokio::test]
+async fn a_listed_segment_of_another_digest_is_not_stored() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let (stored, listed) = (seeded(0, 5000), seeded(1, 5000));
+    let mut session = camera.session().await;
+    camera.upload(&metadata(7, 0, &stored), &stored).await;
+    session.say(&end(7, &[(0, &listed)], &[])).await;
+    session.nothing_else().await;
+    assert_eq!(serving.captures()[0]["state"], "open");
+    // The agent's was refused for good, and so it moves to the lost ones.
+    session.say(&end(7, &[], &[(0, "refused")])).await;
+    assert_eq!(session.next().await, receipt(7, 0));
+    let captures = serving.captures();
+    assert_eq!(captures[0]["state"], "broken");
+    assert_eq!(captures[0]["error"], "segment 0 is lost: refused");
+}
+
+#[tokio::test]
+async fn doubled_messages_change_nothing() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let zero = seeded(0, 5000);
+    let mut session = camera.session().await;
+    let start =
+        CaptureStart { trigger_timestamp: 1_529_842_538, trigger: Trigger::Pir, capture: Some(Id(7)) };
+    let info = SegmentInfo {
+        trigger_timestamp: 1_529_842_538,
+        trigger: Trigger::Pir,
+        seg_no: 0,
+        capture: Some(Id(7)),
+        bytes: Some(5000),
+        sha256: Some(sha256(&zero)),
+    };
+    for _ in 0..2 {
+        session.say(&end(7, &[(0, &zero)], &[])).await;
+        session.say(&ToCloud::CaptureSegment(info.clone())).await;
+        session.say(&ToCloud::CaptureStart(start.clone())).await;
+    }
+    session.nothing_else().await;
+    for _ in 0..2 {
+        camera.upload(&metadata(7, 0, &zero), &zero).await;
+    }
+    assert_eq!(session.next().await, receipt(7, 1));
+    let captures = serving.captures();
+    assert_eq!((captures.len(), captures[0]["segments"].as_array().unwrap().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_alarm_is_answered_each_time_and_seen() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    assert_eq!(serving.json(&["camera", "list", "--json"])[0]["last_alarm"], serde_json::Value::Null);
+    let mut session = camera.session().await;
+    let id = Id(0xa1a);
+    for _ in 0..2 {
+        session.text(&format!(r#"{{"type":"alarm","trigger_timestamp":5,"id":"{id}","gpio":17}}"#)).await;
+        let receipt = Some(Receipt::Alarm { alarm: id });
+        assert_eq!(session.next().await, ToAgent { receipt, ..ToAgent::default() });
+    }
+    assert!(serving.json(&["camera", "list", "--json"])[0]["last_alarm"].is_u64());
+}
+
+#[tokio::test]
+async fn armed_is_a_level() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let told = serving.ok(&["camera", "command", "porch", "arm"]);
+    assert!(told.contains("offline"), "{told}");
+    let mut session = camera.session().await;
+    assert_eq!(session.next().await, armed(true), "told when it is back");
+    session.state(true).await;
+    session.nothing_else().await;
+    serving.ok(&["camera", "command", "porch", "disarm"]);
+    assert_eq!(session.next().await, armed(false));
+    session.state(false).await;
+    session.nothing_else().await;
+    let cameras = serving.json(&["camera", "list", "--json"]);
+    assert_eq!((&cameras[0]["online"], &cameras[0]["armed"]), (&true.into(), &false.into()));
+    session.close().await;
+
+    let mut session = camera.session().await;
+    session.nothing_else().await;
+}
+
+#[tokio::test]
+async fn a_capture_request_has_an_id_and_is_done_once_the_camera_echoes() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    let command = serving.command_beside(&["camera", "command", "porch", "capture"]).await;
+    let asked = session.next().await;
+    assert_eq!((asked.capture_asap, asked.request.is_some()), (Some(true), true));
+    // The session breaks before the echo: the request comes again, under the same id.
+    session.drop_connection();
+    let mut session = camera.session().await;
+    assert_eq!(session.next().await, asked);
+    session.state(false).await;
+    let output = command.await.unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    session.close().await;
+    camera.session().await.nothing_else().await;
+}
+
+#[tokio::test]
+async fn a_second_session_replaces_the_first() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut first = camera.session().await;
+    let mut second = camera.session().await;
+    assert_eq!(first.closed().await, 1008);
+    second.nothing_else().await;
+    assert_eq!(serving.json(&["camera", "list", "--json"])[0]["online"], true);
+}
+
+#[tokio::test]
+async fn a_removed_camera_loses_its_session_at_once() {
+    let serving = Serving::start();
+    let (camera, other) = (serving.add("porch"), serving.add("garden"));
+    let (mut session, mut others) = (camera.session().await, other.session().await);
+    serving.ok(&["camera", "remove", "porch"]);
+    assert_eq!(session.closed().await, 1008);
+    others.nothing_else().await;
+    let Err(tokio_tungstenite::tungstenite::Error::Http(refused)) = camera.upgrade().await else {
+        panic!("a removed camera was let in")
+    };
+    assert_eq!(refused.status(), 403);
+}
+
+#[tokio::test]
+async fn a_camera_of_another_ca_is_refused() {
+    let (serving, other) = (Serving::start(), Serving::start());
+    // It trusts the server, as if somebody had copied the CA's certificate, but has the key of another server's camera.
+    let out = tempfile::tempdir().unwrap();
+    other.ok(&["camera", "add", "spy", "--out", out.path().to_str().unwrap()]);
+    serving.ok(&["camera", "add", "porch", "--out", out.path().to_str().unwrap()]);
+    let spy = common::Camera::of(serving.cameras, out.path(), "spy");
+    // With TLS 1.3 the refusal comes after the client's last message of the handshake.
+    assert!(spy.try_request().await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_ignored() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    for text in
+        ["not json", "[1,2]", "{}", r#"{"type":"unheard"}"#, r#"{"type":"alarm","trigger_timestamp":"x"}"#]
+    {
+        session.text(text).await;
+    }
+    session.bytes(b"bytes of no segment").await;
+    session.nothing_else().await;
+}
+
+/// An original client: a state without a version, and its session.
+async fn original(camera: &common::Camera) -> Session {
+    let mut session = camera.upgrade().await.unwrap();
+    session.say(&ToCloud::State(State { heartbeat_period: 10, ..State::default() })).await;
+    session
+}
+
+#[tokio::test]
+async fn an_original_is_told_only_what_it_knows() {
+    let serving = Serving::start();
+    let camera = serving.add("original");
+    serving.ok(&["camera", "command", "original", "arm"]);
+    let mut session = original(&camera).await;
+    assert_eq!(session.next().await, armed(true), "no hello, no receipts");
+    session.say(&ToCloud::State(State { heartbeat_period: 10, pir_armed: true, ..State::default() })).await;
+    for expected in [true, false] {
+        let command = serving.command_beside(&["camera", "command", "original", "capture"]).await;
+        let asked = session.next().await;
+        assert_eq!(asked, ToAgent { capture_asap: Some(expected), ..ToAgent::default() });
+        assert!(command.await.unwrap().status.success());
+    }
+}
+
+#[tokio::test]
+async fn an_originals_reused_timestamp_is_another_capture() {
+    let serving = Serving::start();
+    let camera = serving.add("original");
+    for seed in [1, 2, 2] {
+        let mut session = original(&camera).await;
+        session.text(r#"{"type":"capture_start","trigger_timestamp":35,"trigger":"pir"}"#).await;
+        session.text(r#"{"type":"capture_segment","trigger_timestamp":35,"trigger":"pir","seg_no":0}"#).await;
+        session.bytes(&seeded(seed, 1300)).await;
+        session.text(r#"{"type":"capture_end","trigger_timestamp":35,"trigger":"pir"}"#).await;
+        session.close().await;
+    }
+    let digests: Vec<_> =
+        serving.captures().iter().map(|capture| capture["segments"][0]["sha256"].clone()).collect();
+    let expected = [2, 1].map(|seed| serde_json::Value::from(sha256(&seeded(seed, 1300)).to_string()));
+    assert_eq!(digests, expected, "newest first; the repeat is none");
+}
+
+#[tokio::test]
+async fn an_originals_quota_holds_byte_by_byte() {
+    let serving = Serving::with(&["--camera-quota", "4K"]);
+    let camera = serving.add("original");
+    let mut session = original(&camera).await;
+    session.text(r#"{"type":"capture_segment","trigger_timestamp":35,"trigger":"pir","seg_no":0}"#).await;
+    for _ in 0..4 {
+        session.bytes(&[7; 1300]).await;
+    }
+    session.text(r#"{"type":"capture_end","trigger_timestamp":35,"trigger":"pir"}"#).await;
+    session.close().await;
+    let capture = &serving.captures()[0];
+    assert_eq!((&capture["state"], capture["segments"].as_array().unwrap().len()), (&"broken".into(), 0));
+    assert!(capture["error"].as_str().unwrap().contains("quota"), "{capture}");
+}
+
+/// The recorded sessions of the original, frame by frame: what it said, in its order, sizes and cuts.
+mod replayed {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const RECORDED: &str = include_str!("../../tests/fixtures/original-agent-session.txt");
+
+    /// What the original did, as the recorder saw it.
+    #[derive(Debug)]
+    enum Act {
+        Open,
+        Text(String),
+        Binary(usize),
+        /// The connection was lost, or its end was not recorded.
+        Lost,
+    }
+
+    fn scenarios() -> Vec<(&'static str, Vec<Act>)> {
+        let sections = RECORDED.split("=== SCENARIO ").skip(1);
+        sections.map(|section| (section.lines().next().unwrap_or_default(), acts(section))).collect()
+    }
+
+    fn acts(section: &str) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for line in section.lines().skip(1) {
+            let Some((_, said)) = line.trim_start().split_once(' ') else { continue };
+            let said = said.split_once(' ').map_or("", |(_, rest)| rest);
+            if said.starts_with("-- open") {
+                acts.push(Act::Open);
+            } else if said.starts_with("-- closed") {
+                acts.push(Act::Lost);
+            } else if let Some(text) = said.strip_prefix("<< text ") {
+                acts.push(Act::Text(text.to_owned()));
+            } else if let Some(binary) = said.strip_prefix("<< binary ") {
+                let bytes = binary.split(", ").nth(1).and_then(|bytes| bytes.strip_suffix(" bytes"));
+                acts.push(Act::Binary(bytes.expect("the recorder counts bytes").parse().unwrap()));
+            }
+        }
+        acts.push(Act::Lost);
+        acts
+    }
+
+    type Key = (String, u64, u32);
+
+    /// Digests of the segments that must be stored, and numbers of those that were cut off.
+    #[derive(Debug, Default, PartialEq)]
+    struct Library {
+        stored: BTreeMap<Key, String>,
+        cut: BTreeMap<Key, ()>,
+    }
+
+    #[tokio::test]
+    async fn every_recorded_session_is_kept_as_it_was_sent() {
+        let serving = Serving::start();
+        let mut replayed = 0;
+        for (number, (title, acts)) in scenarios().into_iter().enumerate() {
+            let name = format!("original-{number}");
+            let camera = serving.add(&name);
+            let expected = replay(&camera, &acts).await;
+            replayed += expected.stored.len();
+            assert_eq!(library(&serving, &name), expected, "{title}");
+        }
+        assert_eq!(replayed, 10, "the recording holds as many whole segments");
+    }
+
+    async fn replay(camera: &common::Camera, acts: &[Act]) -> Library {
+        static SEED: AtomicU64 = AtomicU64::new(1);
+        let mut library = Library::default();
+        let mut session: Option<Session> = None;
+        let mut segment: Option<(Key, Vec<u8>)> = None;
+        for act in acts {
+            match act {
+                Act::Open => session = Some(camera.upgrade().await.unwrap()),
+                Act::Text(text) => {
+                    let said = serde_json::from_str(text).unwrap();
+                    if !matches!(said, ToCloud::State(_)) {
+                        if let Some((key, bytes)) = segment.take() {
+                            library.stored.insert(key, sha256(&bytes).to_string());
+                        }
+                    }
+                    if let ToCloud::CaptureSegment(info) = &said {
+                        let key = (info.trigger.to_string(), info.trigger_timestamp, info.seg_no);
+                        segment = Some((key, Vec::new()));
+                    }
+                    session.as_mut().expect("it is open").text(text).await;
+                }
+                Act::Binary(length) => {
+                    let bytes = seeded(SEED.fetch_add(1, Ordering::Relaxed), *length);
+                    for frame in bytes.chunks(1300) {
+                        session.as_mut().expect("it is open").bytes(frame).await;
+                    }
+                    segment.as_mut().expect("bytes belong to a segment").1.extend(bytes);
+                }
+                Act::Lost => {
+                    // The cut is in the stream, not in what was sent before: a close is heard after all of it.
+                    if let Some(session) = session.take() {
+                        session.close().await;
+                    }
+                    if let Some((key, _)) = segment.take() {
+                        library.cut.insert(key, ());
+                    }
+                }
+            }
+        }
+        library
+    }
+
+    fn library(serving: &Serving, camera: &str) -> Library {
+        let mut library = Library::default();
+        for capture in serving.captures().iter().filter(|capture| capture["camera"] == camera) {
+            let key = |seg_no: u64| {
+                let trigger = capture["trigger"].as_str().unwrap().to_owned();
+                (trigger, capture["trigger_timestamp"].as_u64().unwrap(), u32::try_from(seg_no).unwrap())
+            };
+            for segment in capture["segments"].as_array().unwrap() {
+                let digest = segment["sha256"].as_str().unwrap().to_owned();
+                library.stored.insert(key(segment["seg_no"].as_u64().unwrap()), digest);
+            }
+            for part in capture["error"].as_str().unwrap_or_default().split("; ") {
+                let lost = part.strip_suffix(" is lost: its connection was lost");
+                if let Some(number) = lost.and_then(|part| part.strip_prefix("segment ")) {
+                    library.cut.insert(key(number.parse().unwrap()), ());
+                }
+            }
+        }
+        library
+    }
+}
