@@ -221,8 +221,8 @@ fn only_the_first_segment_keeps_its_encoders_priming() {
     let part = |name| studio.film_with_sound(name, "320x180", "25", &[H264, AAC]);
     let parts = [part("0.mp4"), part("1.mp4"), part("2.mp4")];
     let joined = studio.join_and_compare(&parts);
-    let packets =
-        |path: &Path| probe(path, &["-select_streams", "a", "-show_entries", "packet=size"]).lines().count();
+    let sizes = |path: &Path| probe(path, &["-select_streams", "a", "-show_entries", "packet=size"]);
+    let packets = |path: &Path| numbers(&sizes(path)).len();
     let sum: usize = parts.iter().map(|part| packets(part)).sum();
     assert_eq!(packets(&joined), sum - 2);
 }
