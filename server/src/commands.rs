@@ -41,7 +41,7 @@ impl Server {
                 let request = random_name();
                 self.store.add_request(&request, camera, unix_now()).await?;
                 self.bus.tell(Event::CaptureRequested(camera));
-                tokio::spawn(self.clone().lapse(camera, request.clone()));
+                tokio::spawn(self.clone().lapse(camera, request.clone(), REQUEST_LIFE));
                 Ok(Commanded::Requested(request))
             }
         }
@@ -73,10 +73,44 @@ impl Server {
         Ok(())
     }
 
-    async fn lapse(self: Arc<Server>, camera: CameraId, request: String) {
-        tokio::time::sleep(REQUEST_LIFE).await;
+    async fn lapse(self: Arc<Server>, camera: CameraId, request: String, life: Duration) {
+        tokio::time::sleep(life).await;
         if let Err(error) = self.settle_request(camera, &request, RequestState::Lapsed).await {
             log::error!("a request for a capture could not be ended: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::DEFAULT_QUOTA;
+    use cloudtalker::wire::Sha256;
+
+    #[tokio::test]
+    async fn a_request_that_nobody_takes_lapses_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Arc::new(Server::open(dir.path(), DEFAULT_QUOTA).await.unwrap());
+        let camera = server.store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        let Commanded::Requested(request) = server.command(camera, Command::Capture).await.unwrap() else {
+            panic!("a capture is a request")
+        };
+        let (settled, ()) = tokio::join!(
+            server.request_settled(&request),
+            server.clone().lapse(camera, request.clone(), Duration::ZERO)
+        );
+        assert_eq!(settled.unwrap(), RequestState::Lapsed);
+        assert!(!server.store.settle_request(&request, RequestState::Delivered).await.unwrap(), "too late");
+    }
+
+    #[tokio::test]
+    async fn requests_of_a_process_that_is_gone_have_lapsed() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Arc::new(Server::open(dir.path(), DEFAULT_QUOTA).await.unwrap());
+        let camera = server.store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        server.store.add_request("r", camera, 1).await.unwrap();
+        server.store.lapse_requests().await.unwrap();
+        assert!(server.store.waiting_requests(camera).await.unwrap().is_empty());
+        assert_eq!(server.request_settled("r").await.unwrap(), RequestState::Lapsed);
     }
 }

@@ -1,0 +1,185 @@
+//! Captures from their first segment to the joined file, with real videos.
+
+mod common;
+
+use cloudtalker::wire::cloud::{Receipt, ToAgent};
+use common::{Camera, Serving, Session, end, metadata, seeded, text};
+use std::{path::Path, process::Command, sync::OnceLock};
+
+/// A second of video each, of one encoder.
+fn videos() -> &'static [Vec<u8>; 3] {
+    static VIDEOS: OnceLock<[Vec<u8>; 3]> = OnceLock::new();
+    VIDEOS.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        [0, 1, 2].map(|number| {
+            let file = dir.path().join(format!("{number}.mp4"));
+            let source = format!("testsrc=size=320x240:rate=25:duration={}", 1 + number);
+            let encoded = Command::new("ffmpeg")
+                .args([
+                    "-v",
+                    "error",
+                    "-f",
+                    "lavfi",
+                    "-i",
+                    &source,
+                    "-c:v",
+                    "libx264",
+                    "-preset",
+                    "ultrafast",
+                ])
+                .args(["-pix_fmt", "yuv420p", "-g", "25"])
+                .arg(&file)
+                .status()
+                .expect("ffmpeg is installed");
+            assert!(encoded.success());
+            std::fs::read(file).unwrap()
+        })
+    })
+}
+
+fn listed(videos: &[Vec<u8>]) -> Vec<(u32, &[u8])> {
+    (0..).zip(videos.iter().map(Vec::as_slice)).collect()
+}
+
+async fn uploaded(camera: &Camera, capture: u64, numbers: &[u32]) {
+    for &number in numbers {
+        let bytes = &videos()[number as usize];
+        camera.upload(&metadata(capture, number, bytes), bytes).await;
+    }
+}
+
+async fn received(session: &mut Session) {
+    let said = session.next().await;
+    assert!(matches!(said, ToAgent { receipt: Some(Receipt::Capture { .. }), .. }), "{said:?}");
+}
+
+fn exported(serving: &Serving, file: &Path) {
+    serving.ok(&["captures", "export", "1", file.to_str().unwrap()]);
+    let seconds = Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let seconds: f64 = text(&seconds.stdout).trim().parse().unwrap();
+    assert!((seconds - 6.0).abs() < 0.05, "{seconds} s");
+    let mut decoder = Command::new("ffmpeg");
+    let decoded =
+        decoder.args(["-v", "error", "-xerror", "-i"]).arg(file).args(["-f", "null", "-"]).output().unwrap();
+    assert!(decoded.status.success() && decoded.stderr.is_empty(), "{}", text(&decoded.stderr));
+}
+
+#[tokio::test]
+async fn segments_in_any_order_become_one_video() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    uploaded(&camera, 7, &[2]).await;
+    session.say(&end(7, &listed(videos()), &[])).await;
+    uploaded(&camera, 7, &[0, 1]).await;
+    received(&mut session).await;
+    let file = serving.data.path().join("out.mp4");
+    exported(&serving, &file);
+
+    let capture = &serving.captures()[0];
+    assert_eq!(capture["state"], "complete");
+    assert_eq!(capture["joined"]["bytes"], std::fs::metadata(&file).unwrap().len());
+    let duration = capture["joined"]["duration_s"].as_f64().unwrap();
+    assert!((duration - 6.0).abs() < 0.001, "{duration}");
+    let numbers: Vec<_> =
+        capture["segments"].as_array().unwrap().iter().map(|segment| &segment["seg_no"]).collect();
+    assert_eq!(numbers, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_join_that_a_kill_ended_is_done_again() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    uploaded(&camera, 7, &[0, 1, 2]).await;
+    session.say(&end(7, &listed(videos()), &[])).await;
+    received(&mut session).await;
+    serving.kill();
+    serving.go_on();
+    exported(&serving, &serving.data.path().join("out.mp4"));
+}
+
+#[tokio::test]
+async fn an_export_without_a_server_joins_by_itself() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    uploaded(&camera, 7, &[0, 1, 2]).await;
+    session.say(&end(7, &listed(videos()), &[])).await;
+    received(&mut session).await;
+    serving.kill();
+    exported(&serving, &serving.data.path().join("out.mp4"));
+}
+
+#[tokio::test]
+async fn a_lost_segment_breaks_the_capture_and_its_parts_are_named() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    uploaded(&camera, 7, &[0, 1]).await;
+    session.say(&end(7, &listed(&videos()[..2]), &[(2, "evicted")])).await;
+    received(&mut session).await;
+    let file = serving.data.path().join("out.mp4");
+    let output = serving.command(&["captures", "export", "1", file.to_str().unwrap()]);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    for part in ["segment 2 is lost: evicted", "segment 0 (", "segment 1 ("] {
+        assert!(error.contains(part), "{part:?} in {error}");
+    }
+    assert!(!file.exists());
+    let capture = &serving.captures()[0];
+    assert_eq!((&capture["state"], &capture["joined"]), (&"broken".into(), &serde_json::Value::Null));
+}
+
+#[tokio::test]
+async fn a_broken_segment_never_holds_up_the_next_capture() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    let noise = seeded(1, 5000);
+    camera.upload(&metadata(6, 0, &noise), &noise).await;
+    session.say(&end(6, &[(0, &noise)], &[])).await;
+    received(&mut session).await;
+    session.text(r#"{"type":"receipt_ok","capture":"0000000000000006"}"#).await;
+    uploaded(&camera, 7, &[0]).await;
+    session.say(&end(7, &listed(&videos()[..1]), &[])).await;
+    received(&mut session).await;
+    let file = serving.data.path().join("out.mp4");
+    serving.ok(&["captures", "export", "2", file.to_str().unwrap()]);
+    let captures = serving.captures();
+    assert_eq!((&captures[0]["state"], &captures[1]["state"]), (&"complete".into(), &"broken".into()));
+    assert!(captures[1]["error"].as_str().unwrap().starts_with("segment 0 "), "{}", captures[1]);
+}
+
+#[tokio::test]
+async fn a_longer_list_is_joined_again() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    let file = serving.data.path().join("out.mp4");
+    uploaded(&camera, 7, &[0, 1]).await;
+    session.say(&end(7, &listed(&videos()[..2]), &[])).await;
+    received(&mut session).await;
+    serving.ok(&["captures", "export", "1", file.to_str().unwrap()]);
+    session.say(&end(7, &listed(videos()), &[])).await;
+    session.nothing_else().await;
+    assert_eq!(serving.captures()[0]["state"], "open");
+    uploaded(&camera, 7, &[2]).await;
+    received(&mut session).await;
+    exported(&serving, &file);
+}
+
+#[tokio::test]
+async fn captures_are_listed_newest_first() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    for capture in [9, 8, 7] {
+        uploaded(&camera, capture, &[0]).await;
+    }
+    let ids: Vec<_> = serving.captures().iter().map(|capture| capture["id"].clone()).collect();
+    assert_eq!(ids, ["3", "2", "1"]);
+}

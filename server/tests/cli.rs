@@ -1,0 +1,152 @@
+//! The program's commands, with and without a process that serves.
+
+mod common;
+
+use common::{Camera, Serving, program, text};
+use std::{
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt,
+    process::{Output, Stdio},
+    time::{Duration, Instant},
+};
+
+fn refused(output: &Output, why: &str) {
+    let error = text(&output.stderr);
+    assert!(
+        !output.status.success() && error.contains(why),
+        "expected {why:?}, not {:?}: {error}",
+        output.status
+    );
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_directory_is_refused_and_a_dead_ones_lock_is_not_stale() {
+    let mut serving = Serving::start();
+    let second = ["serve", "--camera-addr", "127.0.0.1:0", "--web-addr", "127.0.0.1:0"];
+    refused(&serving.command(&second), "served by another process");
+    serving.add("porch").session().await.nothing_else().await;
+    serving.kill();
+    serving.go_on();
+    assert!(serving.command(&["camera", "list"]).status.success(), "its socket is a new one");
+}
+
+#[tokio::test]
+async fn it_ends_cleanly_and_says_goodbye() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut session = camera.session().await;
+    // An idle connection and one in the middle of a request are open, too.
+    let _idle = camera.connect().await;
+    let began = Instant::now();
+    let ended = tokio::task::spawn_blocking(move || (serving.terminate(), serving));
+    assert!(session.next().await.retry_after.is_some());
+    assert_eq!(session.closed().await, 1001);
+    let (status, serving) = ended.await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(!serving.data.path().join("control.sock").exists());
+    assert!(serving.json(&["camera", "list", "--json"])[0]["online"] == false);
+}
+
+#[test]
+fn commands_do_without_a_process_that_serves() {
+    let data = tempfile::tempdir().unwrap();
+    let (data, out) = (data.path().join("made"), data.path().join("out"));
+    let run = |arguments: &[&str]| program().args(arguments).arg("--data").arg(&data).output().unwrap();
+    let added = run(&["camera", "add", "porch", "--out", out.to_str().unwrap()]);
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let line = text(&added.stdout);
+    assert!(line.starts_with("cloudtalker --endpoint ") && line.contains(":8443/ --cert "), "{line}");
+    for (file, mode) in [("porch.pem", 0o644), ("porch-key.pem", 0o600), ("ca.pem", 0o644)] {
+        let found = std::fs::metadata(out.join(file)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{file}");
+    }
+    refused(&run(&["camera", "add", "porch", "--out", out.to_str().unwrap()]), "already");
+    refused(&run(&["camera", "add", "../porch", "--out", out.to_str().unwrap()]), "a camera's name is");
+    refused(&run(&["camera", "command", "porch", "capture"]), "nobody serves");
+    refused(&run(&["camera", "command", "porch", "dance"]), "expected arm, disarm or capture");
+    refused(&run(&["camera", "command", "shed", "arm"]), "there is no camera \"shed\"");
+    refused(&run(&["captures", "export", "7", "/dev/null"]), "there is no capture 7");
+    assert!(run(&["camera", "command", "porch", "arm"]).status.success());
+    assert_eq!(text(&run(&["captures", "list", "--json"]).stdout), "[]\n");
+    assert!(run(&["camera", "remove", "porch"]).status.success());
+    assert_eq!(text(&run(&["camera", "list"]).stdout), "");
+    refused(&run(&["camera", "remove", "porch"]), "there is no camera");
+}
+
+#[tokio::test]
+async fn a_camera_added_before_the_first_start_is_let_in() {
+    let mut serving = Serving::start();
+    serving.kill();
+    let out = tempfile::tempdir().unwrap();
+    serving.ok(&["camera", "add", "porch", "--out", out.path().to_str().unwrap()]);
+    serving.go_on();
+    Camera::of(serving.cameras, out.path(), "porch").session().await.nothing_else().await;
+}
+
+#[test]
+fn the_command_line_names_where_the_server_is() {
+    let serving = Serving::with(&["--host", "cameras.example.org"]);
+    let out = tempfile::tempdir().unwrap();
+    let line = serving.ok(&["camera", "add", "porch", "--out", out.path().to_str().unwrap()]);
+    let endpoint = format!("--endpoint cameras.example.org:{}/ ", serving.cameras.port());
+    assert!(line.contains(&endpoint), "{line}");
+}
+
+#[test]
+fn the_control_socket_is_the_owners_alone() {
+    let serving = Serving::start();
+    let socket = std::fs::metadata(serving.data.path().join("control.sock")).unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_password_is_printed_once() {
+    let mut serving = Serving::start();
+    assert!(serving.password.as_ref().is_some_and(|password| password.len() > 12));
+    serving.kill();
+    let mut child = program()
+        .args(["serve", "--camera-addr", "127.0.0.1:0", "--web-addr", "127.0.0.1:0", "--data"])
+        .arg(serving.data.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut printed = String::new();
+    while !printed.contains("people: ") {
+        assert_ne!(out.read_line(&mut printed).unwrap(), 0, "it ended after {printed:?}");
+    }
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    out.read_to_string(&mut printed).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(!printed.contains("password"), "{printed}");
+}
+
+#[test]
+fn bad_arguments_exit_64_before_anything_is_made() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().join("never");
+    for (arguments, why) in [
+        (["serve", "--web-addr", "0.0.0.0:0"].as_slice(), "beyond loopback"),
+        (&["serve", "--web-addr", "here"], "expected ADDRESS:PORT"),
+        (&["serve", "--web-cert", "c.pem"], "--web-cert needs --web-key"),
+        (&["serve", "--host", "a b"], "--host: expected a name"),
+        (&["serve", "--camera-quota", "much"], "expected a number of bytes"),
+        (&["serve", "--colour", "red"], "--colour"),
+        (&["captures", "export", "x", "y"], "x"),
+    ] {
+        let output = program().args(arguments).arg("--data").arg(&data).output().unwrap();
+        refused(&output, why);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+    }
+    assert!(!data.exists());
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let help = program().args(["serve", "--help"]).output().unwrap();
+    assert!(help.status.success() && text(&help.stdout).contains("--camera-addr"), "{help:?}");
+    let version = program().arg("--version").output().unwrap();
+    assert_eq!(text(&version.stdout), concat!("cloudtalker-server ", env!("CARGO_PKG_VERSION"), "\n"));
+}
