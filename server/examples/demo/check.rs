@@ -13,7 +13,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout_at};
 
 use crate::camera::{Command, Event, Segment, Trigger};
 use crate::child;
-use crate::cloud::{self, Capture, Server, Session, Stored};
+use crate::cloud::{self, Capture, Server, Stored};
 
 const PATIENCE: Duration = Duration::from_secs(50);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -23,7 +23,6 @@ const ROUNDING: f64 = 0.05;
 /// Who is asked what has arrived.
 pub(crate) struct Witnesses<'a> {
     pub(crate) server: &'a Server,
-    pub(crate) page: Session,
     /// The agent's program, and where it listens.
     pub(crate) agent: &'a Path,
     pub(crate) input_sock: &'a Path,
@@ -128,7 +127,7 @@ impl Witnesses<'_> {
                 seen.stored.entry(key).or_insert(now);
             }
         }
-        seen.is_alarm_stored = self.page.has_alarm().await?;
+        seen.is_alarm_stored = self.server.has_alarm().await?;
         seen.is_spool_empty = self.is_spool_empty().await?;
         Ok(())
     }
@@ -226,7 +225,7 @@ pub(crate) enum Error {
     Broken { id: String, error: String },
     /// The agent's status could not be asked.
     Child(child::Error),
-    /// The server or its page.
+    /// The server.
     Cloud(cloud::Error),
     /// Something did not come in time.
     Late(String),

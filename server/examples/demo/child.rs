@@ -48,7 +48,7 @@ impl Child {
     }
 
     /// The next line that it prints.
-    pub(crate) async fn line(&mut self) -> Result<String, Error> {
+    async fn line(&mut self) -> Result<String, Error> {
         let Some(line) = self.lines.recv().await else {
             let last_lines = self.last_lines.iter().cloned().collect();
             return Err(Error::Ended { name: self.name, last_lines });
@@ -58,6 +58,15 @@ impl Child {
             self.last_lines.pop_front();
         }
         Ok(line)
+    }
+
+    /// Skips what it prints up to a line that begins so, and gives the rest of that line.
+    pub(crate) async fn line_after(&mut self, beginning: &str) -> Result<String, Error> {
+        loop {
+            if let Some(rest) = self.line().await?.strip_prefix(beginning) {
+                return Ok(rest.to_owned());
+            }
+        }
     }
 
     /// Waits until it has ended, which it should not.

@@ -1,22 +1,11 @@
-//! The server as the demo uses it: by its commands, as scripts do, and by the page's API.
+//! The server as the demo uses it: by its commands, as scripts do.
 
 use std::fmt::{self, Display};
-use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, SET_COOKIE};
-use axum::http::request::Builder;
-use axum::http::{self, Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
-use tokio::net::TcpStream;
 
 use crate::child::{self, Child};
 
@@ -61,8 +50,8 @@ impl Server {
 
     /// Adds the demo's camera; its certificate goes to `out`. Gives the arguments for its agent.
     pub(crate) async fn add_camera(&self, out: &Path) -> Result<Vec<String>, Error> {
-        let mut command = self.command(&["camera", "add", CAMERA, "--out"]);
-        command.arg(out);
+        let mut command = self.command(&["camera", "add", CAMERA]);
+        command.arg("--out").arg(out);
         let printed = child::run(command).await?;
         let line = printed.lines().find_map(|line| line.split_once("cloudtalker --"));
         let Some((_, arguments)) = line else { return Err(Error::NoCommandLine(printed)) };
@@ -73,6 +62,18 @@ impl Server {
     pub(crate) async fn tell_camera(&self, command: &str) -> Result<(), Error> {
         child::run(self.command(&["camera", "command", CAMERA, command])).await?;
         Ok(())
+    }
+
+    /// Whether the server has an alarm of the demo's camera.
+    pub(crate) async fn has_alarm(&self) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Camera {
+            name: String,
+            last_alarm: Option<u64>,
+        }
+        let printed = child::run(self.command(&["camera", "list", "--json"])).await?;
+        let cameras: Vec<Camera> = json(&printed)?;
+        Ok(cameras.iter().any(|camera| camera.name == CAMERA && camera.last_alarm.is_some()))
     }
 
     pub(crate) async fn captures(&self) -> Result<Vec<Capture>, Error> {
@@ -97,71 +98,16 @@ impl Server {
 
 /// The way to the page, as the server prints it when it starts for the first time.
 pub(crate) struct Page {
-    pub(crate) address: SocketAddr,
+    pub(crate) link: String,
     pub(crate) password: String,
 }
 
 impl Page {
     pub(crate) async fn printed_by(server: &mut Child) -> Result<Self, Error> {
-        let (mut address, mut password) = (None, None);
-        loop {
-            let line = server.line().await?;
-            if let Some((_, rest)) = line.split_once("http://") {
-                let end =
-                    rest.find(|it: char| !it.is_ascii_digit() && !".:".contains(it)).unwrap_or(rest.len());
-                address = rest[..end].parse().ok();
-            }
-            if let Some((_, rest)) = line.split_once("password: ") {
-                password = rest.split_whitespace().next().map(str::to_owned);
-            }
-            if let (Some(address), Some(password)) = (address, &password) {
-                return Ok(Self { address, password: password.clone() });
-            }
-        }
+        let link = server.line_after("people: ").await?;
+        let password = server.line_after("password: ").await?;
+        Ok(Self { link, password })
     }
-
-    pub(crate) async fn sign_in(&self) -> Result<Session, Error> {
-        let password = json!({"password": self.password}).to_string();
-        let request = Request::post("/api/session").header(CONTENT_TYPE, "application/json");
-        let answer = answer(self.address, request, password).await?;
-        let cookie = answer.headers().get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok());
-        let (cookie, _) = cookie.and_then(|cookie| cookie.split_once(';')).ok_or(Error::NoSession)?;
-        Ok(Session { address: self.address, cookie: cookie.into() })
-    }
-}
-
-/// Someone who has signed in on the page.
-pub(crate) struct Session {
-    address: SocketAddr,
-    cookie: String,
-}
-
-impl Session {
-    /// Whether the server has an alarm of the demo's camera.
-    pub(crate) async fn has_alarm(&self) -> Result<bool, Error> {
-        #[derive(Deserialize)]
-        struct Camera {
-            name: String,
-            last_alarm: Option<u64>,
-        }
-        let request = Request::get("/api/cameras").header(COOKIE, &self.cookie);
-        let answer = answer(self.address, request, String::new()).await?;
-        let body = answer.into_body().collect().await.map_err(Error::Http)?.to_bytes();
-        let cameras: Vec<Camera> = json(&String::from_utf8_lossy(&body))?;
-        Ok(cameras.iter().any(|camera| camera.name == CAMERA && camera.last_alarm.is_some()))
-    }
-}
-
-/// Makes one request on a connection of its own.
-async fn answer(address: SocketAddr, request: Builder, body: String) -> Result<Response<Incoming>, Error> {
-    let request = request.header(HOST, address.to_string()).body(body).map_err(Error::Request)?;
-    let stream = TcpStream::connect(address).await.map_err(Error::Connection)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Error::Http)?;
-    tokio::spawn(connection);
-    let path = request.uri().path().to_owned();
-    let answer = sender.send_request(request).await.map_err(Error::Http)?;
-    let status = answer.status();
-    if status.is_success() { Ok(answer) } else { Err(Error::Status { path, status }) }
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
@@ -172,20 +118,10 @@ fn json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 pub(crate) enum Error {
     /// The server or one of its commands.
     Child(child::Error),
-    /// The page could not be connected to.
-    Connection(io::Error),
-    /// The page's connection broke.
-    Http(hyper::Error),
     /// What should be JSON of a known form is not.
     Json(String, serde_json::Error),
     /// `camera add` printed no command line for the agent.
     NoCommandLine(String),
-    /// Signing in gave no cookie.
-    NoSession,
-    /// A request could not be put together.
-    Request(http::Error),
-    /// The page refused a request.
-    Status { path: String, status: StatusCode },
 }
 
 impl From<child::Error> for Error {
@@ -198,15 +134,10 @@ impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Child(error) => error.fmt(f),
-            Self::Connection(error) => write!(f, "could not connect to the page: {error}"),
-            Self::Http(error) => write!(f, "the connection to the page broke: {error}"),
             Self::Json(text, error) => write!(f, "expected other JSON of the server: {error}: {text}"),
             Self::NoCommandLine(printed) => {
                 write!(f, "expected the agent's command line, but got: {printed}")
             }
-            Self::NoSession => write!(f, "signing in gave no cookie"),
-            Self::Request(error) => write!(f, "could not ask the page: {error}"),
-            Self::Status { path, status } => write!(f, "the page answered {status} to {path}"),
         }
     }
 }

@@ -38,6 +38,8 @@ const MOTION_EVERY: Duration = Duration::from_secs(30);
 const CHECKED_PICTURES: u32 = PICTURES_A_SECOND;
 /// What a check may take, starting the programs included.
 const OVERALL: Duration = Duration::from_secs(60);
+/// How long after any failure a program may turn out to have ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Longer than a check may take: it is about one motion.
 const NO_SECOND_MOTION: Duration = Duration::from_secs(3600);
 
@@ -60,7 +62,8 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match demo(&argh::from_env()).await {
+    let arguments: Arguments = argh::from_env();
+    match demo(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: {error}");
@@ -74,10 +77,10 @@ async fn demo(arguments: &Arguments) -> Result<(), Error> {
     let directory = temporary("cloudtalker-demo-")?;
     let outcome = tokio::select! {
         outcome = play(arguments, directory.path()) => outcome,
-        () = stop.asked() => if arguments.once { Err(Error::Stopped) } else { Ok(()) },
         () = sleep(OVERALL), if arguments.once => Err(Error::Late),
+        () = stop.asked() => return if arguments.once { Err(Error::Stopped) } else { Ok(()) },
     };
-    outcome.inspect_err(|_| eprintln!("demo: the logs are left in {}", directory.keep().display()))
+    outcome.map_err(|error| Error::Failed { error: Box::new(error), logs: directory.keep() })
 }
 
 /// Starts the programs and tells their story. Dropping this ends the agent, then the server.
@@ -108,19 +111,25 @@ async fn play(arguments: &Arguments, directory: &Path) -> Result<(), Error> {
         if !arguments.once {
             return show(&server, &page, directory, seen).await;
         }
-        let page = page.sign_in().await?;
-        let witnesses = Witnesses { server: &server, page, agent: &arguments.agent, input_sock: &input_sock };
+        let witnesses = Witnesses { server: &server, agent: &arguments.agent, input_sock: &input_sock };
         let mut videos = temporary("cloudtalker-demo-video-")?;
         let seconds = f64::from(SEGMENTS * CHECKED_PICTURES) / f64::from(PICTURES_A_SECOND);
         Check::new(witnesses, seen).run(seconds, videos.path()).await?;
         videos.disable_cleanup(true);
         Ok(())
     };
-    tokio::select! {
+    let outcome = tokio::select! {
         outcome = story => outcome,
         outcome = camera.run(&cam_sock) => outcome.map_err(Error::Camera),
         ended = serving.ended() => Err(ended.into()),
         ended = agent.ended() => Err(ended.into()),
+    };
+    let Err(error) = outcome else { return Ok(()) };
+    // Who talks to a program that dies may be the first to notice, but it is the program's own words that tell why.
+    tokio::select! {
+        ended = serving.ended() => Err(ended.into()),
+        ended = agent.ended() => Err(ended.into()),
+        () = sleep(LAST_WORDS) => Err(error),
     }
 }
 
@@ -133,7 +142,7 @@ async fn show(
 ) -> Result<(), Error> {
     server.tell_camera("arm").await?;
     println!();
-    println!("    page       http://{}/", page.address);
+    println!("    page       {}", page.link);
     println!("    password   {}", page.password);
     println!();
     println!(
@@ -193,10 +202,12 @@ enum Error {
     Check(check::Error),
     /// A program.
     Child(child::Error),
-    /// The server or its page.
+    /// The server.
     Cloud(cloud::Error),
     /// A directory could not be made.
     Directory(PathBuf, io::Error),
+    /// What went wrong, and where the programs' logs are.
+    Failed { error: Box<Error>, logs: PathBuf },
     /// A check took longer than everything together may.
     Late,
     /// The system does not tell us its signals.
@@ -233,6 +244,7 @@ impl Display for Error {
             Self::Directory(path, error) => {
                 write!(f, "could not make a directory: {}: {error}", path.display())
             }
+            Self::Failed { error, logs } => write!(f, "{error}\nthe logs are left in {}", logs.display()),
             Self::Late => write!(f, "the programs did not do their work within {OVERALL:?}"),
             Self::Signals(error) => write!(f, "could not listen for Ctrl-C: {error}"),
             Self::Stopped => write!(f, "stopped before the check was done"),
