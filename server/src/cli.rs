@@ -1,188 +1,28 @@
 //! Arguments. `--x y` and `--x=y`, with `_` or `-` within names, are the same.
 
+mod arguments;
+
 use crate::{
     control::{self, Answer, Request},
-    library::CaptureId,
     pki,
     serve::{self, Options, Web},
-    server::DEFAULT_QUOTA,
 };
 use argh::FromArgs;
+use arguments::{
+    Action, Camera, CameraAction, CameraAdd, CameraCommand, CameraRemove, Captures, CapturesAction,
+    CapturesExport, Cli, Serve, folded,
+};
 use serde_json::Value;
 use std::{
     io::{self, Write},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 use tokio::io::AsyncReadExt;
 
 /// Exit status of arguments that can't be meant (EX_USAGE).
 const USAGE: u8 = 64;
-
-/// The cloud of cloudtalker's cameras: takes their captures, keeps them, shows them.
-#[derive(FromArgs, Debug)]
-struct Cli {
-    #[argh(subcommand)]
-    action: Action,
-}
-
-#[derive(FromArgs, Debug)]
-#[argh(subcommand)]
-enum Action {
-    Serve(Serve),
-    Camera(Camera),
-    Captures(Captures),
-}
-
-/// Serve cameras and people until SIGTERM.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "serve")]
-struct Serve {
-    /// directory that holds everything; made if missing
-    #[argh(option)]
-    data: PathBuf,
-    /// where cameras connect, by mutual TLS [0.0.0.0:8443]
-    #[argh(option, default = "\"0.0.0.0:8443\".into()")]
-    camera_addr: String,
-    /// where people connect [127.0.0.1:8080]; beyond loopback it needs one of the next four
-    #[argh(option, default = "\"127.0.0.1:8080\".into()")]
-    web_addr: String,
-    /// certificate (and chain) for people, PEM
-    #[argh(option)]
-    web_cert: Option<PathBuf>,
-    /// its key, PEM
-    #[argh(option)]
-    web_key: Option<PathBuf>,
-    /// serve people by HTTPS with a certificate of our own CA
-    #[argh(switch)]
-    web_self_signed: bool,
-    /// serve people by plain HTTP to a proxy that speaks HTTPS with them
-    #[argh(switch)]
-    behind_proxy: bool,
-    /// one more name or address by which cameras reach this machine; repeatable, the first is what `camera add` prints
-    #[argh(option)]
-    host: Vec<String>,
-    /// bytes that one camera may take, with K, M, G or T [64G]
-    #[argh(option, default = "DEFAULT_QUOTA", from_str_fn(bytes))]
-    camera_quota: u64,
-    /// error, warn, info, debug or trace [info]
-    #[argh(option, default = "log::LevelFilter::Info")]
-    log_level: log::LevelFilter,
-}
-
-/// Cameras: who may connect, and what they are told.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "camera")]
-struct Camera {
-    #[argh(subcommand)]
-    action: CameraAction,
-}
-
-#[derive(FromArgs, Debug)]
-#[argh(subcommand)]
-enum CameraAction {
-    Add(CameraAdd),
-    List(CameraList),
-    Remove(CameraRemove),
-    Command(CameraCommand),
-}
-
-/// Add a camera: write its certificate, its key and the CA's certificate, and print the agent's command line.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "add")]
-struct CameraAdd {
-    /// its name: letters, digits, '-', '_' and '.'
-    #[argh(positional)]
-    name: String,
-    /// the server's directory
-    #[argh(option)]
-    data: PathBuf,
-    /// directory for NAME.pem, NAME-key.pem and ca.pem; made if missing
-    #[argh(option)]
-    out: PathBuf,
-}
-
-/// List the cameras.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "list")]
-struct CameraList {
-    /// the server's directory
-    #[argh(option)]
-    data: PathBuf,
-    /// print JSON
-    #[argh(switch)]
-    json: bool,
-}
-
-/// Remove a camera: its certificate counts no more, at once. Its captures stay.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "remove")]
-struct CameraRemove {
-    /// its name
-    #[argh(positional)]
-    name: String,
-    /// the server's directory
-    #[argh(option)]
-    data: PathBuf,
-}
-
-/// Tell a camera to arm, to disarm or to take a capture.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "command")]
-struct CameraCommand {
-    /// its name
-    #[argh(positional)]
-    name: String,
-    /// arm, disarm or capture
-    #[argh(positional)]
-    command: String,
-    /// the server's directory
-    #[argh(option)]
-    data: PathBuf,
-}
-
-/// Captures: what there is, and getting it out.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "captures")]
-struct Captures {
-    #[argh(subcommand)]
-    action: CapturesAction,
-}
-
-#[derive(FromArgs, Debug)]
-#[argh(subcommand)]
-enum CapturesAction {
-    List(CapturesList),
-    Export(CapturesExport),
-}
-
-/// List the captures, newest first.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "list")]
-struct CapturesList {
-    /// the server's directory
-    #[argh(option)]
-    data: PathBuf,
-    /// print JSON
-    #[argh(switch)]
-    json: bool,
-}
-
-/// Write a capture's joined video to a file; waits up to a minute for a join in progress.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "export")]
-struct CapturesExport {
-    /// the capture's id
-    #[argh(positional)]
-    id: CaptureId,
-    /// the file
-    #[argh(positional)]
-    file: PathBuf,
-    /// the server's directory
-    #[argh(option)]
-    data: PathBuf,
-}
 
 /// Does what the arguments say.
 pub async fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
@@ -394,33 +234,6 @@ fn refused(answer: Answer) -> ExitCode {
             failed(1, "the process that serves is of another version: restart it")
         }
     }
-}
-
-/// Underscores in options' names become dashes, and `--x=y` two arguments, as argh wants them; values stay as they are.
-fn folded(arguments: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
-    arguments.flat_map(|argument| {
-        if !argument.starts_with("--") {
-            return [Some(argument), None].into_iter().flatten();
-        }
-        let (name, value) = match argument.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (argument.as_str(), None),
-        };
-        [Some(name.replace('_', "-")), value].into_iter().flatten()
-    })
-}
-
-fn bytes(text: &str) -> Result<u64, String> {
-    let expected = || format!("expected a number of bytes, perhaps with K, M, G or T, not {text:?}");
-    let (digits, shift) = match text.char_indices().last() {
-        Some((end, 'K' | 'k')) => (&text[..end], 10),
-        Some((end, 'M' | 'm')) => (&text[..end], 20),
-        Some((end, 'G' | 'g')) => (&text[..end], 30),
-        Some((end, 'T' | 't')) => (&text[..end], 40),
-        _ => (text, 0),
-    };
-    let number: u64 = digits.parse().map_err(|_| expected())?;
-    number.checked_mul(1 << shift).ok_or_else(expected)
 }
 
 /// A closed standard output is no reason to stop.

@@ -312,13 +312,11 @@ async fn joined(server: &Server, id: CaptureId) -> Result<Joined, Refusal> {
                 State::Broken(ref why) => return Err(Refusal::Broken(id, why.clone(), parts(&capture))),
                 State::Open => {}
             }
-            loop {
-                match events.next().await {
-                    Event::Missed => break,
-                    Event::Capture(changed, _) if changed == id => break,
-                    _ => {}
-                }
-            }
+            let concerns = |event| match event {
+                Event::Capture(changed, _) => changed == id,
+                event => event == Event::Missed,
+            };
+            while !concerns(events.next().await) {}
         }
     };
     timeout(EXPORT_WAIT, settled).await.unwrap_or(Err(Refusal::StillOpen(id)))

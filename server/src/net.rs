@@ -206,13 +206,14 @@ async fn removed(server: Arc<Server>, certificate: Option<Sha256>) {
         return std::future::pending().await;
     };
     loop {
-        match events.next().await {
-            Event::CameraRemoved(removed) if removed == camera => return,
-            Event::Missed => match server.store.camera_of_certificate(certificate).await {
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => return,
-            },
-            _ => {}
+        let event = events.next().await;
+        if event == Event::CameraRemoved(camera) {
+            return;
+        }
+        let is_there =
+            async || server.store.camera_of_certificate(certificate).await.is_ok_and(|found| found.is_some());
+        if event == Event::Missed && !is_there().await {
+            return;
         }
     }
 }

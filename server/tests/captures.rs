@@ -1,5 +1,7 @@
 //! Captures from their first segment to the joined file, with real videos.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod common;
 
 use cloudtalker::wire::cloud::{Receipt, ToAgent};

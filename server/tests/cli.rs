@@ -1,5 +1,7 @@
 //! The program's commands, with and without a process that serves.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod common;
 
 use common::{Camera, Serving, program, text};

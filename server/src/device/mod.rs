@@ -2,6 +2,8 @@
 //!
 //! A camera is who its certificate says, asked of the store at every request: a removed one is refused at once.
 
+mod end;
+mod headers;
 mod original;
 mod session;
 mod tus;

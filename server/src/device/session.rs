@@ -8,16 +8,20 @@
 //! Everything that is owed to a camera is read from the store: after each event, after each state, and again after a
 //! while, so that a session that broke or was replaced loses nothing.
 
-use super::{Caller, original::Incoming};
+use super::{
+    Caller,
+    end::{End, SEND, SILENCE},
+    original::Incoming,
+};
 use crate::{
     bus::Event,
     library::{CameraId, Identity, Listed, Lost, intake::IntakeError},
     net::Peer,
     server::{Server, random_name},
-    store::{RequestState, StateReport, StoreError, unix_now},
+    store::{RequestState, StateReport, unix_now},
 };
 use axum::{
-    Error as SocketError, Extension,
+    Extension,
     extract::{
         State,
         ws::{
@@ -33,7 +37,6 @@ use cloudtalker::wire::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    fmt,
     sync::Arc,
     time::Duration,
 };
@@ -45,10 +48,6 @@ const MAX_MESSAGE: usize = 1 << 20;
 const BUFFER: usize = 8 << 10;
 /// Between our pings, which keep address translation on the way alive; originals ping as often.
 const PING_EVERY: Duration = Duration::from_secs(55);
-/// A camera that says nothing for so long is offline.
-const SILENCE: Duration = Duration::from_secs(150);
-/// A camera that takes no byte for so long is gone.
-const SEND: Duration = Duration::from_secs(20);
 /// How often what is owed is looked up again, and a receipt that was not answered is sent again.
 const AGAIN: Duration = Duration::from_secs(30);
 /// What a camera is told to stay away when the server ends: it is back soon.
@@ -70,25 +69,6 @@ struct Session {
     requested: HashSet<String>,
     /// Receipts sent, and when.
     receipts: HashMap<Id, Instant>,
-}
-
-/// Why a session ended.
-#[derive(Debug)]
-enum End {
-    /// The camera closed it.
-    Closed,
-    /// The connection failed.
-    Socket(SocketError),
-    /// The camera said nothing for [`SILENCE`], or took nothing for [`SEND`].
-    Silent,
-    /// Another session of the same camera has begun.
-    Replaced,
-    /// The camera was removed.
-    Removed,
-    /// The process is to end.
-    Stopped,
-    /// The server could not keep what the camera said.
-    Failed(IntakeError),
 }
 
 /// Any path but tus's: the cameras' endpoint.
@@ -395,30 +375,4 @@ impl Session {
 
 fn identity(id: Id, trigger: cloudtalker::wire::Trigger, trigger_timestamp: u64) -> Identity {
     Identity { agent_id: Some(id), trigger, trigger_timestamp }
-}
-
-impl From<StoreError> for End {
-    fn from(error: StoreError) -> End {
-        End::Failed(error.into())
-    }
-}
-
-impl From<IntakeError> for End {
-    fn from(error: IntakeError) -> End {
-        End::Failed(error)
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            End::Closed => f.write_str("the camera closed it"),
-            End::Socket(error) => write!(f, "the connection failed: {error}"),
-            End::Silent => f.write_str("the camera fell silent"),
-            End::Replaced => f.write_str("the camera began another"),
-            End::Removed => f.write_str("the camera was removed"),
-            End::Stopped => f.write_str("the server ends"),
-            End::Failed(error) => write!(f, "what the camera said could not be kept: {error}"),
-        }
-    }
 }

@@ -3,7 +3,11 @@
 
 use super::{
     Caller,
-    upload::{self, Checksum, FinishError, ReceiveError},
+    headers::{
+        MAX_LENGTH, Refusal, TUS_RESUMABLE, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET, checksum, expires,
+        has_body, location, metadata, method, number, options, text, version,
+    },
+    upload::{self, Checksum, ReceiveError},
 };
 use crate::{
     library::{CameraId, Identity},
@@ -15,42 +19,18 @@ use axum::{
     body::Body,
     extract::{Path, Request, State},
     http::{
-        HeaderMap, Method, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION},
+        Method, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION},
     },
     response::{IntoResponse, Response},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
-use cloudtalker::wire::{
-    segment_name::SegmentName,
-    tus::{DEFAULT_PATH, Metadata, OFFSET_OCTET_STREAM, STATUS_CHECKSUM_MISMATCH, VERSION},
-};
-use ring::digest;
-use std::{
-    fmt::Display,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use cloudtalker::wire::tus::{OFFSET_OCTET_STREAM, VERSION};
+use std::{sync::Arc, time::Duration};
 
-/// The longest segment: an hour of 4K.
-const MAX_LENGTH: u64 = 16 << 30;
 /// An upload that nobody went on with for so long is given up; its camera can create it again.
 const LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often expired uploads are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(3600);
-
-const EXTENSIONS: &str = "creation,creation-with-upload,checksum,termination,expiration";
-const ALGORITHMS: &str = "sha1,sha256";
-
-const TUS_RESUMABLE: &str = "tus-resumable";
-const UPLOAD_OFFSET: &str = "upload-offset";
-const UPLOAD_LENGTH: &str = "upload-length";
-const UPLOAD_EXPIRES: &str = "upload-expires";
-const UPLOAD_METADATA: &str = "upload-metadata";
-const UPLOAD_CHECKSUM: &str = "upload-checksum";
-
-/// Why a request is refused: a status, and a sentence for the client.
-struct Refusal(StatusCode, String);
 
 type Answer = Result<Response, Refusal>;
 
@@ -204,10 +184,11 @@ async fn patch(server: &Arc<Server>, camera: CameraId, id: &str, request: Reques
     }
     let incoming =
         Incoming { at: number(&parts.headers, UPLOAD_OFFSET)?, body, checksum: checksum(&parts.headers)? };
-    let upload = found(server, camera, id).await?;
-    let headers = [expires(&upload)];
-    let offset = receive(server, upload, incoming).await?;
-    Ok((StatusCode::NO_CONTENT, [(UPLOAD_OFFSET, offset.to_string())], headers).into_response())
+    let mut upload = found(server, camera, id).await?;
+    let offset = receive(server, upload.clone(), incoming).await?;
+    upload.expires_at = unix_now() + LIFE.as_secs();
+    let headers = [(UPLOAD_OFFSET, offset.to_string()), expires(&upload)];
+    Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
 async fn delete(server: &Arc<Server>, camera: CameraId, id: &str) -> Answer {
@@ -242,10 +223,9 @@ async fn receive(server: &Arc<Server>, upload: Upload, incoming: Incoming) -> Re
         let file = server.data.upload(&upload.id);
         let Incoming { at, body, checksum } = incoming;
         let offset = upload::receive(&turn, &file, &upload, at, body, checksum).await?;
+        server.store.extend_upload(&upload.id, unix_now() + LIFE.as_secs()).await?;
         if offset == upload.length {
             finish(&server, &upload).await?;
-        } else {
-            server.store.extend_upload(&upload.id, unix_now() + LIFE.as_secs()).await?;
         }
         Ok(offset)
     });
@@ -278,110 +258,15 @@ async fn reap_once(server: &Server) -> Result<(), StoreError> {
     let Ok(mut files) = tokio::fs::read_dir(server.data.uploads()).await else { return Ok(()) };
     while let Ok(Some(file)) = files.next_entry().await {
         let name = file.file_name();
-        let Some(id) = name.to_str() else { continue };
-        let turn = server.turns.take(id).await;
-        if !server.store.is_upload_open(id).await? {
-            server.drop_upload(id).await?;
+        let is_wanted = match name.to_str() {
+            Some(id) => server.store.is_upload_open(id).await?,
+            None => false,
+        };
+        if !is_wanted {
+            let _ = tokio::fs::remove_file(file.path()).await;
         }
-        drop(turn);
     }
     Ok(())
-}
-
-/// What the capture's segment is called in the metadata; a plain tus client may say it by the file's name alone.
-fn metadata(header: &str) -> Result<Metadata, Refusal> {
-    header.parse::<Metadata>().or_else(|error| {
-        let name = filename(header).and_then(|name| SegmentName::of_path(&name).ok());
-        let name = name.ok_or_else(|| Refusal(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-        Ok(Metadata {
-            filename: name.to_string(),
-            capture: None,
-            trigger: name.trigger,
-            trigger_timestamp: name.timestamp,
-            seg_no: name.seg_no,
-            sha256: None,
-        })
-    })
-}
-
-fn filename(header: &str) -> Option<String> {
-    let mut pairs = header.split(',').filter_map(|pair| pair.trim().split_once(' '));
-    let (_, encoded) = pairs.find(|(key, _)| *key == "filename")?;
-    String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()
-}
-
-fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
-    let bad =
-        |expected: &str| Refusal(StatusCode::BAD_REQUEST, format!("Upload-Checksum: expected {expected}"));
-    let Some(header) = text(headers, UPLOAD_CHECKSUM) else { return Ok(None) };
-    let (algorithm, encoded) =
-        header.split_once(' ').ok_or_else(|| bad("an algorithm and a digest in base64"))?;
-    let algorithm = match algorithm {
-        "sha1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-        "sha256" => &digest::SHA256,
-        _ => return Err(bad("one of the algorithms sha1 and sha256")),
-    };
-    let expected = STANDARD.decode(encoded.trim()).map_err(|_| bad("the digest in base64"))?;
-    Ok(Some(Checksum { algorithm, expected }))
-}
-
-/// Whether a creating POST brings bytes.
-fn has_body(headers: &HeaderMap, body: &Body) -> Result<bool, Refusal> {
-    use axum::body::HttpBody;
-    if body.is_end_stream() {
-        return Ok(false);
-    }
-    if text(headers, CONTENT_TYPE.as_str()) == Some(OFFSET_OCTET_STREAM) {
-        return Ok(true);
-    }
-    let expected = format!("the body of a creation must have the Content-Type {OFFSET_OCTET_STREAM}");
-    Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected))
-}
-
-/// The method, which a client behind an old proxy may have to name in a header.
-fn method(request: &Request) -> Method {
-    let named = text(request.headers(), "x-http-method-override").and_then(|name| name.parse().ok());
-    named.unwrap_or_else(|| request.method().clone())
-}
-
-fn version(headers: &HeaderMap) -> Result<(), Refusal> {
-    match text(headers, TUS_RESUMABLE) {
-        Some(VERSION) => Ok(()),
-        _ => Err(Refusal(StatusCode::PRECONDITION_FAILED, format!("Tus-Resumable: this is tus {VERSION}"))),
-    }
-}
-
-fn options() -> Response {
-    let headers = [
-        ("tus-version", VERSION.to_owned()),
-        ("tus-extension", EXTENSIONS.to_owned()),
-        ("tus-checksum-algorithm", ALGORITHMS.to_owned()),
-        ("tus-max-size", MAX_LENGTH.to_string()),
-    ];
-    (StatusCode::NO_CONTENT, headers).into_response()
-}
-
-/// The upload's URL; absolute, because not every client resolves another one.
-fn location(headers: &HeaderMap, id: &str) -> String {
-    match text(headers, HOST.as_str()) {
-        Some(host) => format!("https://{host}{DEFAULT_PATH}{id}"),
-        None => format!("{DEFAULT_PATH}{id}"),
-    }
-}
-
-fn expires(upload: &Upload) -> (&'static str, String) {
-    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(upload.expires_at);
-    (UPLOAD_EXPIRES, httpdate::fmt_http_date(at))
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Result<u64, Refusal> {
-    let digits = text(headers, name).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = digits.and_then(|digits| digits.parse().ok());
-    number.ok_or_else(|| Refusal(StatusCode::BAD_REQUEST, format!("{name}: expected a number of bytes")))
 }
 
 /// What every answer of tus has.
@@ -393,45 +278,4 @@ fn finished(answer: Answer) -> Response {
         response.headers_mut().insert("tus-version", version());
     }
     response
-}
-
-/// A failure of ours: the client is told to come again, the log is told why.
-fn failure(status: StatusCode, error: impl Display) -> Refusal {
-    log::error!("an upload failed: {error}");
-    Refusal(status, "the server could not store this: try again later".into())
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Refusal {
-        failure(StatusCode::SERVICE_UNAVAILABLE, error)
-    }
-}
-
-impl From<ReceiveError> for Refusal {
-    fn from(error: ReceiveError) -> Refusal {
-        let status = match &error {
-            ReceiveError::WrongOffset { .. } | ReceiveError::Superseded => StatusCode::CONFLICT,
-            ReceiveError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
-            ReceiveError::WrongChecksum => checksum_mismatch(),
-            ReceiveError::Broken(_) => StatusCode::BAD_REQUEST,
-            ReceiveError::Idle => StatusCode::REQUEST_TIMEOUT,
-            ReceiveError::DiskFull => return failure(StatusCode::INSUFFICIENT_STORAGE, error),
-            ReceiveError::File(_) => return failure(StatusCode::SERVICE_UNAVAILABLE, error),
-        };
-        Refusal(status, error.to_string())
-    }
-}
-
-impl From<FinishError> for Refusal {
-    fn from(error: FinishError) -> Refusal {
-        match error {
-            FinishError::WrongDigest => Refusal(checksum_mismatch(), error.to_string()),
-            FinishError::Conflict => Refusal(StatusCode::CONFLICT, error.to_string()),
-            FinishError::Failed(_) => failure(StatusCode::SERVICE_UNAVAILABLE, error),
-        }
-    }
-}
-
-fn checksum_mismatch() -> StatusCode {
-    StatusCode::from_u16(STATUS_CHECKSUM_MISMATCH).expect("460 is a status")
 }

@@ -12,9 +12,9 @@
 
 use crate::{
     blobs::BlobError,
-    library::intake::{IntakeError, WholeSegment},
+    library::intake::{IntakeError, WholeSegment, segment_key},
     server::Server,
-    store::{OnConflict, Placed, StoreError, Upload},
+    store::{Finished, OnConflict, Placed, StoreError, Upload},
 };
 use axum::body::Body;
 use http_body_util::BodyExt;
@@ -232,7 +232,7 @@ impl Server {
         }
     }
 
-    /// Forgets an upload and its bytes.
+    /// Forgets an upload, and its bytes where they are no segment.
     pub async fn drop_upload(&self, id: &str) -> Result<(), StoreError> {
         match tokio::fs::remove_file(self.data.upload(id)).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -240,7 +240,13 @@ impl Server {
             }
             Ok(()) | Err(_) => {}
         }
-        self.store.remove_upload(id).await
+        if self.store.remove_upload(id).await? == Some(Finished(false)) {
+            // A crash between the store of files and the library left it there.
+            if let Err(error) = self.blobs.delete(&segment_key(id)).await {
+                log::warn!("upload {id} could not be removed: {error}");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -198,3 +198,46 @@ fn camera(row: SqliteRow) -> sqlx::Result<Camera> {
         last_alarm: row.try_get::<Option<i64>, _>("last_alarm")?.map(uint),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_repeated_alarm_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).await.unwrap();
+        let camera = store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        assert!(store.add_alarm(camera, "a", 5, Some(17), 100).await.unwrap());
+        assert!(!store.add_alarm(camera, "a", 5, Some(17), 200).await.unwrap());
+        assert_eq!(store.camera(camera).await.unwrap().unwrap().last_alarm, Some(100));
+    }
+
+    #[tokio::test]
+    async fn a_replaced_session_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).await.unwrap();
+        let camera = store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        store.session_began(camera, "first", 10).await.unwrap();
+        store.session_began(camera, "second", 20).await.unwrap();
+        assert!(!store.session_ended(camera, "first", 30).await.unwrap());
+        let online = store.camera(camera).await.unwrap().unwrap();
+        assert_eq!((online.online, online.since), (true, Some(10)));
+        assert!(store.session_ended(camera, "second", 40).await.unwrap());
+        let offline = store.camera(camera).await.unwrap().unwrap();
+        assert_eq!((offline.online, offline.since), (false, Some(40)));
+    }
+
+    #[tokio::test]
+    async fn a_removed_cameras_name_is_free_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).await.unwrap();
+        let first = store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        assert_eq!(store.add_camera("porch", Sha256([2; 32]), 1).await.unwrap(), None);
+        store.remove_camera(first, 2).await.unwrap();
+        let second = store.add_camera("porch", Sha256([2; 32]), 3).await.unwrap().unwrap();
+        assert_ne!(first, second);
+        assert_eq!(store.camera_of_certificate(Sha256([1; 32])).await.unwrap(), None);
+        assert_eq!(store.camera_of_certificate(Sha256([2; 32])).await.unwrap(), Some(second));
+    }
+}

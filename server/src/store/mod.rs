@@ -6,13 +6,14 @@
 mod cameras;
 mod captures;
 mod requests;
+mod shown;
 mod sign_ins;
 mod uploads;
 
 pub use cameras::{Camera, StateReport};
 pub use captures::{JoinDue, NewSegment, OnConflict, OwedReceipt, Placed};
 pub use requests::RequestState;
-pub use uploads::{Creation, NewUpload, Upload};
+pub use uploads::{Creation, Finished, NewUpload, Upload};
 
 use sqlx::{
     SqlSafeStr, Sqlite, SqlitePool, Transaction,

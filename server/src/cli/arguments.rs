@@ -1,0 +1,196 @@
+//! The arguments as types, and their spellings.
+
+use crate::{library::CaptureId, server::DEFAULT_QUOTA};
+use argh::FromArgs;
+use std::path::PathBuf;
+
+/// The cloud of cloudtalker's cameras: takes their captures, keeps them, shows them.
+#[derive(FromArgs, Debug)]
+pub(super) struct Cli {
+    #[argh(subcommand)]
+    pub(super) action: Action,
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub(super) enum Action {
+    Serve(Serve),
+    Camera(Camera),
+    Captures(Captures),
+}
+
+/// Serve cameras and people until SIGTERM.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "serve")]
+pub(super) struct Serve {
+    /// directory that holds everything; made if missing
+    #[argh(option)]
+    pub(super) data: PathBuf,
+    /// where cameras connect, by mutual TLS [0.0.0.0:8443]
+    #[argh(option, default = "\"0.0.0.0:8443\".into()")]
+    pub(super) camera_addr: String,
+    /// where people connect [127.0.0.1:8080]; beyond loopback it needs one of the next four
+    #[argh(option, default = "\"127.0.0.1:8080\".into()")]
+    pub(super) web_addr: String,
+    /// certificate (and chain) for people, PEM
+    #[argh(option)]
+    pub(super) web_cert: Option<PathBuf>,
+    /// its key, PEM
+    #[argh(option)]
+    pub(super) web_key: Option<PathBuf>,
+    /// serve people by HTTPS with a certificate of our own CA
+    #[argh(switch)]
+    pub(super) web_self_signed: bool,
+    /// serve people by plain HTTP to a proxy that speaks HTTPS with them
+    #[argh(switch)]
+    pub(super) behind_proxy: bool,
+    /// one more name or address by which cameras reach this machine; repeatable, the first is what `camera add` prints
+    #[argh(option)]
+    pub(super) host: Vec<String>,
+    /// bytes that one camera may take, with K, M, G or T [64G]
+    #[argh(option, default = "DEFAULT_QUOTA", from_str_fn(bytes))]
+    pub(super) camera_quota: u64,
+    /// error, warn, info, debug or trace [info]
+    #[argh(option, default = "log::LevelFilter::Info")]
+    pub(super) log_level: log::LevelFilter,
+}
+
+/// Cameras: who may connect, and what they are told.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "camera")]
+pub(super) struct Camera {
+    #[argh(subcommand)]
+    pub(super) action: CameraAction,
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub(super) enum CameraAction {
+    Add(CameraAdd),
+    List(CameraList),
+    Remove(CameraRemove),
+    Command(CameraCommand),
+}
+
+/// Add a camera: write its certificate, its key and the CA's certificate, and print the agent's command line.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "add")]
+pub(super) struct CameraAdd {
+    /// its name: letters, digits, '-', '_' and '.'
+    #[argh(positional)]
+    pub(super) name: String,
+    /// the server's directory
+    #[argh(option)]
+    pub(super) data: PathBuf,
+    /// directory for NAME.pem, NAME-key.pem and ca.pem; made if missing
+    #[argh(option)]
+    pub(super) out: PathBuf,
+}
+
+/// List the cameras.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "list")]
+pub(super) struct CameraList {
+    /// the server's directory
+    #[argh(option)]
+    pub(super) data: PathBuf,
+    /// print JSON
+    #[argh(switch)]
+    pub(super) json: bool,
+}
+
+/// Remove a camera: its certificate counts no more, at once. Its captures stay.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "remove")]
+pub(super) struct CameraRemove {
+    /// its name
+    #[argh(positional)]
+    pub(super) name: String,
+    /// the server's directory
+    #[argh(option)]
+    pub(super) data: PathBuf,
+}
+
+/// Tell a camera to arm, to disarm or to take a capture.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "command")]
+pub(super) struct CameraCommand {
+    /// its name
+    #[argh(positional)]
+    pub(super) name: String,
+    /// arm, disarm or capture
+    #[argh(positional)]
+    pub(super) command: String,
+    /// the server's directory
+    #[argh(option)]
+    pub(super) data: PathBuf,
+}
+
+/// Captures: what there is, and getting it out.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "captures")]
+pub(super) struct Captures {
+    #[argh(subcommand)]
+    pub(super) action: CapturesAction,
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub(super) enum CapturesAction {
+    List(CapturesList),
+    Export(CapturesExport),
+}
+
+/// List the captures, newest first.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "list")]
+pub(super) struct CapturesList {
+    /// the server's directory
+    #[argh(option)]
+    pub(super) data: PathBuf,
+    /// print JSON
+    #[argh(switch)]
+    pub(super) json: bool,
+}
+
+/// Write a capture's joined video to a file; waits up to a minute for a join in progress.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "export")]
+pub(super) struct CapturesExport {
+    /// the capture's id
+    #[argh(positional)]
+    pub(super) id: CaptureId,
+    /// the file
+    #[argh(positional)]
+    pub(super) file: PathBuf,
+    /// the server's directory
+    #[argh(option)]
+    pub(super) data: PathBuf,
+}
+
+/// Underscores in options' names become dashes, and `--x=y` two arguments, as argh wants them; values stay as they are.
+pub(super) fn folded(arguments: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    arguments.flat_map(|argument| {
+        if !argument.starts_with("--") {
+            return [Some(argument), None].into_iter().flatten();
+        }
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (argument.as_str(), None),
+        };
+        [Some(name.replace('_', "-")), value].into_iter().flatten()
+    })
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let expected = || format!("expected a number of bytes, perhaps with K, M, G or T, not {text:?}");
+    let (digits, shift) = match text.char_indices().last() {
+        Some((end, 'K' | 'k')) => (&text[..end], 10),
+        Some((end, 'M' | 'm')) => (&text[..end], 20),
+        Some((end, 'G' | 'g')) => (&text[..end], 30),
+        Some((end, 'T' | 't')) => (&text[..end], 40),
+        _ => (text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| expected())?;
+    number.checked_mul(1 << shift).ok_or_else(expected)
+}

@@ -1,0 +1,55 @@
+//! Why a session ends.
+
+use crate::{library::intake::IntakeError, store::StoreError};
+use axum::Error as SocketError;
+use std::{fmt, time::Duration};
+
+/// A camera that says nothing for so long is offline.
+pub(super) const SILENCE: Duration = Duration::from_secs(150);
+/// A camera that takes no byte for so long is gone.
+pub(super) const SEND: Duration = Duration::from_secs(20);
+
+/// Why a session ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The camera closed it.
+    Closed,
+    /// The connection failed.
+    Socket(SocketError),
+    /// The camera said nothing for [`SILENCE`], or took nothing for [`SEND`].
+    Silent,
+    /// Another session of the same camera has begun.
+    Replaced,
+    /// The camera was removed.
+    Removed,
+    /// The process is to end.
+    Stopped,
+    /// The server could not keep what the camera said.
+    Failed(IntakeError),
+}
+
+impl From<StoreError> for End {
+    fn from(error: StoreError) -> End {
+        End::Failed(error.into())
+    }
+}
+
+impl From<IntakeError> for End {
+    fn from(error: IntakeError) -> End {
+        End::Failed(error)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Closed => f.write_str("the camera closed it"),
+            End::Socket(error) => write!(f, "the connection was lost: {error}"),
+            End::Silent => f.write_str("the camera fell silent"),
+            End::Replaced => f.write_str("the camera began another"),
+            End::Removed => f.write_str("the camera was removed"),
+            End::Stopped => f.write_str("the server ends"),
+            End::Failed(error) => write!(f, "what the camera said could not be kept: {error}"),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Headers of tus requests and answers, and the statuses of what is refused.
+
+use super::upload::{Checksum, FinishError, ReceiveError};
+use crate::store::{StoreError, Upload};
+use axum::{
+    body::{Body, HttpBody},
+    extract::Request,
+    http::{
+        HeaderMap, Method, StatusCode,
+        header::{CONTENT_TYPE, HOST},
+    },
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use cloudtalker::wire::{
+    segment_name::SegmentName,
+    tus::{DEFAULT_PATH, Metadata, OFFSET_OCTET_STREAM, STATUS_CHECKSUM_MISMATCH, VERSION},
+};
+use ring::digest;
+use std::{
+    fmt::Display,
+    time::{Duration, SystemTime},
+};
+
+/// The longest segment: an hour of 4K.
+pub(super) const MAX_LENGTH: u64 = 16 << 30;
+
+const EXTENSIONS: &str = "creation,creation-with-upload,checksum,termination,expiration";
+const ALGORITHMS: &str = "sha1,sha256";
+
+pub(super) const TUS_RESUMABLE: &str = "tus-resumable";
+pub(super) const UPLOAD_OFFSET: &str = "upload-offset";
+pub(super) const UPLOAD_LENGTH: &str = "upload-length";
+pub(super) const UPLOAD_EXPIRES: &str = "upload-expires";
+pub(super) const UPLOAD_METADATA: &str = "upload-metadata";
+pub(super) const UPLOAD_CHECKSUM: &str = "upload-checksum";
+
+/// Why a request is refused: a status, and a sentence for the client.
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+
+/// What the capture's segment is called in the metadata; a plain tus client may say it by the file's name alone.
+pub(super) fn metadata(header: &str) -> Result<Metadata, Refusal> {
+    header.parse::<Metadata>().or_else(|error| {
+        let name = filename(header).and_then(|name| SegmentName::of_path(&name).ok());
+        let name = name.ok_or_else(|| Refusal(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+        Ok(Metadata {
+            filename: name.to_string(),
+            capture: None,
+            trigger: name.trigger,
+            trigger_timestamp: name.timestamp,
+            seg_no: name.seg_no,
+            sha256: None,
+        })
+    })
+}
+
+fn filename(header: &str) -> Option<String> {
+    let mut pairs = header.split(',').filter_map(|pair| pair.trim().split_once(' '));
+    let (_, encoded) = pairs.find(|(key, _)| *key == "filename")?;
+    String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()
+}
+
+pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
+    let bad =
+        |expected: &str| Refusal(StatusCode::BAD_REQUEST, format!("Upload-Checksum: expected {expected}"));
+    let Some(header) = text(headers, UPLOAD_CHECKSUM) else { return Ok(None) };
+    let (algorithm, encoded) =
+        header.split_once(' ').ok_or_else(|| bad("an algorithm and a digest in base64"))?;
+    let algorithm = match algorithm {
+        "sha1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        "sha256" => &digest::SHA256,
+        _ => return Err(bad("one of the algorithms sha1 and sha256")),
+    };
+    let expected = STANDARD.decode(encoded.trim()).map_err(|_| bad("the digest in base64"))?;
+    Ok(Some(Checksum { algorithm, expected }))
+}
+
+/// Whether a creating POST brings bytes.
+pub(super) fn has_body(headers: &HeaderMap, body: &Body) -> Result<bool, Refusal> {
+    if body.is_end_stream() {
+        return Ok(false);
+    }
+    if text(headers, CONTENT_TYPE.as_str()) == Some(OFFSET_OCTET_STREAM) {
+        return Ok(true);
+    }
+    let expected = format!("the body of a creation must have the Content-Type {OFFSET_OCTET_STREAM}");
+    Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected))
+}
+
+/// The method, which a client behind an old proxy may have to name in a header.
+pub(super) fn method(request: &Request) -> Method {
+    let named = text(request.headers(), "x-http-method-override").and_then(|name| name.parse().ok());
+    named.unwrap_or_else(|| request.method().clone())
+}
+
+pub(super) fn version(headers: &HeaderMap) -> Result<(), Refusal> {
+    match text(headers, TUS_RESUMABLE) {
+        Some(VERSION) => Ok(()),
+        _ => Err(Refusal(StatusCode::PRECONDITION_FAILED, format!("Tus-Resumable: this is tus {VERSION}"))),
+    }
+}
+
+pub(super) fn options() -> Response {
+    let headers = [
+        ("tus-version", VERSION.to_owned()),
+        ("tus-extension", EXTENSIONS.to_owned()),
+        ("tus-checksum-algorithm", ALGORITHMS.to_owned()),
+        ("tus-max-size", MAX_LENGTH.to_string()),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// The upload's URL; absolute, because not every client resolves another one.
+pub(super) fn location(headers: &HeaderMap, id: &str) -> String {
+    match text(headers, HOST.as_str()) {
+        Some(host) => format!("https://{host}{DEFAULT_PATH}{id}"),
+        None => format!("{DEFAULT_PATH}{id}"),
+    }
+}
+
+pub(super) fn expires(upload: &Upload) -> (&'static str, String) {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(upload.expires_at);
+    (UPLOAD_EXPIRES, httpdate::fmt_http_date(at))
+}
+
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+pub(super) fn number(headers: &HeaderMap, name: &str) -> Result<u64, Refusal> {
+    let digits = text(headers, name).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok());
+    number.ok_or_else(|| Refusal(StatusCode::BAD_REQUEST, format!("{name}: expected a number of bytes")))
+}
+
+/// A failure of ours: the client is told to come again, the log is told why.
+fn failure(status: StatusCode, error: impl Display) -> Refusal {
+    log::error!("an upload failed: {error}");
+    Refusal(status, "the server could not store this: try again later".into())
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Refusal {
+        failure(StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+}
+
+impl From<ReceiveError> for Refusal {
+    fn from(error: ReceiveError) -> Refusal {
+        let status = match &error {
+            ReceiveError::WrongOffset { .. } | ReceiveError::Superseded => StatusCode::CONFLICT,
+            ReceiveError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            ReceiveError::WrongChecksum => checksum_mismatch(),
+            ReceiveError::Broken(_) => StatusCode::BAD_REQUEST,
+            ReceiveError::Idle => StatusCode::REQUEST_TIMEOUT,
+            ReceiveError::DiskFull => return failure(StatusCode::INSUFFICIENT_STORAGE, error),
+            ReceiveError::File(_) => return failure(StatusCode::SERVICE_UNAVAILABLE, error),
+        };
+        Refusal(status, error.to_string())
+    }
+}
+
+impl From<FinishError> for Refusal {
+    fn from(error: FinishError) -> Refusal {
+        match error {
+            FinishError::WrongDigest => Refusal(checksum_mismatch(), error.to_string()),
+            FinishError::Conflict => Refusal(StatusCode::CONFLICT, error.to_string()),
+            FinishError::Failed(_) => failure(StatusCode::SERVICE_UNAVAILABLE, error),
+        }
+    }
+}
+
+fn checksum_mismatch() -> StatusCode {
+    StatusCode::from_u16(STATUS_CHECKSUM_MISMATCH).expect("460 is a status")
+}
