@@ -1,0 +1,236 @@
+//! A board: directories, sockets and flags, and the agent that runs on it.
+
+use super::{Ended, Identity, Process, Segment, Server, Source, TempDir, eventually, free_port};
+use rustix::process::Signal;
+use serde::Deserialize;
+use std::{
+    env, fs,
+    ops::{Deref, DerefMut},
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+/// What lasts when the agent is killed. It has one agent at a time.
+pub struct Board {
+    pub dir: TempDir,
+    /// What the agent is given beside its sockets and directories; later ones may not repeat earlier ones.
+    pub flags: Vec<String>,
+    /// What runs the agent's program, and its first arguments.
+    pub runner: Vec<String>,
+    /// The port of its second input socket, if it has one.
+    pub port: Option<u16>,
+}
+
+/// One life of the agent.
+pub struct Agent {
+    process: Process,
+    input_sock: PathBuf,
+}
+
+/// What `{"query":"status"}` is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Status {
+    pub session: SessionStatus,
+    pub armed: Option<bool>,
+    pub spool: SpoolStatus,
+    pub upload: Option<UploadStatus>,
+    pub last_receipt: Option<u64>,
+    pub lost: u64,
+    pub certificate_expires: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct SessionStatus {
+    pub state: String,
+    pub reason: Option<String>,
+    pub endpoint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct SpoolStatus {
+    pub captures: u64,
+    pub segments: u64,
+    pub bytes: u64,
+    pub refused: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct UploadStatus {
+    pub seg_no: u32,
+    pub bytes: u64,
+    pub sent: u64,
+}
+
+impl Board {
+    /// A board whose camera `porch` the server knows.
+    pub fn new(server: &Server) -> Board {
+        Board::of(&server.endpoint(), &server.add("porch"))
+    }
+
+    pub fn of(endpoint: &str, Identity { cert, key, ca }: &Identity) -> Board {
+        let board = Board { dir: TempDir::new(), flags: Vec::new(), runner: runner(), port: None };
+        fs::create_dir(board.capture_dir()).unwrap();
+        let [cert, key, ca] = [cert, key, ca].map(|path| path.to_str().expect("tests' paths are text"));
+        board.with(&["--endpoint", endpoint, "--cert", cert, "--key", key, "--ca", ca])
+    }
+
+    pub fn with(mut self, flags: &[&str]) -> Board {
+        self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        self
+    }
+
+    /// It takes captures by TCP, too, relative to the directory where it records.
+    pub fn with_port(mut self) -> Board {
+        let port = free_port();
+        self.port = Some(port);
+        let captures = self.capture_dir();
+        self.with(&["--input_port", &port.to_string(), "--capture_dir", captures.to_str().unwrap()])
+    }
+
+    /// It has a camera program, or will have one, at [`Board::cam_sock`].
+    pub fn with_camera(self) -> Board {
+        let socket = self.cam_sock();
+        self.with(&["--cam_sock", socket.to_str().unwrap()])
+    }
+
+    /// Another program runs the agent's: `unshare --mount`, say.
+    pub fn run_by(mut self, program: &[&str]) -> Board {
+        self.runner.splice(0..0, program.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    pub fn input_sock(&self) -> PathBuf {
+        self.dir.at("input.sock")
+    }
+
+    pub fn cam_sock(&self) -> PathBuf {
+        self.dir.at("camera.sock")
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.at("state")
+    }
+
+    /// Where its camera records.
+    pub fn capture_dir(&self) -> PathBuf {
+        self.dir.at("captures")
+    }
+
+    /// Starts the agent and waits until it takes captures.
+    pub fn start(&self) -> Agent {
+        let mut agent = Agent { process: self.launch(), input_sock: self.input_sock() };
+        agent.says("started; ");
+        agent
+    }
+
+    /// Starts the agent, whatever comes of it.
+    pub fn launch(&self) -> Process {
+        Process::start("agent", &mut self.command())
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = agent_command(&self.runner);
+        command.arg("--input_sock").arg(self.input_sock()).arg("--state_dir").arg(self.state_dir());
+        command.args(["--log_level", "debug"]).args(&self.flags);
+        command
+    }
+
+    /// A finished segment of the camera's: `pir.1529842538.0.mp4`.
+    pub fn record(&self, name: &str, length: usize) -> Segment {
+        let seg_no = name.split('.').nth(2).and_then(|number| number.parse().ok()).unwrap_or(0);
+        Segment::write(self.capture_dir().join(name), seg_no, length)
+    }
+
+    /// A finished capture by motion.
+    pub fn record_capture(&self, timestamp: u64, lengths: &[usize]) -> Vec<Segment> {
+        let numbered = lengths.iter().enumerate();
+        numbered
+            .map(|(number, &length)| self.record(&format!("pir.{timestamp}.{number}.mp4"), length))
+            .collect()
+    }
+}
+
+impl Agent {
+    /// A connection to its unix socket.
+    pub fn source(&self) -> Source {
+        Source::at(&self.input_sock)
+    }
+
+    /// Hands a whole capture over, segment by segment.
+    pub fn takes(&self, segments: &[Segment]) {
+        let mut source = self.source();
+        for segment in segments {
+            source.hand_over(segment);
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        let answer = self.source().ask(&serde_json::json!({"query": "status"}));
+        serde_json::from_value(answer.clone()).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+
+    pub fn status_when(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
+        eventually(what, || self.status(), is_so)
+    }
+
+    /// Waits until the cloud has confirmed everything.
+    pub fn owes_nothing(&self) {
+        self.status_when("everything is confirmed", |status| status.spool.captures == 0);
+    }
+
+    /// How far an upload has come, once it is beyond this many bytes.
+    pub fn has_sent(&self, bytes: u64) -> u64 {
+        let is_beyond = |status: &Status| status.upload.as_ref().is_some_and(|upload| upload.sent > bytes);
+        let status = self.status_when("an upload is in progress", is_beyond);
+        status.upload.map_or(0, |upload| upload.sent)
+    }
+
+    pub fn reload(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    pub fn kill(self) {
+        self.process.kill();
+    }
+
+    pub fn terminate(self) -> Ended {
+        self.process.terminate()
+    }
+}
+
+impl Deref for Agent {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Agent {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// The agent's program with these arguments, run to its end.
+pub fn tool(arguments: &[&str]) -> Output {
+    agent_command(&runner()).args(arguments).output().unwrap()
+}
+
+fn runner() -> Vec<String> {
+    let runner = env::var("CLOUDTALKER_RUNNER").unwrap_or_default();
+    runner.split_whitespace().map(str::to_owned).collect()
+}
+
+fn agent_command(runner: &[String]) -> Command {
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_cloudtalker"));
+    let program = env::var_os("CLOUDTALKER_BIN").map_or(built, PathBuf::from);
+    match runner {
+        [] => Command::new(program),
+        [runner, arguments @ ..] => {
+            let mut command = Command::new(runner);
+            command.args(arguments).arg(program);
+            command
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What suites with real programs stand on: the server, a board with its agent, a camera program, and waiting for
+//! what they do.
+//!
+//! [`Server`] and [`Board`] are directories with what must survive: data, certificates, the spool. Their processes
+//! come and go. Nothing sleeps for a fixed time: a test waits for a line of a log, a status, a list of captures or
+//! a datagram, and fails after [`DEADLINE`] with what it saw last and every log. A process ends with its owner.
+//!
+//! | variable | what it names |
+//! |---|---|
+//! | `CLOUDTALKER_BIN` | another agent than the one just built |
+//! | `CLOUDTALKER_RUNNER` | what runs it, with arguments: `qemu-arm-static -cpu cortex-a7` |
+//! | `CLOUDTALKER_SERVER` | another server than `server/target/debug/cloudtalker-server` |
+#![allow(dead_code, unused_imports, reason = "each suite uses its own part")]
+
+mod board;
+mod camera;
+mod files;
+mod process;
+mod server;
+mod source;
+
+pub use board::{Agent, Board, Status, tool};
+pub use camera::Camera;
+pub use files::{Segment, TempDir, file_names, seeded, sha256};
+pub use process::{Ended, Process};
+pub use server::{Capture, Identity, Server, Stored};
+pub use source::Source;
+
+use std::{
+    fmt::Debug,
+    net::{Ipv4Addr, TcpListener, UdpSocket},
+    sync::atomic::{AtomicU16, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Generous: it only ends a test that would hang.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Looks until what is seen is as it should be, and gives it.
+pub fn eventually<T: Debug>(what: &str, mut look: impl FnMut() -> T, is_so: impl Fn(&T) -> bool) -> T {
+    const LOOK_EVERY: Duration = Duration::from_millis(30);
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let seen = look();
+        if is_so(&seen) {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}; last seen: {seen:#?}");
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// A port that nobody listens at, for TCP and UDP. It lies below those that the system gives to connections, and no
+/// other test of this process gets it.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 22_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let spread = u16::try_from(std::process::id() % u32::from(COUNT)).expect("it is below a u16");
+    loop {
+        let port = FIRST + spread.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let address = (Ipv4Addr::LOCALHOST, port);
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return port;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A program that runs, and what it prints.
+
+use super::DEADLINE;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
+use std::{
+    io::{self, BufRead, BufReader, PipeReader},
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A running program. It is killed with its owner, and its log is shown where that panics.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: Arc<Log>,
+    /// How many lines were passed while waiting for others.
+    heard: usize,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    /// From the signal on.
+    pub after: Duration,
+    /// All that it printed.
+    pub log: String,
+}
+
+#[derive(Default)]
+struct Log {
+    printed: Mutex<Printed>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Printed {
+    lines: Vec<String>,
+    is_over: bool,
+}
+
+impl Process {
+    /// Starts a program; what it prints on either stream is its log.
+    pub fn start(name: &str, command: &mut Command) -> Process {
+        let (log, printed) = io::pipe().unwrap();
+        let errors = printed.try_clone().unwrap();
+        Process::start_with(name, command.stdout(printed).stderr(errors), log)
+    }
+
+    /// Starts a program that prints elsewhere, or into the pipe that `log` reads.
+    pub fn start_with(name: &str, command: &mut Command, log: PipeReader) -> Process {
+        let child = command.stdin(Stdio::null()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{command:?} can't be run: {error}"));
+        // The command's own ends of the pipe would keep it open.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let process = Process { name: name.to_owned(), child, log: Arc::default(), heard: 0 };
+        let followed = process.log.clone();
+        thread::spawn(move || followed.follow(log));
+        process
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line with these words, after the last one that was waited for.
+    pub fn says(&mut self, words: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        let mut printed = self.log.printed.lock().unwrap();
+        loop {
+            let after = &printed.lines[self.heard..];
+            if let Some(index) = after.iter().position(|line| line.contains(words)) {
+                self.heard += index + 1;
+                return printed.lines[self.heard - 1].clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let is_over = printed.is_over;
+            if left.is_zero() || is_over {
+                drop(printed);
+                let how = if is_over { "it has ended" } else { "the deadline has come" };
+                panic!("expected {:?} to say {words:?}, but {how}", self.name);
+            }
+            printed = self.log.more.wait_timeout(printed, left).unwrap().0;
+        }
+    }
+
+    /// All that it has printed so far.
+    pub fn log(&self) -> String {
+        self.log.printed.lock().unwrap().lines.join("\n")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        // Not waited for yet, so the id is still its own.
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// As a power cut would end it.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn terminate(self) -> Ended {
+        self.signal(Signal::TERM);
+        self.ends()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn ends(mut self) -> Ended {
+        let began = Instant::now();
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
+        let patience = Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 };
+        let ready = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap();
+        assert!(ready == 1, "expected {:?} to end", self.name);
+        let after = began.elapsed();
+        let status = self.child.wait().unwrap();
+        Ended { status, after, log: self.log.whole() }
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+        if thread::panicking() {
+            eprintln!("--- {} printed:\n{}", self.name, self.log());
+        }
+    }
+}
+
+impl Ended {
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    pub fn signal(&self) -> Option<i32> {
+        self.status.signal()
+    }
+}
+
+impl Log {
+    fn follow(&self, pipe: PipeReader) {
+        let mut lines = BufReader::new(pipe).split(b'\n').map_while(Result::ok);
+        loop {
+            let line = lines.next();
+            let mut printed = self.printed.lock().unwrap();
+            printed.is_over = line.is_none();
+            printed.lines.extend(line.map(|line| String::from_utf8_lossy(&line).into_owned()));
+            let is_over = printed.is_over;
+            drop(printed);
+            self.more.notify_all();
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    /// Everything, once nobody can print any more.
+    fn whole(&self) -> String {
+        let printed = self.printed.lock().unwrap();
+        let (printed, timeout) =
+            self.more.wait_timeout_while(printed, DEADLINE, |printed| !printed.is_over).unwrap();
+        assert!(!timeout.timed_out(), "something that the program left behind holds its log open");
+        printed.lines.join("\n")
+    }
+}

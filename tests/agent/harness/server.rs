@@ -1,0 +1,171 @@
+//! The server, as its owner uses it: by its commands.
+
+use super::{Ended, Process, TempDir, eventually, free_port};
+use rustix::process::Signal;
+use serde::Deserialize;
+use serde_json::Value;
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// A data directory, and the process that serves from it while there is one. Its port stays the same.
+pub struct Server {
+    pub dir: TempDir,
+    program: PathBuf,
+    address: String,
+    flags: Vec<String>,
+    process: Option<Process>,
+}
+
+/// A camera's certificate and key, and the authority that it should trust.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    pub ca: PathBuf,
+}
+
+/// A capture as `captures list --json` prints it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Capture {
+    pub id: String,
+    pub camera: String,
+    pub trigger: String,
+    pub trigger_timestamp: u64,
+    pub state: String,
+    pub error: Option<String>,
+    pub segments: Vec<Stored>,
+    pub joined: Option<Joined>,
+}
+
+/// A segment that the server has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct Stored {
+    pub seg_no: u32,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Joined {
+    pub bytes: u64,
+    pub duration_s: f64,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        Server::with(&[])
+    }
+
+    pub fn with(flags: &[&str]) -> Server {
+        let mut server = Server::stopped();
+        server.flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        server.go_on();
+        server
+    }
+
+    /// One that has not served yet; cameras can be added to it all the same.
+    pub fn stopped() -> Server {
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("server/target/debug/cloudtalker-server");
+        let program = env::var_os("CLOUDTALKER_SERVER").map_or(built, PathBuf::from);
+        assert!(program.exists(), "there is no {}: `make debug-build` builds it", program.display());
+        let address = format!("127.0.0.1:{}", free_port());
+        Server { dir: TempDir::new(), program, address, flags: Vec::new(), process: None }
+    }
+
+    /// Serves, or serves again.
+    pub fn go_on(&mut self) {
+        let mut serve = self.command(&["serve", "--web-addr", "127.0.0.1:0", "--log-level", "debug"]);
+        let mut process =
+            Process::start("server", serve.args(["--camera-addr", &self.address]).args(&self.flags));
+        process.says("people: ");
+        self.process = Some(process);
+    }
+
+    /// Where cameras connect.
+    pub fn endpoint(&self) -> String {
+        format!("{}/", self.address)
+    }
+
+    pub fn kill(&mut self) {
+        self.process.take().expect("it serves").kill();
+    }
+
+    pub fn terminate(&mut self) -> Ended {
+        self.process.take().expect("it serves").terminate()
+    }
+
+    /// It neither answers nor ends from now on, like a machine that hangs.
+    pub fn freeze(&self) {
+        self.process.as_ref().expect("it serves").signal(Signal::STOP);
+    }
+
+    pub fn thaw(&self) {
+        self.process.as_ref().expect("it serves").signal(Signal::CONT);
+    }
+
+    pub fn log(&self) -> String {
+        self.process.as_ref().expect("it serves").log()
+    }
+
+    /// Adds a camera; its files have a directory of their own.
+    pub fn add(&self, name: &str) -> Identity {
+        let out = self.dir.at(&format!("{name}.out"));
+        let printed = self.ok(&["camera", "add", name, "--out", out.to_str().expect("it is text")]);
+        assert!(printed.contains("cloudtalker --endpoint"), "{printed}");
+        let file = |ending: &str| out.join(format!("{name}{ending}"));
+        Identity { cert: file(".pem"), key: file("-key.pem"), ca: out.join("ca.pem") }
+    }
+
+    pub fn remove(&self, name: &str) {
+        self.ok(&["camera", "remove", name]);
+    }
+
+    /// Tells a camera to arm, to disarm or to take a capture.
+    pub fn tell(&self, name: &str, command: &str) {
+        self.ok(&["camera", "command", name, command]);
+    }
+
+    pub fn camera(&self, name: &str) -> Value {
+        let cameras: Vec<Value> = serde_json::from_str(&self.ok(&["camera", "list", "--json"])).unwrap();
+        let found = cameras.into_iter().find(|camera| camera["name"] == name);
+        found.unwrap_or_else(|| panic!("there is no camera {name}"))
+    }
+
+    /// What it has, oldest first.
+    pub fn captures(&self) -> Vec<Capture> {
+        let printed = self.ok(&["captures", "list", "--json"]);
+        let mut captures: Vec<Capture> =
+            serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
+        captures.sort_by_key(|capture| (capture.trigger_timestamp, capture.id.clone()));
+        captures
+    }
+
+    pub fn captures_when(&self, what: &str, is_so: impl Fn(&[Capture]) -> bool) -> Vec<Capture> {
+        eventually(what, || self.captures(), |captures| is_so(captures))
+    }
+
+    /// A command that must succeed; what it prints.
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        assert!(status.success(), "{arguments:?}: {status}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).arg("--data").arg(self.dir.at("data"));
+        command
+    }
+}
+
+impl Capture {
+    /// Whether it is this one, stored as often as it should be: once.
+    pub fn is(&self, trigger: &str, timestamp: u64, segments: &[super::Segment]) -> bool {
+        let expected: Vec<&Stored> = segments.iter().map(|segment| &segment.stored).collect();
+        (self.trigger.as_str(), self.trigger_timestamp) == (trigger, timestamp)
+            && self.segments.iter().collect::<Vec<_>>() == expected
+    }
+}

@@ -1,0 +1,78 @@
+//! A local program that hands segments to the agent.
+
+use super::{DEADLINE, Segment};
+use rustix::net::{Shutdown, shutdown, sockopt};
+use serde_json::{Value, json};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
+};
+
+/// One connection on an input socket.
+pub struct Source(BufReader<File>);
+
+impl Source {
+    pub fn at(path: &Path) -> Source {
+        let stream = UnixStream::connect(path);
+        Source::over(stream.unwrap_or_else(|error| panic!("{}: {error}", path.display())).into())
+    }
+
+    pub fn at_port(port: u16) -> Source {
+        Source::over(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap().into())
+    }
+
+    fn over(socket: OwnedFd) -> Source {
+        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(DEADLINE)).unwrap();
+        Source(BufReader::new(File::from(socket)))
+    }
+
+    /// Says these bytes and waits for nothing.
+    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_say(bytes).unwrap();
+    }
+
+    pub fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.0.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// Says something and gives the line of answer.
+    pub fn ask(&mut self, message: &Value) -> Value {
+        self.say(message.to_string());
+        self.answer()
+    }
+
+    pub fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("an answer comes before the deadline");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?} is no answer: {error}"))
+    }
+
+    /// Hands a segment over and waits until it is safe.
+    pub fn hand_over(&mut self, segment: &Segment) -> Value {
+        let answer = self.ask(&json!({"segment": segment.path(), "ack": true}));
+        assert_eq!(answer["ok"], true, "{}: {answer}", segment.name());
+        answer
+    }
+
+    /// Why the agent does not take a file.
+    pub fn refusal(&mut self, path: &str) -> String {
+        let answer = self.ask(&json!({"segment": path, "ack": true}));
+        assert_eq!(answer["ok"], false, "{path}: {answer}");
+        answer["error"].as_str().expect("a refusal has a reason").to_owned()
+    }
+
+    /// Says that nothing more will come, and gives all that the agent still wrote before it closed, too.
+    pub fn rest(mut self) -> String {
+        let _ = shutdown(self.0.get_ref(), Shutdown::Write);
+        let mut rest = Vec::new();
+        // The agent closes what it does not like with bytes unread: that is a reset.
+        match self.0.read_to_end(&mut rest) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            read => drop(read.expect("the agent closes before the deadline")),
+        }
+        String::from_utf8(rest).unwrap()
+    }
+}

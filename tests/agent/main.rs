@@ -1,0 +1,6 @@
+//! The agent as its owner runs it: the real program against the real server, over real sockets.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+mod round_trip;
