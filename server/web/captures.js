@@ -20,21 +20,13 @@ export class Captures {
   constructor(onSeen, onError) {
     this.#onSeen = onSeen;
     this.#onError = onError;
-    this.#filter.addEventListener("change", () => this.reload());
-    this.#older.addEventListener("click", () => this.#read(this.#next));
-  }
-
-  /** Forgets what is shown and reads the newest captures. */
-  async reload() {
-    this.#days.clear();
-    this.#cards.clear();
-    this.#list.replaceChildren();
-    await this.refresh();
+    this.#filter.addEventListener("change", () => this.#read({ before: null, isAnew: true }));
+    this.#older.addEventListener("click", () => this.#read({ before: this.#next }));
   }
 
   /** Reads the newest captures into what is shown. */
   refresh() {
-    return this.#read(null);
+    return this.#read({ before: null });
   }
 
   /** The cameras that one may choose from; one alone is no choice. */
@@ -65,10 +57,14 @@ export class Captures {
     this.#settle();
   }
 
-  async #read(before) {
+  async #read({ before, isAnew = false }) {
+    const camera = this.#filter.value;
     this.#older.disabled = true;
     try {
-      const { captures, next } = await api.captures({ camera: this.#filter.value, before });
+      const { captures, next } = await api.captures({ camera, before });
+      // Somebody may have chosen another camera meanwhile.
+      if (camera !== this.#filter.value) return;
+      if (isAnew) this.#clear();
       captures.forEach((capture) => {
         this.#put(capture);
         this.#onSeen(capture);
@@ -81,6 +77,12 @@ export class Captures {
     } finally {
       this.#older.disabled = false;
     }
+  }
+
+  #clear() {
+    this.#days.clear();
+    this.#cards.clear();
+    this.#list.replaceChildren();
   }
 
   #settle() {
