@@ -3,4 +3,6 @@
 
 mod harness;
 
+mod commands;
+mod restarts;
 mod round_trip;

@@ -1,0 +1,101 @@
+//! Either end is killed, as by a power cut, and nothing is lost or doubled.
+
+use crate::harness::{Board, Capture, Segment, Server, file_names};
+
+const TIME: u64 = 1_529_842_538;
+/// Some seconds' worth at [`RATE`].
+const LONG: usize = 1_600_000;
+const RATE: &str = "400K";
+
+#[test]
+fn what_was_acked_outlives_the_agent() {
+    let mut server = Server::stopped();
+    let board = Board::new(&server);
+    let agent = board.start();
+    let segments = board.record_capture(TIME, &[3000, 70_000, 5000]);
+    agent.takes(&segments);
+    agent.kill();
+    let mut agent = board.start();
+    agent.says("no connection to the cloud");
+    server.go_on();
+    agent.owes_nothing();
+    assert_only(&server.captures(), &segments);
+}
+
+#[test]
+fn a_capture_that_was_cut_off_is_closed_at_the_next_start() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let agent = board.start();
+    let segments = board.record_capture(TIME, &[3000, 4000]);
+    let mut source = agent.source();
+    source.hand_over(&segments[0]);
+    source.hand_over(&segments[1]);
+    agent.kill();
+    let agent = board.start();
+    agent.owes_nothing();
+    assert_only(&server.captures(), &segments);
+}
+
+#[test]
+fn an_upload_goes_on_where_it_was_when_the_server_died() {
+    let mut server = Server::start();
+    let board = Board::new(&server).with(&["--max_rate", RATE]);
+    let agent = board.start();
+    let segments = board.record_capture(TIME, &[LONG]);
+    agent.takes(&segments);
+    let sent = agent.has_sent(700_000);
+    server.kill();
+    agent.status_when("the upload has ended", |status| status.upload.is_none());
+    server.go_on();
+    assert_resumed(agent.has_sent(0), sent);
+    agent.owes_nothing();
+    assert_only(&server.captures(), &segments);
+    assert_eq!(file_names(&board.state_dir().join("spool")), [""; 0]);
+}
+
+#[test]
+fn an_upload_goes_on_where_it_was_when_the_agent_died() {
+    let server = Server::start();
+    let board = Board::new(&server).with(&["--max_rate", RATE]);
+    let agent = board.start();
+    let segments = board.record_capture(TIME, &[LONG]);
+    agent.takes(&segments);
+    let sent = agent.has_sent(700_000);
+    agent.kill();
+    let agent = board.start();
+    assert_resumed(agent.has_sent(0), sent);
+    agent.owes_nothing();
+    assert_only(&server.captures(), &segments);
+}
+
+#[test]
+fn a_capture_handed_over_again_after_a_kill_is_there_once() {
+    let mut server = Server::stopped();
+    let board = Board::new(&server);
+    let segments = board.record_capture(TIME, &[3000, 4000]);
+    let agent = board.start();
+    agent.takes(&segments[..1]);
+    agent.kill();
+    let agent = board.start();
+    let mut source = agent.source();
+    assert_eq!(source.hand_over(&segments[0])["repeated"], true);
+    assert_eq!(source.hand_over(&segments[1])["repeated"], serde_json::Value::Null);
+    drop(source);
+    server.go_on();
+    agent.owes_nothing();
+    assert_only(&server.captures(), &segments);
+}
+
+/// Progress is told each second: one that began anew would have come only as far as a second takes it.
+#[track_caller]
+fn assert_resumed(first_seen: u64, sent: u64) {
+    const MAY_HAVE_BEEN_UNDER_WAY: u64 = 200_000;
+    assert!(first_seen + MAY_HAVE_BEEN_UNDER_WAY > sent, "it had {sent}, then {first_seen}");
+    assert!(sent > 700_000, "{sent}");
+}
+
+#[track_caller]
+fn assert_only(captures: &[Capture], segments: &[Segment]) {
+    assert!(matches!(captures, [capture] if capture.is("pir", TIME, segments)), "{captures:#?}");
+}
