@@ -10,7 +10,7 @@ use crate::{
 use argh::FromArgs;
 use arguments::{
     Action, Camera, CameraAction, CameraAdd, CameraCommand, CameraRemove, Captures, CapturesAction,
-    CapturesExport, Cli, Serve, folded,
+    CapturesExport, Cli, NewPassword, Serve, folded,
 };
 use serde_json::Value;
 use std::{
@@ -62,6 +62,7 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             }
             CapturesAction::Export(export) => exported(&export).await,
         },
+        Action::Password(NewPassword { data }) => done(&data, &Request::NewPassword).await,
     }
 }
 

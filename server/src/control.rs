@@ -12,6 +12,7 @@ use crate::{
     serve::{ENDPOINT, ServeError},
     server::{DEFAULT_QUOTA, DataDir, OpenError, Server},
     store::{RequestState, StoreError, unix_now},
+    viewer,
 };
 use cloudtalker::wire::command::Command;
 use futures_util::{StreamExt, pin_mut};
@@ -66,6 +67,8 @@ pub enum Request {
         /// Which.
         id: CaptureId,
     },
+    /// Another password for people.
+    NewPassword,
 }
 
 /// What is answered.
@@ -251,6 +254,10 @@ async fn done(server: &Arc<Server>, request: Request, mode: Mode) -> Result<Answ
         Request::Command { name, command } => commanded(server, name, &command, mode).await,
         Request::Captures => Ok(Answer::List(captures(server).await?)),
         Request::Export { id } => joined(server, id).await.map(|joined| Answer::File { bytes: joined.bytes }),
+        Request::NewPassword => {
+            let password = viewer::new_password(&server.store).await?;
+            Ok(Answer::Done(format!("password: {password}")))
+        }
     }
 }
 

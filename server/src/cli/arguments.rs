@@ -17,6 +17,7 @@ pub(super) enum Action {
     Serve(Serve),
     Camera(Camera),
     Captures(Captures),
+    Password(NewPassword),
 }
 
 /// Serve cameras and people until SIGTERM.
@@ -53,6 +54,15 @@ pub(super) struct Serve {
     /// error, warn, info, debug or trace [info]
     #[argh(option, default = "log::LevelFilter::Info")]
     pub(super) log_level: log::LevelFilter,
+}
+
+/// Make another password for people, print it, and sign everybody out.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "password")]
+pub(super) struct NewPassword {
+    /// the server's directory
+    #[argh(option)]
+    pub(super) data: PathBuf,
 }
 
 /// Cameras: who may connect, and what they are told.

@@ -24,6 +24,12 @@ impl Store {
         Ok(found.bind(token.to_string()).bind(int(now)).fetch_one(&self.pool).await?)
     }
 
+    /// Forgets every sign-in.
+    pub async fn remove_sign_ins(&self) -> Result<()> {
+        sqlx::query("DELETE FROM sign_ins").execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Forgets a sign-in.
     pub async fn remove_sign_in(&self, token: Sha256) -> Result<()> {
         sqlx::query("DELETE FROM sign_ins WHERE token = ?")

@@ -47,16 +47,17 @@ pub(super) struct Credentials {
 
 /// Makes a password if there is none yet, and returns its text: the only moment in which anybody can read it.
 pub async fn first_password(store: &Store) -> Result<Option<String>, StoreError> {
-    if store.setting(SETTING).await?.is_some() {
-        return Ok(None);
+    match store.setting(SETTING).await? {
+        Some(_) => Ok(None),
+        None => new_password(store).await.map(Some),
     }
-    new_password(store).await.map(Some)
 }
 
-/// Makes another password, and returns its text. Who is signed in stays so.
+/// Makes another password, signs everybody out, and returns its text.
 pub async fn new_password(store: &Store) -> Result<String, StoreError> {
     let (password, text) = Password::generate();
     store.set_setting(SETTING, &password.to_string()).await?;
+    store.remove_sign_ins().await?;
     Ok(text)
 }
 

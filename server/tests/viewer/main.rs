@@ -13,7 +13,7 @@ use cloudtalker_server::{
     bus::Event,
     commands::Commanded,
     store::{RequestState, StateReport, unix_now},
-    viewer::Reach,
+    viewer::{self, Reach},
 };
 use scene::Scene;
 use serde_json::{Value, json};
@@ -68,6 +68,16 @@ async fn a_password_signs_in_until_signed_out() {
     assert_eq!(scene.send(request.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
     assert_eq!(scene.get("/api/cameras", &cookie).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(scene.get("/api/cameras", &other).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_new_password_replaces_the_old_and_signs_everybody_out() {
+    let scene = Scene::open(Reach::Loopback).await;
+    let cookie = scene.cookie().await;
+    let password = viewer::new_password(&scene.server.store).await.unwrap();
+    assert_eq!(scene.get("/api/cameras", &cookie).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(scene.sign_in(&scene.password).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(scene.sign_in(&password).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
   "--disable-component-update", "--disable-sync"];
 /** Generous: it only ends a test that would hang. */
 const PATIENCE_MS = 60_000;
-const DESK = { width: 1280, height: 860 };
+const DESK = { width: 1280, height: 730 };
 const PHONE = { width: 390, height: 844 };
 
 const now = Math.floor(Date.now() / 1000);
