@@ -219,7 +219,9 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), PkiError> {
     let mut file =
         fs::OpenOptions::new().create_new(true).write(true).mode(mode).open(&temporary).map_err(failed)?;
     file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&temporary, path).map_err(failed)
+    fs::rename(&temporary, path).map_err(failed)?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
 }
 
 fn make_ca(certificate: &Path, key: &Path) -> Result<(), PkiError> {

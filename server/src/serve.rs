@@ -101,6 +101,7 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
     let _lock = DataDir::lock_to_serve(&server.data)?;
     server.store.all_offline(unix_now()).await?;
     server.store.lapse_requests().await?;
+    server.store.end_interrupted(device::CUT_OFF).await?;
 
     let cameras = bound("cameras", options.camera_addr).await?;
     let people = bound("people", options.web_addr).await?;

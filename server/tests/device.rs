@@ -269,6 +269,30 @@ async fn an_originals_quota_holds_byte_by_byte() {
     assert!(capture["error"].as_str().unwrap().contains("quota"), "{capture}");
 }
 
+#[tokio::test]
+async fn an_originals_capture_ends_with_a_server_that_was_killed() {
+    let mut serving = Serving::start();
+    let camera = serving.add("original");
+    let mut session = original(&camera).await;
+    session.text(r#"{"type":"capture_start","trigger_timestamp":35,"trigger":"pir"}"#).await;
+    for seg_no in 0..2 {
+        session
+            .text(&format!(
+                r#"{{"type":"capture_segment","trigger_timestamp":35,"trigger":"pir","seg_no":{seg_no}}}"#
+            ))
+            .await;
+        session.bytes(&seeded(seg_no, 1300)).await;
+    }
+    session.text(r#"{"type":"capture_segment","trigger_timestamp":35,"trigger":"pir","seg_no":2}"#).await;
+    session.bytes(&seeded(2, 1300)).await;
+    session.heard().await;
+    serving.kill();
+    serving.go_on();
+    let capture = &serving.captures()[0];
+    assert_eq!((&capture["state"], capture["segments"].as_array().unwrap().len()), (&"broken".into(), 2));
+    assert_eq!(capture["error"], "segment 2 is lost: its connection was lost");
+}
+
 /// The recorded sessions of the original, frame by frame: what it said, in its order, sizes and cuts.
 mod replayed {
     use super::*;

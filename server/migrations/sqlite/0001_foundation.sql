@@ -33,6 +33,7 @@ CREATE TABLE captures (
     occurrence        INTEGER NOT NULL,
     received_at       INTEGER NOT NULL,
     ended             INTEGER NOT NULL DEFAULT 0,
+    sending           INTEGER NOT NULL DEFAULT 0,       -- an original client's session is sending it
     receipt           TEXT    NOT NULL DEFAULT 'none',  -- 'none' | 'owed' | 'taken'
     joining           TEXT    NOT NULL DEFAULT 'none',  -- 'none' | 'due' | 'done' | 'failed'
     revision          INTEGER NOT NULL DEFAULT 0,       -- counts changes of what is to be joined

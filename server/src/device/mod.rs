@@ -31,6 +31,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .with_state(server)
 }
 
+pub(crate) use original::CUT_OFF;
 pub use tus::reap;
 
 /// The camera whose request this is, as an extension of it.

@@ -27,6 +27,9 @@ const WRITE_BUFFER: usize = 256 << 10;
 /// A segment of an original is over when its session is: nothing goes on with it later.
 const LIFE_S: u64 = 24 * 3600;
 
+/// Why a segment is lost whose end was never said.
+pub(crate) const CUT_OFF: &str = "its connection was lost";
+
 /// What one session of an original client is sending.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -133,7 +136,7 @@ impl Incoming {
     /// The session is over: a segment whose end was not said is cut off, and its capture ends.
     pub(super) async fn handle_gone(&mut self) -> Result<(), IntakeError> {
         if let (Some(segment), Some(capture)) = (self.segment.take(), &mut self.capture) {
-            capture.lost.push(Lost { seg_no: segment.seg_no, reason: "its connection was lost".into() });
+            capture.lost.push(Lost { seg_no: segment.seg_no, reason: CUT_OFF.into() });
             self.server.drop_upload(&segment.upload).await?;
         }
         self.end_capture().await
@@ -146,7 +149,7 @@ impl Incoming {
             return Ok(());
         }
         self.end_capture().await?;
-        let id = self.server.store.begin_capture(self.camera, &identity, unix_now()).await?;
+        let id = self.server.store.begin_original(self.camera, &identity, unix_now()).await?;
         self.server.bus.tell(Event::Capture(id, self.camera));
         self.capture = Some(Current { identity, id, lost: Vec::new() });
         Ok(())

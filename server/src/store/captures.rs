@@ -73,6 +73,15 @@ impl Store {
         Ok(capture)
     }
 
+    /// The capture of this identity, which an original client's session sends from now on.
+    pub async fn begin_original(&self, camera: CameraId, identity: &Identity, now: u64) -> Result<CaptureId> {
+        let mut tx = self.write().await?;
+        let capture = found_or_begun(&mut tx, camera, identity, now).await?;
+        execute(&mut tx, "UPDATE captures SET sending = 1 WHERE id = ?", capture).await?;
+        tx.commit().await?;
+        Ok(capture)
+    }
+
     /// Puts a segment where it belongs and finishes its upload.
     pub async fn place_segment(&self, new: &NewSegment<'_>, now: u64) -> Result<Placed> {
         let mut tx = self.write().await?;
@@ -93,7 +102,9 @@ impl Store {
                 insert_segment(&mut tx, capture, &new.segment, now).await?;
                 if new.on_conflict == OnConflict::NewCapture {
                     // Its session will say again when the capture ends.
-                    execute(&mut tx, "UPDATE captures SET ended = 0 WHERE id = ?", capture).await?;
+                    execute(&mut tx, "UPDATE captures SET sending = 0 WHERE id = ?", found).await?;
+                    execute(&mut tx, "UPDATE captures SET sending = 1, ended = 0 WHERE id = ?", capture)
+                        .await?;
                 }
                 settle(&mut tx, capture).await?;
                 finish_upload(&mut tx, new.upload).await?;
@@ -131,14 +142,31 @@ impl Store {
     /// An original client's capture has ended: it is what arrived, less what was cut off.
     pub async fn end_original(&self, capture: CaptureId, cut_off: &[Lost]) -> Result<()> {
         let mut tx = self.write().await?;
-        execute(&mut tx, "UPDATE captures SET ended = 1 WHERE id = ?", capture).await?;
-        for lost in cut_off {
-            let stored = digest_at(&mut tx, capture, lost.seg_no).await?;
-            if stored.is_none() {
-                insert_lost(&mut tx, capture, lost).await?;
-            }
+        end_original(&mut tx, capture, cut_off).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The process that served is gone, and with it the sessions of original clients: what they were sending is cut
+    /// off, for this reason, and their captures have ended.
+    pub async fn end_interrupted(&self, reason: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let sending = "SELECT id, camera, trigger, trigger_timestamp FROM captures WHERE sending";
+        for row in sqlx::query(sending).fetch_all(&mut *tx).await? {
+            // An upload without metadata is an original's; see `uploads`.
+            let cut_off = sqlx::query_scalar(
+                "DELETE FROM uploads WHERE NOT finished AND metadata = '' AND agent_id IS NULL \
+                 AND camera = ? AND trigger = ? AND trigger_timestamp = ? RETURNING seg_no",
+            );
+            let cut_off = cut_off
+                .bind(row.try_get::<i64, _>("camera")?)
+                .bind(row.try_get::<String, _>("trigger")?)
+                .bind(row.try_get::<i64, _>("trigger_timestamp")?);
+            let cut_off: Vec<u32> = cut_off.fetch_all(&mut *tx).await?;
+            let lost: Vec<Lost> =
+                cut_off.into_iter().map(|seg_no| Lost { seg_no, reason: reason.to_owned() }).collect();
+            end_original(&mut tx, CaptureId(row.try_get("id")?), &lost).await?;
         }
-        settle(&mut tx, capture).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -299,6 +327,17 @@ async fn insert_segment(
         .execute(&mut *db)
         .await?;
     execute(db, "UPDATE captures SET revision = revision + 1, joining = 'none' WHERE id = ?", capture).await
+}
+
+async fn end_original(db: &mut SqliteConnection, capture: CaptureId, cut_off: &[Lost]) -> Result<()> {
+    execute(db, "UPDATE captures SET sending = 0, ended = 1 WHERE id = ?", capture).await?;
+    for lost in cut_off {
+        let stored = digest_at(db, capture, lost.seg_no).await?;
+        if stored.is_none() {
+            insert_lost(db, capture, lost).await?;
+        }
+    }
+    settle(db, capture).await
 }
 
 async fn insert_lost(db: &mut SqliteConnection, capture: CaptureId, lost: &Lost) -> Result<()> {

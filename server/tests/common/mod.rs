@@ -312,6 +312,18 @@ impl Session {
         }
     }
 
+    /// Waits until the server has heard all that was said until now.
+    pub(crate) async fn heard(&mut self) {
+        self.0.send(Message::Ping(Bytes::from_static(b"heard?"))).await.unwrap();
+        loop {
+            match timeout(DEADLINE, self.0.next()).await.expect("a pong in time") {
+                Some(Ok(Message::Pong(payload))) if payload == b"heard?".as_slice() => return,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("expected a pong, not {other:?}"),
+            }
+        }
+    }
+
     /// Nothing but what was expected was said until now: the receipt of a new alarm comes next.
     pub(crate) async fn nothing_else(&mut self) {
         let id = Id(0x00a1_a230);
