@@ -8,7 +8,8 @@ use common::{Camera, Serving, program, text};
 use std::{
     io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
-    process::{Output, Stdio},
+    path::Path,
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -123,6 +124,32 @@ fn the_password_is_printed_once() {
     out.read_to_string(&mut printed).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(!printed.contains("password"), "{printed}");
+}
+
+#[test]
+fn people_are_served_by_https_with_our_own_certificate_or_theirs() {
+    let curl = |serving: &Serving, ca: &Path| {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+            "--cacert",
+        ]);
+        let output = curl.arg(ca).arg(&serving.people).output().expect("curl is installed");
+        assert_eq!(text(&output.stdout), "200", "{}", text(&output.stderr));
+    };
+    let own = Serving::with(&["--web-self-signed"]);
+    assert!(own.people.starts_with("https://"), "{}", own.people);
+    let pki = own.data.path().join("pki");
+    curl(&own, &pki.join("ca.pem"));
+    let [certificate, key] =
+        ["server.pem", "server-key.pem"].map(|file| pki.join(file).display().to_string());
+    let theirs = Serving::with(&["--web-cert", &certificate, "--web-key", &key]);
+    curl(&theirs, &pki.join("ca.pem"));
 }
 
 #[test]
