@@ -27,10 +27,10 @@ pub(super) struct Serve {
     /// directory that holds everything; made if missing
     #[argh(option)]
     pub(super) data: PathBuf,
-    /// where cameras connect, by mutual TLS [0.0.0.0:8443]
+    /// where cameras connect, by mutual TLS (0.0.0.0:8443)
     #[argh(option, default = "\"0.0.0.0:8443\".into()")]
     pub(super) camera_addr: String,
-    /// where people connect [127.0.0.1:8080]; beyond loopback it needs one of the next four
+    /// where people connect (127.0.0.1:8080); beyond loopback it needs one of the next four
     #[argh(option, default = "\"127.0.0.1:8080\".into()")]
     pub(super) web_addr: String,
     /// certificate (and chain) for people, PEM
@@ -48,10 +48,10 @@ pub(super) struct Serve {
     /// one more name or address by which cameras reach this machine; repeatable, the first is what `camera add` prints
     #[argh(option)]
     pub(super) host: Vec<String>,
-    /// bytes that one camera may take, with K, M, G or T [64G]
+    /// bytes that one camera may take, with K, M, G or T (64G)
     #[argh(option, default = "DEFAULT_QUOTA", from_str_fn(bytes))]
     pub(super) camera_quota: u64,
-    /// error, warn, info, debug or trace [info]
+    /// error, warn, info, debug or trace (info)
     #[argh(option, default = "log::LevelFilter::Info")]
     pub(super) log_level: log::LevelFilter,
 }

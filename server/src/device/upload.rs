@@ -81,7 +81,7 @@ pub enum ReceiveError {
     WrongChecksum,
     /// The connection broke; what arrived is kept.
     Broken(String),
-    /// Nothing came for [`BODY_IDLE`]; what arrived is kept.
+    /// Nothing came for too long; what arrived is kept.
     Idle,
     /// A newer request took the upload over; what arrived is kept.
     Superseded,
