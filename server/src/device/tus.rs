@@ -1,5 +1,5 @@
 //! tus 1.0.0, the open protocol of resumable uploads: core, creation, creation-with-upload, checksum, termination,
-//! expiration. Here is what the protocol says; [`upload`](super::upload) is what becomes of the bytes.
+//! expiration. Here is what the protocol says; `upload.rs` is what becomes of the bytes.
 
 use super::{
     Caller,
