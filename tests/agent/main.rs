@@ -6,3 +6,5 @@ mod harness;
 mod commands;
 mod restarts;
 mod round_trip;
+mod signals;
+mod tls;

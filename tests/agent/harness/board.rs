@@ -196,6 +196,10 @@ impl Agent {
     pub fn terminate(self) -> Ended {
         self.process.terminate()
     }
+
+    pub fn ends(self) -> Ended {
+        self.process.ends()
+    }
 }
 
 impl Deref for Agent {
@@ -212,9 +216,14 @@ impl DerefMut for Agent {
     }
 }
 
+/// The agent's program, without arguments.
+pub fn program() -> Command {
+    agent_command(&runner())
+}
+
 /// The agent's program with these arguments, run to its end.
 pub fn tool(arguments: &[&str]) -> Output {
-    agent_command(&runner()).args(arguments).output().unwrap()
+    program().args(arguments).output().unwrap()
 }
 
 fn runner() -> Vec<String> {

@@ -19,7 +19,7 @@ mod process;
 mod server;
 mod source;
 
-pub use board::{Agent, Board, Status, tool};
+pub use board::{Agent, Board, Status, program, tool};
 pub use camera::Camera;
 pub use files::{Segment, TempDir, file_names, seeded, sha256};
 pub use process::{Ended, Process};

@@ -1,0 +1,247 @@
+//! Starting, stopping and reloading, as init scripts and supervisors do it.
+
+use crate::harness::{Agent, Board, Process, Server, Source, eventually, file_names, program};
+use rustix::process::Signal;
+use std::{
+    fs, io,
+    os::unix::net::UnixStream,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+const TIME: u64 = 1_529_842_538;
+/// Some seconds' worth at [`RATE`].
+const LONG: usize = 1_600_000;
+const RATE: &str = "400K";
+/// Within which the agent has to end.
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[test]
+fn sigterm_ends_an_idle_agent() {
+    let server = Server::start();
+    let board = Board::new(&server).with_port();
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut agent = board.start();
+        agent.says("connected to the cloud");
+        agent.signal(signal);
+        ends_well(&board, agent, Instant::now());
+    }
+}
+
+#[test]
+fn sigterm_ends_an_agent_in_mid_upload_and_nothing_is_lost() {
+    let server = Server::start();
+    let board = Board::new(&server).with(&["--max_rate", RATE]);
+    let agent = board.start();
+    let segments = board.record_capture(TIME, &[LONG]);
+    agent.takes(&segments);
+    agent.has_sent(0);
+    agent.signal(Signal::TERM);
+    ends_well(&board, agent, Instant::now());
+    let agent = board.start();
+    agent.owes_nothing();
+    assert!(matches!(&server.captures()[..], [capture] if capture.is("pir", TIME, &segments)));
+}
+
+#[test]
+fn sigterm_ends_an_agent_whose_server_hangs() {
+    let server = Server::start();
+    let board = Board::new(&server).with(&["--max_rate", RATE]);
+    let agent = board.start();
+    agent.takes(&board.record_capture(TIME, &[LONG]));
+    agent.has_sent(0);
+    server.freeze();
+    agent.signal(Signal::TERM);
+    ends_well(&board, agent, Instant::now());
+}
+
+#[test]
+fn sigterm_ends_an_agent_that_is_still_connecting() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    server.freeze();
+    let agent = board.start();
+    agent.status_when("it connects", |status| status.session.state == "connecting");
+    agent.signal(Signal::TERM);
+    ends_well(&board, agent, Instant::now());
+}
+
+#[test]
+fn sighup_takes_a_new_certificate() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let mut agent = board.start();
+    agent.says("connected to the cloud");
+    let (old, new) = (server.dir.at("porch.out/porch.pem"), server.add("yard"));
+    fs::copy(&new.cert, &old).unwrap();
+    fs::copy(&new.key, server.dir.at("porch.out/porch-key.pem")).unwrap();
+    agent.reload();
+    agent.says("certificate, key and configuration are read again");
+    agent.says("connected to the cloud");
+    server.remove("porch");
+    let segments = board.record_capture(TIME, &[3000]);
+    agent.takes(&segments);
+    agent.owes_nothing();
+    assert!(matches!(&server.captures()[..], [capture] if capture.camera == "yard"));
+}
+
+#[test]
+fn sighup_helps_a_camera_that_was_removed_and_added_again() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let mut agent = board.start();
+    agent.says("connected to the cloud");
+    server.remove("porch");
+    agent.says("no connection to the cloud: expected a WebSocket, but the server answered 403");
+    server.add("porch");
+    agent.reload();
+    agent.says("connected to the cloud");
+}
+
+#[test]
+fn sighup_in_mid_upload_loses_nothing() {
+    let server = Server::start();
+    let board = Board::new(&server).with(&["--max_rate", RATE]);
+    let mut agent = board.start();
+    let segments = board.record_capture(TIME, &[LONG]);
+    agent.takes(&segments);
+    agent.has_sent(0);
+    agent.reload();
+    agent.says("certificate, key and configuration are read again");
+    agent.owes_nothing();
+    assert!(matches!(&server.captures()[..], [capture] if capture.is("pir", TIME, &segments)));
+}
+
+#[test]
+fn sighup_reads_the_configuration_again() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let (file, other) = (board.dir.at("agent.conf"), board.dir.at("other.sock"));
+    let write = |input_sock: &Path| {
+        let flags = board.flags.as_chunks::<2>().0.iter();
+        let mut lines: String =
+            flags.map(|[name, value]| format!("{} = {value}\n", name.trim_start_matches('-'))).collect();
+        lines += &format!("state_dir = {} # kept\n", board.state_dir().display());
+        fs::write(&file, lines + &format!("input_sock = {}\n", input_sock.display())).unwrap();
+    };
+    write(&board.input_sock());
+    let mut agent = Process::start("agent", program().arg("--config").arg(&file));
+    agent.says("connected to the cloud");
+    write(&other);
+    agent.signal(Signal::HUP);
+    agent.says("certificate, key and configuration are read again");
+    let segments = board.record_capture(TIME, &[3000]);
+    Source::at(&other).hand_over(&segments[0]);
+    assert!(!board.input_sock().exists(), "the former socket has gone");
+    server.captures_when(
+        "the capture is there",
+        |captures| matches!(captures, [capture] if capture.is("pir", TIME, &segments)),
+    );
+}
+
+#[test]
+fn a_bad_configuration_at_sighup_leaves_the_former_one() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let file = board.dir.at("agent.conf");
+    fs::write(&file, "max_rate = 1G\n").unwrap();
+    let board = board.with(&["--config", file.to_str().unwrap()]);
+    let mut agent = board.start();
+    agent.says("connected to the cloud");
+    for (config, why) in [
+        (
+            "max_rate = fast\n",
+            "agent.conf:1: max_rate: expected bytes a second above 0, as 200K, but came \"fast\"",
+        ),
+        ("colour = red\n", "agent.conf:1: unknown name \"colour\""),
+    ] {
+        fs::write(&file, config).unwrap();
+        agent.reload();
+        let told = agent.says("the former configuration stays");
+        assert!(told.contains(why), "expected {why:?}: {told}");
+    }
+    fs::write(&file, "").unwrap();
+    let key = server.dir.at("porch.out/porch-key.pem");
+    fs::copy(server.add("yard").key, &key).unwrap();
+    agent.reload();
+    let told = agent.says("the former configuration stays");
+    assert!(told.contains("does not belong to the first certificate"), "{told}");
+    let segments = board.record_capture(TIME, &[3000]);
+    agent.takes(&segments);
+    agent.owes_nothing();
+    assert!(matches!(&server.captures()[..], [capture] if capture.camera == "porch"));
+}
+
+#[test]
+fn a_closed_log_does_not_stop_it() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let board = board.run_by(&["sh", "-c", r#"exec "$0" "$@" >&- 2>&-"#]);
+    works_unheard(&server, &board, board.launch());
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_stop_it() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let (reader, broken) = io::pipe().unwrap();
+    drop(reader);
+    let (silence, _) = io::pipe().unwrap();
+    let also_broken = broken.try_clone().unwrap();
+    let agent = Process::start_with("agent", board.command().stdout(broken).stderr(also_broken), silence);
+    works_unheard(&server, &board, agent);
+}
+
+#[test]
+fn a_dead_agents_socket_is_replaced() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    board.start().kill();
+    assert!(board.input_sock().exists(), "a kill leaves it");
+    board.start().takes(&board.record_capture(TIME, &[3000]));
+}
+
+#[test]
+fn a_socket_that_answers_is_an_error() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let agent = board.start();
+    let second = board.launch().ends();
+    assert_eq!(second.code(), Some(69), "{}", second.log);
+    assert!(second.log.contains("input.sock: another agent answers there; stop it, or give --input_sock"));
+    agent.takes(&board.record_capture(TIME, &[3000]));
+}
+
+#[test]
+fn a_file_in_the_sockets_place_is_an_error_and_stays() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    fs::write(board.input_sock(), "precious").unwrap();
+    let ended = board.launch().ends();
+    assert_eq!(ended.code(), Some(69), "{}", ended.log);
+    assert!(ended.log.contains("input.sock: expected a socket or nothing, but something else is there"));
+    assert_eq!(fs::read_to_string(board.input_sock()).unwrap(), "precious");
+}
+
+fn ends_well(board: &Board, agent: Agent, asked: Instant) {
+    let ended = agent.ends();
+    assert!(asked.elapsed() < LIMIT, "{:?}: {}", asked.elapsed(), ended.log);
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
+    assert!(ended.log.ends_with("stopped"), "{}", ended.log);
+    assert!(!file_names(board.dir.path()).contains(&"input.sock".to_owned()));
+}
+
+fn works_unheard(server: &Server, board: &Board, agent: Process) {
+    let connects = || UnixStream::connect(board.input_sock()).is_ok();
+    eventually("it listens", connects, |connects| *connects);
+    let segments = board.record_capture(TIME, &[3000]);
+    let mut source = Source::at(&board.input_sock());
+    source.say("nonsense");
+    assert_eq!(source.rest(), "", "and something was to be logged");
+    Source::at(&board.input_sock()).hand_over(&segments[0]);
+    server.captures_when(
+        "the capture is there",
+        |captures| matches!(captures, [capture] if capture.is("pir", TIME, &segments)),
+    );
+    assert_eq!(agent.terminate().code(), Some(0));
+}
