@@ -4,7 +4,9 @@
 mod harness;
 
 mod commands;
+mod configuration;
 mod restarts;
 mod round_trip;
 mod signals;
 mod tls;
+mod tools;

@@ -1,0 +1,100 @@
+//! Wrong arguments and files: each with exit code 64 and a message, before anything is opened.
+
+use crate::harness::{Board, Server, program, tool};
+use std::fs;
+
+#[test]
+fn a_bad_configuration_is_told_before_anything_is_opened() {
+    let server = Server::stopped();
+    let board = Board::new(&server);
+    for (flags, why) in [
+        (
+            &["--endpoint", "cloud:x/"][..],
+            "--endpoint: expected HOST:PORT/PATH (wss:// is implied), but came \"cloud:x/\"",
+        ),
+        (&["--endpoint", "https://cloud/"], "--endpoint: expected HOST:PORT/PATH"),
+        (&["--input_port", "0"], "--input_port: expected a port, 1 to 65535, but came \"0\""),
+        (&["--input_port", "http"], "--input_port: expected a port, 1 to 65535, but came \"http\""),
+        (
+            &["--input_port", "9000", "--input_bind", "0.0.0.0"],
+            "--input_bind: 0.0.0.0 is open to the network",
+        ),
+        (&["--input_bind", "127.0.0.1"], "--input_bind has no port to open: give --input_port too"),
+        (&["--input_mode", "rw"], "--input_mode: expected an octal mode, as 0660, but came \"rw\""),
+        (&["--spool_max", "much"], "--spool_max: expected bytes above 0, as 500M or 2G, but came \"much\""),
+        (&["--min_free", "-1"], "--min_free: expected bytes, as 64M or 1G, but came \"-1\""),
+        (&["--max_rate", "0"], "--max_rate: expected bytes a second above 0, as 200K, but came \"0\""),
+        (&["--spool_copy=maybe"], "--spool_copy: expected true or false, but came \"maybe\""),
+        (&["--cam_addr", "localhost"], "--cam_addr: expected HOST:PORT, but came \"localhost\""),
+        (&["--cam_addr", "a:1", "--cam_sock", "/b"], "--cam_sock and --cam_addr exclude each other"),
+        (
+            &["--upload_url", "ftp://a/"],
+            "--upload_url: expected https://HOST:PORT/PATH, but came \"ftp://a/\"",
+        ),
+        (
+            &["--log_level", "loud"],
+            "--log_level: expected error, warn, info, debug or trace, but came \"loud\"",
+        ),
+        (&["--config", "/nowhere"], "expected a configuration file at /nowhere, but: No such file"),
+        (&["--inptu_port", "1"], "unknown option --inptu_port: did you mean --input_port?"),
+        (&["rnu"], "expected an option, but came \"rnu\""),
+        (&["--cert"], "No value provided for option '--cert'"),
+    ] {
+        let mut agent = program();
+        agent.arg("--state_dir").arg(board.state_dir());
+        if !flags.contains(&"--endpoint") {
+            agent.args(["--endpoint", "localhost:1/"]);
+        }
+        agent.args(flags);
+        let ended = agent.output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(64), "{flags:?}: {said}");
+        assert!(said.starts_with("cloudtalker: ") && said.contains(why), "{flags:?}: {said}");
+        assert!(!board.state_dir().exists(), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_bad_line_of_a_file_is_named() {
+    let server = Server::stopped();
+    let board = Board::new(&server);
+    let file = board.dir.at("agent.conf");
+    for (text, why) in [
+        ("endpoint = cloud/\nspool_max\n", ":2: expected name = value, but came \"spool_max\""),
+        ("endpoint = cloud/\n\n# max\nmax-size = 1\n", ":4: unknown name \"max_size\""),
+        ("endpoint = cloud/\nendpoint = other/\n", ":2: endpoint is already set at "),
+        (
+            "endpoint = cloud/\ninput_port = 99999\n",
+            ":2: input_port: expected a port, 1 to 65535, but came \"99999\"",
+        ),
+        ("log_level = info\n", "expected the cloud's address: give --endpoint HOST:PORT/PATH"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let ended =
+            program().arg("--config").arg(&file).arg("--state_dir").arg(board.state_dir()).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(64), "{text:?}: {said}");
+        assert!(said.contains(why), "{text:?}: {said}");
+        assert!(!board.state_dir().exists(), "{text:?}");
+    }
+}
+
+#[test]
+fn the_tools_have_the_same_manners() {
+    for (arguments, why) in [
+        (&["sned", "a.mp4"][..], "expected an option or a command, but came \"sned\": did you mean send?"),
+        (&["send"], "cloudtalker send: expected files to send: cloudtalker send FILE..."),
+        (&["send", "--name", "dog", "a.mp4"], "expected pir or cap"),
+        (
+            &["listen"],
+            "cloudtalker listen: expected a place to receive commands at: give --cam_sock or --cam_addr",
+        ),
+        (&["status", "--jsno"], "cloudtalker: unknown option --jsno: did you mean --json?"),
+        (&["status", "--input_port", "0"], "cloudtalker status: --input_port: expected a port, 1 to 65535"),
+    ] {
+        let ended = tool(arguments);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(64), "{arguments:?}: {said}");
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
+}
