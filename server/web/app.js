@@ -12,20 +12,28 @@ const LINKS = { live: "Live", away: "Reconnecting…", refused: "Not connected" 
 
 const cameras = new Cameras();
 const captures = new Captures((capture) => cameras.captureChanged(capture), failed);
+/** While the state is read, events wait: an answer that was made before them must not undo them. */
+let reading = Promise.resolve();
+const read = () => (reading = readAll());
+const afterReading = (handle) => async (data) => {
+  await reading;
+  handle(data);
+};
+
 const events = new Events(
   {
-    open: readAll,
-    reload: readAll,
-    camera: showCamera,
-    alarm: (camera) => {
+    open: read,
+    reload: read,
+    camera: afterReading(showCamera),
+    alarm: afterReading((camera) => {
       showCamera(camera);
       announce(`Alarm of ${camera.name}`);
-    },
-    capture: (capture) => {
+    }),
+    capture: afterReading((capture) => {
       captures.live(capture);
       cameras.captureChanged(capture);
-    },
-    request: (settled) => cameras.requestSettled(settled),
+    }),
+    request: afterReading((settled) => cameras.requestSettled(settled)),
   },
   showLink,
 );

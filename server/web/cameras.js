@@ -1,11 +1,11 @@
 // The cameras: whether they are there, whether they watch for motion, and the button that asks for a capture.
 
 import * as api from "./api.js";
-import { announce, byId, element, fromTemplate } from "./dom.js";
+import { byId, element, fromTemplate } from "./dom.js";
 import { count, moment, size } from "./format.js";
 
-/** A request that its camera did not take lapses by then, at the server too. */
-const LAPSE_MS = 60_000;
+/** The server lets a request lapse after a minute and says so; this is for when its word is lost. */
+const LAPSE_MS = 65_000;
 /** How long good news stays. */
 const GOOD_NEWS_MS = 10_000;
 /** Certificates that expire sooner are mentioned. */
@@ -59,15 +59,17 @@ export class Cameras {
 }
 
 /**
- * One camera. A request for a capture goes through these steps:
+ * One camera. A request for a capture goes through these steps; while it waits, no other can be made:
  *
- *   none ──press──▶ asked ──delivered──▶ recording ──a capture begins──▶ arriving ──it ends──▶ none
- *                     └──── lapsed ────▶ none
+ *   none ──press──▶ waiting ──delivered──▶ recording ──a capture begins──▶ arriving ──it ends──▶ none
+ *                      └───── lapsed ────▶ none
  */
 class CameraCard {
   #name;
   #parts;
   #asked = null;
+  /** The greatest number of a requested capture so far: they count up. */
+  #newest = 0;
   #news = 0;
 
   constructor(name) {
@@ -92,20 +94,30 @@ class CameraCard {
     facts.replaceChildren(...factsOf(camera).flatMap(([term, text]) => [element("dt", term), element("dd", text)]));
   }
 
-  requestSettled(request, state) {
-    if (this.#asked?.request !== request) return;
-    if (state === "delivered") return this.#progress("The camera is recording…");
-    this.#finish("The camera did not answer within a minute; nothing was recorded.", "failed");
+  async requestSettled(request, state) {
+    const asked = this.#asked;
+    // What became of a request may be told before the answer that names it.
+    const answer = await asked?.answer.catch(() => null);
+    if (answer?.request !== request || asked !== this.#asked) return;
+    this.#stopWaiting();
+    if (state === "delivered") this.#progress("The camera has been told; its capture appears here as it comes in.");
+    else this.#finish("The camera did not answer within a minute; nothing was recorded.", "failed");
   }
 
   captureChanged(capture) {
+    if (capture.trigger !== "request") return;
+    const number = Number(capture.id);
     const asked = this.#asked;
-    if (!asked || capture.trigger !== "request") return;
-    asked.capture ??= asked.before.has(capture.id) ? null : capture.id;
-    if (asked.capture !== capture.id) return asked.before.add(capture.id);
-    switch (capture.state) {
+    if (asked && number > asked.after) asked.capture ??= number;
+    this.#newest = Math.max(this.#newest, number);
+    if (asked?.capture === number) this.#follow(capture);
+  }
+
+  #follow({ state, segments }) {
+    this.#stopWaiting();
+    switch (state) {
       case "open":
-        return this.#progress(`The capture is arriving: ${count(capture.segments.length, "segment")} so far…`);
+        return this.#progress(`The capture is arriving: ${count(segments.length, "segment")} so far…`);
       case "complete":
         return this.#finish("The capture is there.");
       case "broken":
@@ -114,23 +126,24 @@ class CameraCard {
   }
 
   async #askForCapture() {
-    this.#asked = { before: new Set(), request: null, capture: null };
+    const answer = api.command(this.#name, "capture");
+    this.#asked = { answer, after: this.#newest, lapse: setTimeout(() => this.#lapse(), LAPSE_MS) };
     this.#parts.capture.disabled = true;
     this.#progress("Asking the camera…");
     try {
-      const { request, message } = await api.command(this.#name, "capture");
-      this.#asked.request = request;
-      this.#progress(message);
-      this.#asked.lapse = setTimeout(() => this.#lapse(), LAPSE_MS);
+      this.#progress((await answer).message);
     } catch (error) {
       this.#finish(error.message, "failed");
     }
   }
 
   #lapse() {
-    if (this.#asked && !this.#asked.capture) {
-      this.#finish("No capture came within a minute.", "failed");
-    }
+    this.#finish("No answer came within a minute. Is the page still connected?", "failed");
+  }
+
+  #stopWaiting() {
+    clearTimeout(this.#asked?.lapse);
+    this.#parts.capture.disabled = false;
   }
 
   async #toggleArmed() {
@@ -160,12 +173,10 @@ class CameraCard {
   }
 
   #finish(text, outcome) {
-    clearTimeout(this.#asked?.lapse);
+    this.#stopWaiting();
     this.#asked = null;
-    this.#parts.capture.disabled = false;
     if (outcome === "failed") this.#progress(text, outcome);
     else this.#briefly(text);
-    announce(`${this.#name}: ${text}`);
   }
 }
 

@@ -12,7 +12,9 @@ export class Captures {
   #older = byId("older");
   #days = new Map();
   #cards = new Map();
-  #next = null;
+  #names = null;
+  /** Where the captures begin that are not read yet; null where there are none, undefined before the first read. */
+  #next = undefined;
   #onSeen;
   #onError;
 
@@ -31,6 +33,8 @@ export class Captures {
 
   /** The cameras that one may choose from; one alone is no choice. */
   offer(names) {
+    if (names.join() === this.#names) return;
+    this.#names = names.join();
     const chosen = this.#filter.value;
     const options = ["", ...names].map((name) => {
       const option = element("option", name || "all cameras");
@@ -64,13 +68,15 @@ export class Captures {
       const { captures, next } = await api.captures({ camera, before });
       // Somebody may have chosen another camera meanwhile.
       if (camera !== this.#filter.value) return;
-      if (isAnew) this.#clear();
+      // More came than a page holds since the last read: what was shown before is not the continuation.
+      const hasGap = !before && next !== null && !captures.some(({ id }) => this.#cards.has(id));
+      if (isAnew || hasGap) this.#clear();
       captures.forEach((capture) => {
         this.#put(capture);
         this.#onSeen(capture);
       });
       // What is read again from the top says nothing of how far down the list has been read.
-      if (before || this.#cards.size === captures.length) this.#next = next;
+      if (before || this.#next === undefined) this.#next = next;
       this.#settle();
     } catch (error) {
       this.#onError(error);
@@ -82,13 +88,16 @@ export class Captures {
   #clear() {
     this.#days.clear();
     this.#cards.clear();
+    this.#next = undefined;
     this.#list.replaceChildren();
   }
 
   #settle() {
     this.#list.setAttribute("aria-busy", "false");
     byId("no-captures").hidden = this.#cards.size > 0;
-    this.#older.hidden = this.#next === null;
+    this.#older.hidden = !this.#next;
+    // What was today may be yesterday by now.
+    this.#days.forEach(({ name, seconds }) => (name.textContent = dayName(seconds)));
   }
 
   #put(capture) {
@@ -110,10 +119,9 @@ export class Captures {
     const key = dayKey(seconds);
     if (!this.#days.has(key)) {
       const { node, name, captures } = fromTemplate("day-template");
-      name.textContent = dayName(seconds);
       const olderKey = [...this.#days.keys()].filter((other) => other < key).sort().pop();
       this.#list.insertBefore(node, this.#days.get(olderKey)?.node ?? null);
-      this.#days.set(key, { node, captures });
+      this.#days.set(key, { node, name, captures, seconds });
     }
     return this.#days.get(key).captures;
   }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,36 +33,45 @@ export const VIEWS = {
 /** A server in a directory of its own, and all that was started around it. */
 export class Scene {
   #children = [];
+  #server = null;
 
   static async open() {
     const scene = new Scene();
     scene.dir = await mkdtemp(join(tmpdir(), "cloudtalker-page-"));
-    scene.data = scene.path("data");
-    const any = "127.0.0.1:0";
-    const server = scene.#start(SERVER, ["serve", "--data", scene.data, "--camera-addr", any, "--web-addr", any]);
-    const lines = createInterface({ input: server.stdout });
-    for await (const line of lines) {
-      const [, name, value] = line.match(/^(\w+): (.*)$/) ?? [];
-      if (name === "people") scene.url = value;
-      if (name === "password") scene.password = value;
-      if (scene.url && scene.password) break;
-    }
-    assert.ok(scene.password, "the server prints its address and its first password");
+    await scene.serve();
+    assert.ok(scene.password, "the server prints its first password");
     return scene;
+  }
+
+  /** Starts the server: at any free ports, or again at those that it had before. */
+  async serve() {
+    const [cameras, people] = [this.cameras, this.people].map((url) => (url ? new URL(url).host : "127.0.0.1:0"));
+    const args = ["serve", "--data", this.path("data"), "--camera-addr", cameras, "--web-addr", people];
+    this.#server = this.#start(SERVER, args);
+    for await (const line of createInterface({ input: this.#server.stdout })) {
+      const [, name, value] = line.match(/^(\w+): (.*)$/);
+      this[name] = value;
+      if (this.cameras && this.people && this.password) return;
+    }
+    assert.fail("the server ended");
+  }
+
+  async stopServing() {
+    await end(this.#server);
   }
 
   path(...names) {
     return join(this.dir, ...names);
   }
 
-  /** Adds a camera and starts its agent, its camera program, or nothing yet. */
+  /** Adds a camera, whose board is still switched off. */
   async camera(name) {
-    const line = await this.#output(SERVER, ["camera", "add", name, "--data", this.data, "--out", this.path(name)]);
-    const [, ...args] = line.trim().split(" ");
-    const camera = new Camera(this, name, [...args, "--state_dir", this.path(name, "state")]);
-    return camera;
+    const add = ["camera", "add", name, "--data", this.path("data"), "--out", this.path(name)];
+    const [, ...args] = (await this.#output(SERVER, add)).trim().split(" ");
+    return new Camera(this, name, [...args, "--state_dir", this.path(name, "state")]);
   }
 
+  /** Runs the board's program. */
   start(...args) {
     return this.#start(AGENT, args);
   }
@@ -115,12 +124,16 @@ export class Camera {
     await end(this.#agent);
   }
 
-  /** Films and hands the segments to the agent, as the original's sample does: objects with nothing in between. */
-  async record(trigger, timestamp, view) {
+  /**
+   * Films and hands the segments to the agent, as the original's sample does: objects with nothing in between.
+   * A segment that is spoiled is no video.
+   */
+  async record(trigger, timestamp, view, { spoiled } = {}) {
     const name = this.#path(`${trigger}.${timestamp}.%d.mp4`);
     await film(view, name);
-    const numbers = Array.from({ length: SEGMENTS }, (_, number) => number);
-    const messages = numbers.map((number) => JSON.stringify({ segment: name.replace("%d", number) }));
+    const files = Array.from({ length: SEGMENTS }, (_, number) => name.replace("%d", number));
+    if (spoiled !== undefined) await writeFile(files[spoiled], "no video");
+    const messages = files.map((segment) => JSON.stringify({ segment }));
     const input = connect(this.#path("input.sock"));
     input.end(messages.join(""));
     await once(input, "finish");
