@@ -15,16 +15,19 @@ const MAX_OWED: usize = 1_000;
 #[derive(Debug)]
 pub struct Alarms {
     owed: VecDeque<Alarm>,
+    /// Whether what a former life left could not be read yet.
+    pub is_unread: bool,
     /// Who waits for the disk: one for each alarm that is being written, in order.
     writing: VecDeque<(SourceId, bool, Id)>,
 }
 
-impl Alarms {
-    /// As a start found them.
-    pub fn new(found: Vec<Alarm>) -> Alarms {
-        Alarms { owed: found.into(), writing: VecDeque::new() }
+impl Default for Alarms {
+    fn default() -> Alarms {
+        Alarms { owed: VecDeque::new(), is_unread: true, writing: VecDeque::new() }
     }
+}
 
+impl Alarms {
     /// What is owed, oldest first.
     pub fn owed(&self) -> Vec<Alarm> {
         self.owed.iter().cloned().collect()
@@ -49,6 +52,18 @@ impl Engine {
         } else if self.session.is_ready_without_receipts() {
             self.alarms.owed.clear();
             self.set_alarms(now, Vec::new());
+        }
+    }
+
+    /// What a former life left.
+    pub(super) fn adopt_alarms(&mut self, found: Vec<Alarm>) {
+        self.alarms.is_unread = false;
+        let new: Vec<Alarm> = found.into_iter().filter(|alarm| !self.alarms.owed.contains(alarm)).collect();
+        for alarm in new {
+            if self.session.is_ready() {
+                self.say(ToCloud::Alarm(alarm.clone()));
+            }
+            self.alarms.owed.push_back(alarm);
         }
     }
 

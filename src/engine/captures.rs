@@ -6,11 +6,18 @@ use crate::wire::{
     cloud::{Backlog, CaptureEnd, CaptureStart, ListedSegment, LostSegment, SegmentInfo},
     segment_name::Container,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Every capture that is owed, oldest first.
 #[derive(Debug, Default)]
-pub struct Captures(BTreeMap<CaptureName, Capture>);
+pub struct Captures {
+    all: BTreeMap<CaptureName, Capture>,
+    /// Names under which the disk has something that could not be read.
+    unread: BTreeSet<CaptureName>,
+}
 
 /// The segments of one contiguous recording.
 #[derive(Debug)]
@@ -80,53 +87,55 @@ pub enum Placement {
 }
 
 impl Captures {
-    /// The captures that a start found. All of them have ended.
-    pub fn new(found: Vec<FoundCapture>) -> Captures {
-        let captures = found.into_iter().map(|found| {
-            let segments = found.segments.into_iter().map(|segment| {
-                let (standing, url) = match segment.found {
-                    Found::Owed(url) => (Standing::Owed, url),
-                    Found::Sent => (Standing::Sent, None),
-                    Found::Lost(reason) => (Standing::Lost(reason), None),
-                };
-                let mut new = Segment::new(segment.seg_no, segment.container, segment.kept);
-                (new.standing, new.url) = (standing, url.map(Into::into));
-                new
-            });
-            let capture = Capture { segments: segments.collect(), ..Capture::new(found.id) };
-            (found.name, capture)
-        });
-        Captures(captures.collect())
-    }
-
     /// The capture of this name.
     pub fn at(&self, name: CaptureName) -> Option<&Capture> {
-        self.0.get(&name)
+        self.all.get(&name)
     }
 
     /// The capture of this name.
     pub fn at_mut(&mut self, name: CaptureName) -> Option<&mut Capture> {
-        self.0.get_mut(&name)
+        self.all.get_mut(&name)
     }
 
     /// Every capture that has not gone, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (CaptureName, &Capture)> {
-        self.0.iter().map(|(name, capture)| (*name, capture)).filter(|(_, capture)| !capture.forgotten)
+        self.all.iter().map(|(name, capture)| (*name, capture)).filter(|(_, capture)| !capture.forgotten)
     }
 
     /// The name of the capture with this identity.
     pub fn named(&self, id: Id) -> Option<CaptureName> {
-        self.0.iter().find_map(|(name, capture)| (capture.id == id).then_some(*name))
+        self.all.iter().find_map(|(name, capture)| (capture.id == id).then_some(*name))
     }
 
     /// Adds a new capture.
     pub fn begin(&mut self, name: CaptureName, id: Id) {
-        self.0.insert(name, Capture::new(id));
+        self.all.insert(name, Capture::new(id));
+    }
+
+    /// Takes a name that the disk has something under which could not be read.
+    pub fn reserve(&mut self, name: CaptureName) {
+        self.unread.insert(name);
+    }
+
+    /// The names that can't be used, as the last look found them.
+    pub fn set_unread(&mut self, unread: Vec<CaptureName>) {
+        self.unread = unread.into_iter().collect();
+    }
+
+    /// Every capture's name.
+    pub fn names(&self) -> Vec<CaptureName> {
+        self.all.keys().copied().collect()
+    }
+
+    /// Adds what a start, or a later look, has found. All of it has ended.
+    pub fn adopt(&mut self, found: Vec<FoundCapture>) {
+        let captures = found.into_iter().map(|found| (found.name, Capture::found(found)));
+        self.all.extend(captures);
     }
 
     /// Lets a capture go for good: its name may be used again.
     pub fn remove(&mut self, name: CaptureName) -> Option<Capture> {
-        self.0.remove(&name)
+        self.all.remove(&name)
     }
 
     /// Decides where a segment of this trigger and time belongs.
@@ -150,8 +159,10 @@ impl Captures {
         if let Some((name, capture)) = newest_open.or_else(newest) {
             return Placement::Join(name, seg_no.unwrap_or_else(|| capture.next_seg_no()));
         }
-        let ordinal = self.namesakes(trigger, timestamp).next_back().map_or(1, |(name, _)| name.ordinal + 1);
-        Placement::Begin(CaptureName { timestamp, trigger, ordinal }, seg_no.unwrap_or(0))
+        let name = |ordinal| CaptureName { timestamp, trigger, ordinal };
+        let is_taken = |name| self.all.contains_key(&name) || self.unread.contains(&name);
+        let free = (1..).map(name).find(|name| !is_taken(*name)).expect("there are more names than captures");
+        Placement::Begin(free, seg_no.unwrap_or(0))
     }
 
     /// The first second from this one on that no capture of this trigger has.
@@ -165,7 +176,7 @@ impl Captures {
         timestamp: u64,
     ) -> impl DoubleEndedIterator<Item = (CaptureName, &Capture)> {
         let name = |ordinal| CaptureName { timestamp, trigger, ordinal };
-        self.0.range(name(0)..=name(u32::MAX)).map(|(name, capture)| (*name, capture))
+        self.all.range(name(0)..=name(u32::MAX)).map(|(name, capture)| (*name, capture))
     }
 
     /// What is owed.
@@ -195,6 +206,19 @@ impl Capture {
             end_said: None,
             forgotten: false,
         }
+    }
+
+    fn found(found: FoundCapture) -> Capture {
+        let segments = found.segments.into_iter().map(|segment| {
+            let (standing, url) = match segment.found {
+                Found::Owed(url) => (Standing::Owed, url),
+                Found::Sent => (Standing::Sent, None),
+                Found::Lost(reason) => (Standing::Lost(reason), None),
+            };
+            let new = Segment::new(segment.seg_no, segment.container, segment.kept);
+            Segment { standing, url: url.map(Into::into), ..new }
+        });
+        Capture { segments: segments.collect(), ..Capture::new(found.id) }
     }
 
     /// Whether some source may still add to it.

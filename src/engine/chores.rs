@@ -5,11 +5,17 @@
 //! would find the board as if the decision had not been taken, and that is always safe: a segment is uploaded
 //! again, and the server has it once.
 
-use super::{Engine, Event, Now, Output, Timer, spool::Task};
+use super::{
+    Engine, Event, Now, Output, Timer,
+    spool::{Scanned, Task},
+};
 use std::{collections::VecDeque, io, time::Duration};
 
 /// A disk that is full or read-only stays so for a while.
 const RETRY: Duration = Duration::from_secs(10);
+
+/// Before what could not be read is looked for again.
+const RESCAN: Duration = Duration::from_secs(300);
 
 /// Tasks of the disk that nobody waits for.
 #[derive(Debug, Default)]
@@ -41,6 +47,11 @@ impl Engine {
         // What these two keep may have changed since they were queued.
         let task = match task.clone() {
             Task::SetAlarms { given_up, unix, .. } => {
+                // What could not be read yet must not be written over.
+                if self.alarms.is_unread {
+                    self.chores.waiting.pop_front();
+                    return self.do_chore();
+                }
                 Task::SetAlarms { owed: self.alarms.owed(), given_up, unix }
             }
             Task::Remember(_) => Task::Remember(self.remembered.clone()),
@@ -71,6 +82,33 @@ impl Engine {
 
     pub(super) fn retry_chore(&mut self, _now: Now) {
         self.chores.failing = false;
+    }
+
+    /// Something in the spool could not be read: perhaps it can be later.
+    pub(super) fn look_again(&mut self, now: Now) {
+        self.timers.set(Timer::Rescan, now.mono + RESCAN);
+    }
+
+    pub(super) fn rescan(&mut self, _now: Now) {
+        let mut known = self.captures.names();
+        known.extend(self.intake.target());
+        self.outputs.push_back(Output::Disk(Task::Rescan { known, seed: self.rng.bits() }));
+    }
+
+    /// What a start, or a later look, found.
+    pub(super) fn found(&mut self, now: Now, scanned: Scanned) {
+        let Scanned { captures, unread, is_partial, alarms, problems, .. } = scanned;
+        for problem in problems {
+            self.tell(Event::SpoolProblem(problem));
+        }
+        if is_partial || !unread.is_empty() || alarms.is_none() {
+            self.look_again(now);
+        }
+        self.captures.set_unread(unread);
+        self.captures.adopt(captures);
+        if let Some(alarms) = alarms.filter(|_| self.alarms.is_unread) {
+            self.adopt_alarms(alarms);
+        }
     }
 
     /// Keeps what the cloud last said.

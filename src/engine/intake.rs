@@ -172,6 +172,14 @@ impl Engine {
                 if let Some(capture) = self.captures.at_mut(place.capture) {
                     capture.end_said = None;
                 }
+                match new_capture {
+                    Some(_) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        self.captures.reserve(place.capture);
+                        self.look_again(now);
+                    }
+                    Some(id) => self.abort_capture(place.capture, id),
+                    None => {}
+                }
                 let why = format!("it can't be kept: {error}");
                 return self.refuse(wanted.source, wanted.ack, Some(&wanted.path), &why);
             }
@@ -222,8 +230,8 @@ impl Engine {
         let changed = u64::try_from(staged.mtime_ns / 1_000_000_000).unwrap_or(0);
         let wish = if changed == 0 { now.unix.max(1) } else { changed };
         match self.captures.place(naming.trigger, wish, naming.seg_no, staged.sha256) {
-            Placement::Repeat(..) | Placement::Begin(..) => wish,
-            Placement::Join(..) => self.captures.free_second(naming.trigger, wish),
+            Placement::Repeat(..) => wish,
+            Placement::Join(..) | Placement::Begin(..) => self.captures.free_second(naming.trigger, wish),
         }
     }
 }

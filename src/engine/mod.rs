@@ -122,7 +122,7 @@ pub enum Input {
     UploadAnswered(uploads::Answer),
     /// So many bytes of the segment have gone out.
     UploadProgress(u64),
-    /// The owner changed his mind.
+    /// The owner changed the configuration.
     Reload(Settings),
     /// The agent is to end.
     Stop,
@@ -137,8 +137,10 @@ pub enum Output {
     Send(ToCloud),
     /// Send a ping.
     Ping,
-    /// End the connection: it is dead.
+    /// Give the connection up: nothing more is to be heard of it.
     Disconnect,
+    /// Say goodbye: the end of the connection is heard as usual.
+    Close,
     /// Send a datagram to the camera program.
     Command(Command),
     /// Carry out a task of the spool.
@@ -183,7 +185,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that goes on where a former life left off. `seed` should be random.
-    pub fn new(now: Now, seed: u64, settings: Settings, found: spool::Scanned) -> Engine {
+    pub fn new(now: Now, seed: u64, settings: Settings, mut found: spool::Scanned) -> Engine {
         let mut engine = Engine {
             settings,
             rng: Rng::new(seed),
@@ -192,18 +194,16 @@ impl Engine {
             camera: Camera::new(&found.remembered),
             sources: Sources::default(),
             intake: Intake::default(),
-            captures: Captures::new(found.captures),
-            room: Room::new(found.refused),
+            captures: Captures::default(),
+            room: Room::new(std::mem::take(&mut found.refused)),
             uploads: Uploads::default(),
-            alarms: Alarms::new(found.alarms),
+            alarms: Alarms::default(),
             chores: Chores::default(),
-            remembered: found.remembered,
+            remembered: found.remembered.clone(),
             stopping: false,
             outputs: VecDeque::new(),
         };
-        for problem in found.problems {
-            engine.tell(Event::SpoolProblem(problem));
-        }
+        engine.found(now, found);
         if let Some(time) = engine.remembered.good_time {
             engine.outputs.push_back(Output::RaiseClockFloor(time));
         }
@@ -231,7 +231,7 @@ impl Engine {
             Input::DiskDone(done) => self.disk_done(now, done),
             Input::UploadAnswered(answer) => self.upload_answered(now, answer),
             Input::UploadProgress(sent) => self.uploads.note_progress(sent),
-            Input::Reload(settings) => self.reload(settings),
+            Input::Reload(settings) => self.reload(now, settings),
             Input::Stop => self.stop(),
         }
         self.go_on(now);
@@ -242,9 +242,9 @@ impl Engine {
         self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.timers.next()))
     }
 
-    /// Whether the agent was told to end and the disk has nothing left to do for it.
+    /// Whether the agent was told to end, and neither disk nor cloud has anything left to do for it.
     pub fn is_finished(&self) -> bool {
-        self.stopping && self.intake.is_idle() && self.chores.is_idle()
+        self.stopping && self.intake.is_idle() && self.chores.is_idle() && !self.session.is_up()
     }
 
     fn wake(&mut self, now: Now) {
@@ -258,6 +258,7 @@ impl Engine {
             (Timer::CaptureLapse, Engine::lapse_capture),
             (Timer::IdleSource, Engine::drop_idle_sources),
             (Timer::DiskRetry, Engine::retry_chore),
+            (Timer::Rescan, Engine::rescan),
             // What may be uploaded is looked up after every event.
             (Timer::Upload, |_, _| ()),
         ] {
@@ -284,13 +285,20 @@ impl Engine {
             spool::Done::Rehashed(result) => self.rehashed(now, result),
             spool::Done::AlarmAdded(result) => self.alarm_added(result),
             spool::Done::Unstaged => {}
+            spool::Done::Rescanned(scanned) => self.found(now, scanned),
             spool::Done::Settled(result) => self.chore_done(now, result),
         }
     }
 
-    fn reload(&mut self, settings: Settings) {
+    /// A new certificate or endpoint counts from the next connection on: that is now.
+    fn reload(&mut self, now: Now, settings: Settings) {
         self.settings = settings;
         self.tell(Event::Reloaded);
+        self.outputs.push_back(Output::Disconnect);
+        self.session_down(now, "the configuration was read again".to_owned());
+        self.timers.clear(Timer::Reconnect);
+        self.connect();
+        self.send_level();
     }
 
     fn stop(&mut self) {
@@ -299,7 +307,8 @@ impl Engine {
             self.outputs.push_back(Output::Drop(source));
         }
         self.outputs.push_back(Output::AbandonUpload);
-        self.outputs.push_back(Output::Disconnect);
+        let goodbye = if self.session.is_up() { Output::Close } else { Output::Disconnect };
+        self.outputs.push_back(goodbye);
         self.tell(Event::Stopping);
     }
 

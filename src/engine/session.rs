@@ -100,7 +100,8 @@ impl Session {
         }
     }
 
-    fn is_up(&self) -> bool {
+    /// Whether there is a connection.
+    pub fn is_up(&self) -> bool {
         matches!(self.phase, Phase::Silent | Phase::Ready { .. })
     }
 }

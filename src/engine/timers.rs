@@ -23,6 +23,8 @@ pub enum Timer {
     Upload,
     /// A failed task of the disk is tried again.
     DiskRetry,
+    /// What could not be read is looked for again.
+    Rescan,
     /// The oldest source that has named no segment has been idle for too long.
     IdleSource,
 }

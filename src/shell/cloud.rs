@@ -68,6 +68,11 @@ impl Link {
         self.push(Message::Ping(tungstenite::Bytes::new()));
     }
 
+    /// Says goodbye.
+    pub fn close(&self) {
+        self.push(Message::Close(None));
+    }
+
     fn push(&self, message: Message) {
         // A session that has just ended takes nothing more; the engine is about to hear of its end.
         let _ = self.outgoing.try_send(message);

@@ -25,7 +25,7 @@ use crate::{
         spool::Spool,
     },
     tls::{self, ClientTls, Floor, IdentityFiles},
-    wire::{Id, tus},
+    wire::tus,
 };
 use ::log::{error, info, warn};
 use async_channel::{Receiver, Sender};
@@ -126,7 +126,7 @@ impl Shell {
         let state_dir = &config.spool.state_dir;
         let mut seed = seed().map_err(StartError::Seed)?;
         let mut spool = Spool::new(StateDir::new(state_dir, &config.spool.capture_dirs));
-        let found = spool.start(&mut || Id(seed.bits()));
+        let found = spool.start(seed.bits());
         let disk = Disk::start(spool, inputs.clone()).map_err(StartError::Thread)?;
         let uploader = Uploader::start(state_dir, tls.config.clone(), config.max_rate, inputs.clone())
             .map_err(StartError::Thread)?;
@@ -210,6 +210,11 @@ impl Shell {
                 }
             }
             Output::Disconnect => self.link = None,
+            Output::Close => {
+                if let Some(link) = &self.link {
+                    link.close();
+                }
+            }
             Output::Disk(task) => self.disk.perform(task),
             Output::Upload(request) => self.uploader.request(request),
             Output::AbandonUpload => self.uploader.abandon(),

@@ -1,7 +1,9 @@
 //! Taking a segment in: stage, decide, keep.
 
+use super::scan::read_record;
 use super::{
-    CaptureName, Facts, Files, Kept, Place, Record, SPOOL, SourceError, Staged, absent_is_fine, write_whole,
+    CaptureName, Facts, Files, Kept, Place, Record, SPOOL, SourceError, Staged, absent_is_fine, if_whole,
+    write_whole,
 };
 use crate::wire::{Id, Sha256};
 use ring::digest;
@@ -69,8 +71,8 @@ pub fn rehash<F: Files>(files: &mut F, place: Place) -> io::Result<Kept> {
     let (facts, sha256) = hash_steadily(files, &mut file)?.ok_or_else(growing)?;
     files.sync(&file)?;
     let kept = Kept { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns };
-    let former = super::scan::read_record(files, &place.beside("from")).ok();
-    let source = former.map_or_else(Record::of_unknown_source, |former| former);
+    let former = if_whole(read_record(files, &place.beside("from")))?;
+    let source = former.unwrap_or_else(Record::of_unknown_source);
     let record = Record { bytes: kept.bytes, mtime_ns: kept.mtime_ns, sha256: kept.sha256, ..source };
     write_record(files, place, &record)?;
     files.sync_dir(&place.capture.dir())?;
@@ -78,11 +80,8 @@ pub fn rehash<F: Files>(files: &mut F, place: Place) -> io::Result<Kept> {
 }
 
 fn make_capture<F: Files>(files: &mut F, capture: CaptureName, id: Id) -> io::Result<()> {
-    match files.make_dir(&capture.dir()) {
-        // A failed attempt left it; its identity was never told to anybody.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        other => other?,
-    }
+    // One that is there already is one that a start could not read: it is not to be touched.
+    files.make_dir(&capture.dir())?;
     write_whole(files, &format!("{}/id", capture.dir()), id.to_string().as_bytes())
 }
 

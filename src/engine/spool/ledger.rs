@@ -64,18 +64,21 @@ pub fn set_alarms<F: Files>(files: &mut F, owed: &[Alarm], given_up: &[Alarm], u
     replace(files, ALARMS, &lines(owed))
 }
 
-/// The owed alarms that a former life left, and what could not be read of them.
-pub fn read_alarms<F: Files>(files: &mut F) -> (Vec<Alarm>, Option<String>) {
+/// The owed alarms that a former life left, unless they can't be read, and what is wrong with them.
+pub fn read_alarms<F: Files>(files: &mut F) -> (Option<Vec<Alarm>>, Option<String>) {
     let text = match read_text(files, ALARMS, MAX_ALARMS_FILE) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Vec::new(), None),
-        Err(error) => return (Vec::new(), Some(format!("{ALARMS}: {error}"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Some(Vec::new()), None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return (Some(Vec::new()), Some(format!("{ALARMS}: {error}")));
+        }
+        Err(error) => return (None, Some(format!("{ALARMS}: {error}; looking again later"))),
     };
     let alarms: Vec<Alarm> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let unread = text.lines().count() - alarms.len();
     let problem =
         (unread > 0).then(|| format!("{ALARMS}: {unread} lines are no alarms (a write was cut off)"));
-    (alarms, problem)
+    (Some(alarms), problem)
 }
 
 /// Keeps what the cloud last said.

@@ -15,7 +15,8 @@
 //! state.json                  what the cloud last said
 //! ```
 //!
-//! A name that begins with a dot is unfinished work; a start removes it. Three orders make the rest safe at
+//! A name that begins with a dot is unfinished work; a start removes it. A capture that can't be read stays where
+//! it is, and is looked for again. Three orders make the rest safe at
 //! any instant, whatever subset of unsynced changes survives:
 //!
 //! 1. A segment is whole, and its record durable, before it gets its name (`keep`). So a segment
@@ -187,6 +188,13 @@ pub enum Task {
     },
     /// Keep what the cloud last said.
     Remember(Remembered),
+    /// Look again for captures that a start could not read.
+    Rescan {
+        /// Those that are known.
+        known: Vec<CaptureName>,
+        /// For the identity of a capture that a crash left without one.
+        seed: u64,
+    },
     /// How many bytes the disk would win by giving up each of these captures.
     Weigh {
         /// The captures.
@@ -205,6 +213,8 @@ pub enum Done {
     Rehashed(io::Result<Kept>),
     /// An alarm is durable.
     AlarmAdded(io::Result<()>),
+    /// What was found that was not known.
+    Rescanned(Scanned),
     /// Bytes to win, in the order asked.
     Weighed(io::Result<Vec<u64>>),
     /// The staged file was let go.
@@ -282,6 +292,7 @@ impl<F: Files> Spool<F> {
                 Done::Settled(ledger::set_alarms(files, &owed, &given_up, unix))
             }
             Task::Remember(remembered) => Done::Settled(ledger::remember(files, &remembered)),
+            Task::Rescan { known, seed } => Done::Rescanned(scan::scan(files, &known, seed)),
             Task::Weigh { captures } => Done::Weighed(settle::weigh(files, &captures)),
         }
     }
@@ -353,6 +364,18 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+/// What can be read, or `None` where it is absent or damaged for good. A disk that fails for the moment is an
+/// error: what it holds may be whole.
+fn if_whole<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

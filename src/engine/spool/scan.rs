@@ -1,10 +1,9 @@
-//! What a former life left. A start never fails on what it finds: unfinished work is removed or finished, and
-//! what can't be read is put into `refused/` and named.
+//! What a former life left. A start never fails on what it finds: unfinished work is removed or finished, what is
+//! no part of the spool is put into `refused/`, and what can't be read stays and is looked for again.
 
-use super::Remembered;
 use super::{
-    CaptureName, Files, Kept, LostReason, Place, REFUSED, Record, SPOOL, Spool, absent_is_fine, keep, ledger,
-    read_text, settle, write_whole,
+    super::rng::Rng, CaptureName, Files, Kept, LostReason, Place, REFUSED, Record, Remembered, SPOOL, Spool,
+    absent_is_fine, if_whole, keep, ledger, read_text, settle, write_whole,
 };
 use crate::wire::{Id, cloud::Alarm, segment_name::Container};
 use std::{collections::BTreeMap, io};
@@ -19,10 +18,14 @@ const MAX_URL: usize = 4 * 1024;
 pub struct Scanned {
     /// Captures that are owed, oldest first.
     pub captures: Vec<FoundCapture>,
+    /// Captures that could not be read; they stay where they are.
+    pub unread: Vec<CaptureName>,
+    /// Whether there was anything else that could not be read, and may be another time.
+    pub is_partial: bool,
     /// What the server refused: name and size.
     pub refused: Vec<(String, u64)>,
-    /// Alarms that are owed.
-    pub alarms: Vec<Alarm>,
+    /// Alarms that are owed; `None` where they could not be read.
+    pub alarms: Option<Vec<Alarm>>,
     /// What the cloud last said.
     pub remembered: Remembered,
     /// What could not be read, a sentence each.
@@ -65,49 +68,67 @@ pub enum Found {
 }
 
 impl<F: Files> Spool<F> {
-    /// Makes the directories and reads what a former life left. `fresh_id` gives an identity to a capture that
-    /// a crash left without one.
-    pub fn start(&mut self, fresh_id: &mut dyn FnMut() -> Id) -> Scanned {
+    /// Makes the directories and reads what a former life left. `seed` is for the identity of a capture that a
+    /// crash left without one.
+    pub fn start(&mut self, seed: u64) -> Scanned {
         let files = &mut self.files;
-        let mut scanned = Scanned::default();
-        for dir in [SPOOL, REFUSED] {
-            // On a disk that can't be written the agent goes on: it says no to segments, and keeps the session.
-            if let Err(error) = files.make_dir(dir)
-                && error.kind() != io::ErrorKind::AlreadyExists
-            {
-                scanned.problems.push(format!("{dir}/ can't be made: {error}"));
-            }
-        }
-        let mut names = files.list(SPOOL).unwrap_or_else(|error| {
-            scanned.problems.push(format!("{SPOOL}/ can't be listed: {error}"));
-            Vec::new()
-        });
-        names.sort_unstable();
-        for name in names {
-            let found = match name.parse::<CaptureName>() {
-                Ok(capture) => read_capture(files, capture, fresh_id, &mut scanned.problems),
-                Err(()) if name.starts_with('.') => clean(files, &format!("{SPOOL}/{name}")).map(|()| None),
-                Err(()) => Err(io::Error::new(io::ErrorKind::InvalidData, "it is no capture's directory")),
-            };
-            match found {
-                Ok(capture) => scanned.captures.extend(capture),
-                Err(error) => scanned.problems.push(set_aside(files, &name, &error)),
-            }
-        }
-        scanned.captures.sort_unstable_by_key(|capture| capture.name);
+        let mut scanned = scan(files, &[], seed);
         scanned.refused = read_refused(files, &mut scanned.problems);
-        let (alarms, alarms_problem) = ledger::read_alarms(files);
-        let (remembered, state_problem) = ledger::recall(files);
-        scanned.problems.extend(alarms_problem.into_iter().chain(state_problem));
-        Scanned { alarms, remembered, ..scanned }
+        let (remembered, problem) = ledger::recall(files);
+        scanned.problems.extend(problem);
+        Scanned { remembered, ..scanned }
     }
+}
+
+/// Reads the captures that are not known, and the alarms.
+pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanned {
+    let mut scanned = Scanned::default();
+    let mut rng = Rng::new(seed);
+    for dir in [SPOOL, REFUSED] {
+        // On a disk that can't be written the agent goes on: it says no to segments, and keeps the session.
+        if let Err(error) = files.make_dir(dir)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            scanned.problems.push(format!("{dir}/ can't be made: {error}"));
+        }
+    }
+    let mut names = files.list(SPOOL).unwrap_or_else(|error| {
+        scanned.problems.push(format!("{SPOOL}/ can't be listed: {error}; looking again later"));
+        scanned.is_partial = true;
+        Vec::new()
+    });
+    names.sort_unstable();
+    for name in names {
+        match name.parse::<CaptureName>() {
+            Ok(capture) if known.contains(&capture) => {}
+            Ok(capture) => match read_capture(files, capture, &mut rng, &mut scanned.problems) {
+                Ok(found) => scanned.captures.extend(found),
+                Err(error) => {
+                    scanned
+                        .problems
+                        .push(format!("{SPOOL}/{name} can't be read: {error}; looking again later"));
+                    scanned.unread.push(capture);
+                }
+            },
+            Err(()) if name.starts_with('.') => {
+                if clean(files, &format!("{SPOOL}/{name}")).is_err() {
+                    scanned.is_partial = true;
+                }
+            }
+            Err(()) => scanned.problems.push(set_aside(files, &name)),
+        }
+    }
+    scanned.captures.sort_unstable_by_key(|capture| capture.name);
+    let (alarms, problem) = ledger::read_alarms(files);
+    scanned.problems.extend(problem);
+    Scanned { alarms, ..scanned }
 }
 
 /// A capture that is owed; `None` where nothing was left of it.
 fn read_capture<F: Files>(
     files: &mut F,
     name: CaptureName,
-    fresh_id: &mut dyn FnMut() -> Id,
+    rng: &mut Rng,
     problems: &mut Vec<String>,
 ) -> io::Result<Option<FoundCapture>> {
     let dir = name.dir();
@@ -134,11 +155,11 @@ fn read_capture<F: Files>(
         return clean(files, &dir).map(|()| None);
     }
     let id_path = format!("{dir}/id");
-    let noted = read_text(files, &id_path, MAX_RECORD).ok().and_then(|text| text.trim().parse().ok());
+    let noted = if_whole(read_text(files, &id_path, MAX_RECORD))?.and_then(|text| text.trim().parse().ok());
     let id = match noted {
         Some(id) => id,
         None => {
-            let id = fresh_id();
+            let id = rng.id();
             write_whole(files, &id_path, id.to_string().as_bytes())?;
             files.sync_dir(&dir)?;
             id
@@ -154,7 +175,6 @@ fn read_capture<F: Files>(
 #[derive(Clone, Copy, Default)]
 struct Traces {
     contents: bool,
-    owed: bool,
     url: bool,
     sent: bool,
     lost: bool,
@@ -163,7 +183,7 @@ struct Traces {
 #[derive(Clone, Copy)]
 enum Trace {
     Contents,
-    Owed,
+    Record,
     Url,
     Sent,
     Lost,
@@ -176,7 +196,7 @@ impl Trace {
         let container = Container::of_path(&format!(".{}", parts.next()?))?;
         let trace = match parts.next() {
             None => Trace::Contents,
-            Some("from") => Trace::Owed,
+            Some("from") => Trace::Record,
             Some("tus") => Trace::Url,
             Some("sent") => Trace::Sent,
             Some("lost") => Trace::Lost,
@@ -191,7 +211,7 @@ impl Traces {
     fn add(&mut self, trace: Trace) {
         match trace {
             Trace::Contents => self.contents = true,
-            Trace::Owed => self.owed = true,
+            Trace::Record => {}
             Trace::Url => self.url = true,
             Trace::Sent => self.sent = true,
             Trace::Lost => self.lost = true,
@@ -210,13 +230,13 @@ fn read_segment<F: Files>(
         Some(FoundSegment { seg_no: place.seg_no, container: place.container, kept, found })
     };
     if traces.sent
-        && let Ok(record) = read_record(files, &place.beside("sent"))
+        && let Some(record) = if_whole(read_record(files, &place.beside("sent")))?
     {
         settle::confirm(files, place)?;
         return Ok(found(&record, Found::Sent));
     }
     if traces.lost
-        && let Ok(record) = read_record(files, &place.beside("lost"))
+        && let Some(record) = if_whole(read_record(files, &place.beside("lost")))?
     {
         let reason = record.lost.unwrap_or(LostReason::Missing);
         settle::put_away(files, place, reason)?;
@@ -237,9 +257,9 @@ fn read_segment<F: Files>(
         true => read_text(files, &place.beside("tus"), MAX_URL).ok().filter(|url| !url.is_empty()),
         false => None,
     };
-    let record = match traces.owed.then(|| read_record(files, &place.beside("from"))) {
-        Some(Ok(record)) => record,
-        Some(Err(_)) | None => {
+    let record = match if_whole(read_record(files, &place.beside("from")))? {
+        Some(record) => record,
+        None => {
             let Kept { bytes, sha256, mtime_ns } = keep::rehash(files, place)?;
             Record { bytes, sha256, mtime_ns, ..Record::of_unknown_source() }
         }
@@ -267,10 +287,12 @@ pub fn clean<F: Files>(files: &mut F, path: &str) -> io::Result<()> {
     absent_is_fine(files.remove_dir(path))
 }
 
-fn set_aside<F: Files>(files: &mut F, name: &str, why: &io::Error) -> String {
+fn set_aside<F: Files>(files: &mut F, name: &str) -> String {
     match files.rename(&format!("{SPOOL}/{name}"), &format!("{REFUSED}/{name}")) {
-        Ok(()) => format!("{SPOOL}/{name} can't be read ({why}): it is in {REFUSED}/ now"),
-        Err(error) => format!("{SPOOL}/{name} can't be read ({why}), nor put into {REFUSED}/ ({error})"),
+        Ok(()) => format!("{SPOOL}/{name} is no capture's directory: it is in {REFUSED}/ now"),
+        Err(error) => {
+            format!("{SPOOL}/{name} is no capture's directory, and can't be put into {REFUSED}/: {error}")
+        }
     }
 }
 
@@ -281,15 +303,19 @@ fn read_refused<F: Files>(files: &mut F, problems: &mut Vec<String>) -> Vec<(Str
     });
     names.retain(|name| !name.ends_with(".why") && !name.starts_with('.'));
     names.sort_unstable();
-    let size = |files: &mut F, name: &str| {
-        let file = files.open(&format!("{REFUSED}/{name}"))?;
-        files.facts(&file).map(|facts| facts.bytes)
-    };
-    names
-        .into_iter()
-        .map(|name| {
-            let bytes = size(files, &name).unwrap_or(0);
-            (name, bytes)
-        })
-        .collect()
+    let sized = names.into_iter().map(|name| {
+        let path = format!("{REFUSED}/{name}");
+        let parts = files.list(&path).map_or_else(
+            |_| vec![path.clone()],
+            |parts| parts.into_iter().map(|part| format!("{path}/{part}")).collect(),
+        );
+        let bytes = parts.iter().map(|part| size(files, part).unwrap_or(0)).sum();
+        (name, bytes)
+    });
+    sized.collect()
+}
+
+fn size<F: Files>(files: &mut F, path: &str) -> io::Result<u64> {
+    let file = files.open(path)?;
+    files.facts(&file).map(|facts| facts.bytes)
 }

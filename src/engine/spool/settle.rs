@@ -2,7 +2,9 @@
 
 use super::ledger::{self, Loss};
 use super::scan::{clean, read_record};
-use super::{CaptureName, Files, LostReason, Place, REFUSED, Record, SPOOL, absent_is_fine, write_whole};
+use super::{
+    CaptureName, Files, LostReason, Place, REFUSED, Record, SPOOL, absent_is_fine, if_whole, write_whole,
+};
 use std::io;
 
 /// Shows whether a capture has ended. Nothing depends on it, so it is not synced.
@@ -40,7 +42,8 @@ pub fn lose<F: Files>(
     if reason == LostReason::Refused {
         write_whole(files, &format!("{}.why", refused_path(place)), why.as_bytes())?;
     }
-    let record = read_record(files, &place.beside("from")).unwrap_or_else(|_| Record::of_unknown_source());
+    let record =
+        if_whole(read_record(files, &place.beside("from")))?.unwrap_or_else(Record::of_unknown_source);
     let unfinished = format!("{}/.{}.lost", place.capture.dir(), place.base());
     write_whole(files, &unfinished, &Record { lost: Some(reason), ..record }.to_line())?;
     files.rename(&unfinished, &place.beside("lost"))?;
@@ -78,7 +81,7 @@ pub fn drop_refused<F: Files>(files: &mut F, name: &str, unix: u64) -> io::Resul
     let path = format!("{REFUSED}/{name}");
     let why = "the spool was full, and the server had refused it";
     ledger::note(files, &[Loss { unix, lost: &path, reason: LostReason::Evicted.as_str(), why }])?;
-    absent_is_fine(files.remove(&path))?;
+    clean(files, &path)?;
     absent_is_fine(files.remove(&format!("{path}.why")))
 }
 
@@ -105,8 +108,8 @@ fn delete_sent_sources<F: Files>(files: &mut F, capture: CaptureName) -> io::Res
         if !name.ends_with(".sent") {
             continue;
         }
-        // A record that can't be read names no file that could be removed.
-        if let Ok(record) = read_record(files, &format!("{dir}/{name}"))
+        // A damaged record names no file that could be removed.
+        if let Some(record) = if_whole(read_record(files, &format!("{dir}/{name}")))?
             && !record.path.is_empty()
         {
             files.remove_source(&record.path, record.source)?;
