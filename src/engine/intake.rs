@@ -172,13 +172,10 @@ impl Engine {
                 if let Some(capture) = self.captures.at_mut(place.capture) {
                     capture.end_said = None;
                 }
-                match new_capture {
-                    Some(_) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        self.captures.reserve(place.capture);
-                        self.look_again(now);
-                    }
-                    Some(id) => self.abort_capture(place.capture, id),
-                    None => {}
+                // Whatever the disk has under that name now, no other capture may have it.
+                if new_capture.is_some() {
+                    self.captures.reserve(place.capture);
+                    self.look_again(now);
                 }
                 let why = format!("it can't be kept: {error}");
                 return self.refuse(wanted.source, wanted.ack, Some(&wanted.path), &why);

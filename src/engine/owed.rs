@@ -136,16 +136,9 @@ impl Engine {
         }
     }
 
-    /// A capture could not be begun: what the disk has of it goes, and its name is taken until then.
-    pub(super) fn abort_capture(&mut self, name: CaptureName, id: Id) {
-        self.captures.begin(name, id);
-        self.forget(name);
-    }
-
     /// The disk has forgotten it, too.
     pub(super) fn forgot(&mut self, name: CaptureName) {
         if let Some(capture) = self.captures.remove(name)
-            && capture.end_said.is_some()
             && self.session.is_ready()
             && !self.session.is_ready_without_receipts()
         {

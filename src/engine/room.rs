@@ -26,14 +26,14 @@ pub struct Room {
     pub evicted: u64,
     /// Segments whose file vanished, since the start.
     pub missing: u64,
-    /// Captures that could go, while they are weighed.
-    weighing: Vec<CaptureName>,
+    /// Captures that could go, while the disk weighs them.
+    weighing: Option<Vec<CaptureName>>,
 }
 
 impl Room {
     /// As a start found it.
     pub fn new(refused: Vec<(String, u64)>) -> Room {
-        Room { refused: refused.into(), evicted: 0, missing: 0, weighing: Vec::new() }
+        Room { refused: refused.into(), evicted: 0, missing: 0, weighing: None }
     }
 
     /// How many segments the server refused that are still there.
@@ -57,7 +57,7 @@ impl Engine {
         if staged.free < self.settings.min_free {
             let candidates = self.evictable();
             let places = candidates.iter().filter_map(|name| self.owed_places(*name)).collect();
-            self.room.weighing = candidates;
+            self.room.weighing = Some(candidates);
             self.outputs.push_back(Output::Disk(Task::Weigh { captures: places }));
             return self.wait_for_room(arrival, staged);
         }
@@ -92,7 +92,7 @@ impl Engine {
 
     /// What the disk would win by each candidate.
     pub(super) fn weighed(&mut self, now: Now, result: io::Result<Vec<u64>>) {
-        let candidates = std::mem::take(&mut self.room.weighing);
+        let candidates = self.room.weighing.take().unwrap_or_default();
         let Some((arrival, staged)) = self.resume_arrival() else { return };
         let needed = self.settings.min_free.saturating_sub(staged.free);
         let weights = result.unwrap_or_default();
@@ -120,7 +120,7 @@ impl Engine {
 
     /// Once the disk has made room, the arrival is kept.
     pub(super) fn go_on_making_room(&mut self, _now: Now) {
-        if !self.chores.is_idle() || !self.room.weighing.is_empty() {
+        if !self.chores.is_idle() || self.room.weighing.is_some() {
             return;
         }
         if let Some((arrival, _)) = self.resume_arrival() {

@@ -8,7 +8,8 @@
 //!       after a jittered wait
 //! ```
 //!
-//! Nothing is forgotten, announced or uploaded before it is clear whether this cloud gives receipts.
+//! Nothing is forgotten, announced or uploaded before it is clear whether this cloud gives receipts. Silence says
+//! that it gives none only on a link that is known to live: some other frame has come.
 
 use super::{Engine, Event, Now, Output, Timer, backoff::Backoff};
 use crate::wire::cloud::{Receipt, Report, State, ToAgent, ToCloud};
@@ -63,7 +64,7 @@ pub struct Session {
 enum Phase {
     Down,
     Connecting,
-    Silent,
+    Silent { is_alive: bool, is_overdue: bool },
     Ready { receipts: bool },
 }
 
@@ -96,13 +97,13 @@ impl Session {
         match self.phase {
             Phase::Down => "down",
             Phase::Connecting => "connecting",
-            Phase::Silent | Phase::Ready { .. } => "up",
+            Phase::Silent { .. } | Phase::Ready { .. } => "up",
         }
     }
 
     /// Whether there is a connection.
     pub fn is_up(&self) -> bool {
-        matches!(self.phase, Phase::Silent | Phase::Ready { .. })
+        matches!(self.phase, Phase::Silent { .. } | Phase::Ready { .. })
     }
 }
 
@@ -119,7 +120,7 @@ impl Engine {
     }
 
     pub(super) fn session_up(&mut self, now: Now, date: Option<u64>) {
-        self.session.phase = Phase::Silent;
+        self.session.phase = Phase::Silent { is_alive: false, is_overdue: false };
         self.session.epoch += 1;
         self.session.since = now.unix;
         self.session.uploads = None;
@@ -135,7 +136,7 @@ impl Engine {
             return;
         }
         self.timers.clear(Timer::Pong);
-        let Frame::Text(text) = frame else { return };
+        let Frame::Text(text) = frame else { return self.sign_of_life(now) };
         let (message, wrong) = match ToAgent::parse(&text) {
             Ok(parsed) => parsed,
             Err(error) => return self.tell(Event::CloudText(error.to_string())),
@@ -144,7 +145,7 @@ impl Engine {
             self.tell(Event::CloudText(key.to_string()));
         }
         self.obey(now, &message);
-        if self.session.phase == Phase::Silent {
+        if matches!(self.session.phase, Phase::Silent { .. }) {
             self.become_ready(now, &message);
         }
         if let Some(seconds) = message.retry_after {
@@ -189,7 +190,19 @@ impl Engine {
     }
 
     pub(super) fn first_word_missed(&mut self, now: Now) {
-        self.become_ready(now, &ToAgent::default());
+        match &mut self.session.phase {
+            Phase::Silent { is_alive: true, .. } => self.become_ready(now, &ToAgent::default()),
+            Phase::Silent { is_overdue, .. } => *is_overdue = true,
+            Phase::Down | Phase::Connecting | Phase::Ready { .. } => {}
+        }
+    }
+
+    fn sign_of_life(&mut self, now: Now) {
+        match &mut self.session.phase {
+            Phase::Silent { is_overdue: true, .. } => self.become_ready(now, &ToAgent::default()),
+            Phase::Silent { is_alive, .. } => *is_alive = true,
+            Phase::Down | Phase::Connecting | Phase::Ready { .. } => {}
+        }
     }
 
     pub(super) fn heartbeat(&mut self, now: Now) {

@@ -54,7 +54,7 @@ impl StateDir {
     /// Makes the directory if need be. A directory that can't be made is told by every later call.
     pub fn new(dir: &Path, capture_dirs: &[PathBuf]) -> StateDir {
         // The reason comes up again where the directory is used, and is told there.
-        let _ = fs::create_dir_all(dir);
+        let _ = make_dirs(dir);
         let capture_dirs: Vec<PathBuf> =
             capture_dirs.iter().map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.clone())).collect();
         let sources = capture_dirs.first().cloned().unwrap_or_else(|| PathBuf::from("."));
@@ -179,6 +179,18 @@ pub fn facts(metadata: &fs::Metadata) -> Facts {
         inode: Inode { dev: metadata.dev(), ino: metadata.ino() },
         links: metadata.nlink(),
     }
+}
+
+/// Makes a directory and those above it, each durable in the one above.
+fn make_dirs(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent =
+        dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    make_dirs(parent)?;
+    fs::create_dir(dir)?;
+    File::open(parent)?.sync_all()
 }
 
 fn descriptor(file: &File) -> String {

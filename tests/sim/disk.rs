@@ -125,7 +125,7 @@ impl SimFiles {
         let volatile = std::mem::replace(&mut disk.nodes, disk.durable.clone());
         for change in std::mem::take(&mut disk.pending) {
             if disk.rng.bits().is_multiple_of(2) {
-                disk.apply(&change.kind, &volatile);
+                apply(&mut disk.nodes, &change.kind, &|node| volatile[&node].without_names());
             }
         }
         let mut reachable = BTreeSet::from([ROOT]);
@@ -160,6 +160,14 @@ impl Node {
         match self {
             Node::File { .. } => Vec::new(),
             Node::Dir(names) => names.values().copied().collect(),
+        }
+    }
+
+    /// A directory that survives by its name alone is empty: its own names are changes of their own.
+    fn without_names(&self) -> Node {
+        match self {
+            Node::Dir(_) => Node::Dir(BTreeMap::new()),
+            file @ Node::File { .. } => file.clone(),
         }
     }
 }
@@ -205,34 +213,8 @@ impl Disk {
 
     /// Makes a change of names, and notes that it is not durable.
     fn change(&mut self, kind: Kind, touches: [u64; 2]) {
-        let volatile = self.nodes.clone();
-        self.apply(&kind, &volatile);
+        apply(&mut self.nodes, &kind, &|_| unreachable!("what is named now is there now"));
         self.pending.push(Change { touches, kind });
-    }
-
-    fn apply(&mut self, kind: &Kind, volatile: &BTreeMap<u64, Node>) {
-        let insert = |nodes: &mut BTreeMap<u64, Node>, dir: u64, name: &str, node: u64| {
-            let Some(Node::Dir(names)) = nodes.get_mut(&dir) else { return };
-            names.insert(name.to_owned(), node);
-            // A directory that becomes durable by its name is empty until its own names are.
-            nodes.entry(node).or_insert_with(|| match &volatile[&node] {
-                Node::Dir(_) => Node::Dir(BTreeMap::new()),
-                file @ Node::File { .. } => file.clone(),
-            });
-        };
-        match kind {
-            Kind::Add { dir, name, node } => insert(&mut self.nodes, *dir, name, *node),
-            Kind::Remove { dir, name } => {
-                if let Some(Node::Dir(names)) = self.nodes.get_mut(dir) {
-                    names.remove(name);
-                }
-            }
-            Kind::Move { from, to } => {
-                let Some(Node::Dir(names)) = self.nodes.get_mut(&from.0) else { return };
-                let Some(node) = names.remove(&from.1) else { return };
-                insert(&mut self.nodes, to.0, &to.1, node);
-            }
-        }
     }
 
     /// Counts a call. It fails where it is to fail, and nothing works after the power cut.
@@ -264,22 +246,41 @@ impl Disk {
     }
 
     fn sync_names(&mut self, dir: u64) {
-        let volatile = self.nodes.clone();
         let (done, left) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition::<Vec<Change>, _>(|change| change.touches.contains(&dir));
         self.pending = left;
-        let nodes = std::mem::replace(&mut self.nodes, std::mem::take(&mut self.durable));
         for change in done {
             // A name whose contents were never synced has none that are durable.
-            let empty = |node: &Node| match node {
+            apply(&mut self.durable, &change.kind, &|node| match &self.nodes[&node] {
                 Node::File { mtime_ns, .. } => Node::File { bytes: Vec::new(), mtime_ns: *mtime_ns },
                 Node::Dir(_) => Node::Dir(BTreeMap::new()),
-            };
-            let bare: BTreeMap<u64, Node> = volatile.iter().map(|(node, at)| (*node, empty(at))).collect();
-            self.apply(&change.kind, &bare);
+            });
         }
-        self.durable = std::mem::replace(&mut self.nodes, nodes);
+    }
+}
+
+/// Makes a change of names. `absent` gives a node that is not there yet.
+fn apply(nodes: &mut BTreeMap<u64, Node>, kind: &Kind, absent: &dyn Fn(u64) -> Node) {
+    let mut insert = |dir: u64, name: &str, node: u64| {
+        let Some(Node::Dir(names)) = nodes.get_mut(&dir) else { return };
+        names.insert(name.to_owned(), node);
+        nodes.entry(node).or_insert_with(|| absent(node));
+    };
+    match kind {
+        Kind::Add { dir, name, node } => insert(*dir, name, *node),
+        Kind::Remove { dir, name } => {
+            if let Some(Node::Dir(names)) = nodes.get_mut(dir) {
+                names.remove(name);
+            }
+        }
+        Kind::Move { from, to } => {
+            let Some(Node::Dir(names)) = nodes.get_mut(&from.0) else { return };
+            let Some(node) = names.remove(&from.1) else { return };
+            let Some(Node::Dir(names)) = nodes.get_mut(&to.0) else { return };
+            names.insert(to.1.clone(), node);
+            nodes.entry(node).or_insert_with(|| absent(node));
+        }
     }
 }
 

@@ -33,10 +33,20 @@ fn nothing_acknowledged_is_ever_lost() {
         live(seed).unwrap();
         return;
     }
-    let (mut total, mut failures) = (Outcome::default(), Vec::new());
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
-    for seed in 0..seeds {
-        match live(seed) {
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let lives = std::thread::scope(|scope| {
+        let shares = (0..threads).map(|thread| {
+            scope.spawn(move || {
+                (thread..seeds).step_by(threads as usize).map(|seed| (seed, live(seed))).collect()
+            })
+        });
+        let shares: Vec<_> = shares.collect();
+        shares.into_iter().flat_map(|share| -> Vec<_> { share.join().unwrap() }).collect::<Vec<_>>()
+    });
+    let (mut total, mut failures) = (Outcome::default(), Vec::new());
+    for (seed, outcome) in lives {
+        match outcome {
             Ok(outcome) => {
                 total.operations += outcome.operations;
                 total.crashes += outcome.crashes;

@@ -731,11 +731,11 @@ impl World {
             self.files.contents("/refused").iter().map(|(_, bytes)| sha256(bytes)).collect();
         let (ledger, _) = self.files.file("/lost.log").unwrap_or_default();
         let lost = ledger.iter().filter(|byte| **byte == b'\n').count();
-        let mut missing = 0;
+        let mut missing = Vec::new();
         for (digest, handed) in &self.handed {
             let copies = copies.get(digest).copied().unwrap_or(0);
             if handed.acked && copies == 0 && !refused.contains(digest) {
-                missing += 1;
+                missing.push(*digest);
             }
             if copies > handed.times {
                 return Err(format!(
@@ -744,10 +744,8 @@ impl World {
                 ));
             }
         }
-        if missing > lost {
-            return Err(format!(
-                "{missing} acknowledged segments are nowhere, and the ledger has {lost} lines"
-            ));
+        if missing.len() > lost {
+            return Err(format!("acknowledged, but nowhere: {missing:?}, and the ledger has {lost} lines"));
         }
         if let Some(alien) = copies.keys().find(|digest| !self.handed.contains_key(digest)) {
             return Err(format!("{alien} was never handed over"));

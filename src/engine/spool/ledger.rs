@@ -1,6 +1,6 @@
 //! The small files beside the spool: the loss ledger, owed alarms, and what the cloud last said.
 
-use super::{Files, Remembered, absent_is_fine, read_text, write_whole};
+use super::{Files, HERE, Remembered, absent_is_fine, read_text, write_whole};
 use crate::wire::cloud::Alarm;
 use serde::Serialize;
 use std::io;
@@ -14,8 +14,6 @@ const ALARMS: &str = "alarms";
 const MAX_ALARMS_FILE: usize = 256 * 1024;
 const STATE: &str = "state.json";
 const MAX_STATE: usize = 64 * 1024;
-/// The state directory itself.
-const HERE: &str = ".";
 
 /// One line of the loss ledger.
 #[derive(Serialize)]
@@ -48,10 +46,10 @@ pub fn note<F: Files>(files: &mut F, losses: &[Loss]) -> io::Result<()> {
 /// Adds one owed alarm, durably.
 pub fn add_alarm<F: Files>(files: &mut F, alarm: &Alarm) -> io::Result<()> {
     let mut file = files.append(ALARMS)?;
-    let is_new = files.facts(&file)?.bytes == 0;
     files.write(&mut file, &lines(&[alarm]))?;
     files.sync(&file)?;
-    if is_new { files.sync_dir(HERE) } else { Ok(()) }
+    // The file may be there from an attempt that failed right here.
+    files.sync_dir(HERE)
 }
 
 /// Owes only these alarms from now on.
@@ -74,8 +72,9 @@ pub fn read_alarms<F: Files>(files: &mut F) -> (Option<Vec<Alarm>>, Option<Strin
         }
         Err(error) => return (None, Some(format!("{ALARMS}: {error}; looking again later"))),
     };
-    let alarms: Vec<Alarm> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let unread = text.lines().count() - alarms.len();
+    let lines = || text.lines().filter(|line| !line.is_empty());
+    let alarms: Vec<Alarm> = lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let unread = lines().count() - alarms.len();
     let problem =
         (unread > 0).then(|| format!("{ALARMS}: {unread} lines are no alarms (a write was cut off)"));
     (Some(alarms), problem)
@@ -109,11 +108,12 @@ fn replace<F: Files>(files: &mut F, path: &str, bytes: &[u8]) -> io::Result<()> 
     files.sync_dir(HERE)
 }
 
+/// A line begins with its newline, so that one that was cut off spoils none but itself.
 fn lines<T: Serialize>(items: &[T]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for item in items {
-        serde_json::to_writer(&mut bytes, item).expect("a line holds nothing that JSON could refuse");
         bytes.push(b'\n');
+        serde_json::to_writer(&mut bytes, item).expect("a line holds nothing that JSON could refuse");
     }
     bytes
 }

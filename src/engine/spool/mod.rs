@@ -43,6 +43,8 @@ use std::{fmt, io, str::FromStr};
 pub const SPOOL: &str = "spool";
 /// The directory of what the server refused.
 pub const REFUSED: &str = "refused";
+/// The state directory itself.
+const HERE: &str = ".";
 
 /// A capture's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,12 +253,26 @@ pub struct Kept {
 pub struct Spool<F: Files> {
     files: F,
     staged: Option<keep::Held<F::File>>,
+    /// Whether the directories are there, durably.
+    is_rooted: bool,
 }
 
 impl<F: Files> Spool<F> {
     /// A spool on this file system.
     pub fn new(files: F) -> Spool<F> {
-        Spool { files, staged: None }
+        Spool { files, staged: None, is_rooted: false }
+    }
+
+    /// Makes the directories durable: what is in them is only as safe as their own names.
+    fn root(&mut self) -> io::Result<()> {
+        if !self.is_rooted {
+            for dir in [SPOOL, REFUSED] {
+                make_dir_if_absent(&mut self.files, dir)?;
+            }
+            self.files.sync_dir(HERE)?;
+            self.is_rooted = true;
+        }
+        Ok(())
     }
 
     /// Carries out one task.
@@ -270,7 +286,8 @@ impl<F: Files> Spool<F> {
             })),
             Task::Keep { place, new_capture, copy } => {
                 let held = self.staged.take().expect("the engine keeps only what it has staged");
-                Done::Kept(keep::keep(files, held, place, new_capture, copy))
+                let rooted = self.root();
+                Done::Kept(rooted.and_then(|()| keep::keep(&mut self.files, held, place, new_capture, copy)))
             }
             Task::Unstage => {
                 self.staged = None;
@@ -281,7 +298,8 @@ impl<F: Files> Spool<F> {
             Task::Rehash { place } => Done::Rehashed(keep::rehash(files, place)),
             Task::Confirm { place } => Done::Settled(settle::confirm(files, place)),
             Task::Lose { place, reason, why, unix } => {
-                Done::Settled(settle::lose(files, place, reason, &why, unix))
+                let rooted = self.root();
+                Done::Settled(rooted.and_then(|()| settle::lose(&mut self.files, place, reason, &why, unix)))
             }
             Task::Forget { capture, delete_sources } => {
                 Done::Settled(settle::forget(files, capture, delete_sources))
@@ -356,6 +374,13 @@ impl Place {
     /// Its file name.
     fn base(self) -> String {
         format!("{}.{}", self.seg_no, self.container.as_str())
+    }
+}
+
+fn make_dir_if_absent<F: Files>(files: &mut F, path: &str) -> io::Result<()> {
+    match files.make_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
     }
 }
 

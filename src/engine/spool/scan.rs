@@ -3,7 +3,7 @@
 
 use super::{
     super::rng::Rng, CaptureName, Files, Kept, LostReason, Place, REFUSED, Record, Remembered, SPOOL, Spool,
-    absent_is_fine, if_whole, keep, ledger, read_text, settle, write_whole,
+    absent_is_fine, if_whole, keep, ledger, make_dir_if_absent, read_text, settle, write_whole,
 };
 use crate::wire::{Id, cloud::Alarm, segment_name::Container};
 use std::{collections::BTreeMap, io};
@@ -86,9 +86,7 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
     let mut rng = Rng::new(seed);
     for dir in [SPOOL, REFUSED] {
         // On a disk that can't be written the agent goes on: it says no to segments, and keeps the session.
-        if let Err(error) = files.make_dir(dir)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
+        if let Err(error) = make_dir_if_absent(files, dir) {
             scanned.problems.push(format!("{dir}/ can't be made: {error}"));
         }
     }
