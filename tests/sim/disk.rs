@@ -141,12 +141,15 @@ impl SimFiles {
                 Some(Node::File { bytes: synced, .. }) => synced.clone(),
                 Some(Node::Dir(_)) | None => Vec::new(),
             };
-            let torn = match disk.rng.bits() % 4 {
-                0 => synced,
-                1 => bytes[..(disk.rng.bits() as usize) % (bytes.len() + 1)].to_vec(),
-                2 => vec![0; bytes.len()],
-                _ => bytes.clone(),
-            };
+            // What was only added to keeps what was synced of it.
+            let kept = if bytes.starts_with(&synced) { synced.len() } else { 0 };
+            let mut torn = bytes.clone();
+            match disk.rng.bits() % 4 {
+                0 => torn = synced,
+                1 => torn.truncate(kept + (disk.rng.bits() as usize) % (bytes.len() - kept + 1)),
+                2 => torn[kept..].fill(0),
+                _ => {}
+            }
             disk.nodes.insert(*node, Node::File { bytes: torn, mtime_ns: *mtime_ns });
         }
         disk.nodes.retain(|node, _| reachable.contains(node));

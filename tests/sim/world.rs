@@ -331,7 +331,8 @@ impl World {
         let delay = Duration::from_millis(5 + self.chance(200));
         let (boot, now) = (self.boots, self.now);
         let Some(link) = self.board.as_mut().and_then(|board| board.session.as_mut()) else { return };
-        if !link.is_up || link.is_stalled {
+        // A cloud's first word answers the agent's.
+        if !link.is_up || link.is_stalled || !link.greeted {
             return;
         }
         link.to_agent = link.to_agent.max(now + delay);
