@@ -105,6 +105,10 @@ impl Engine {
         if capture.is_open() || !is_current || self.intake.target() == Some(name) {
             return self.tell(Event::StaleReceipt(name));
         }
+        // It may have outrun the answer to the last upload.
+        for place in capture.owed().map(|segment| segment.place(name)).collect::<Vec<_>>() {
+            self.confirmed(place);
+        }
         self.uploads.last_receipt = Some(now.unix);
         self.tell(Event::Receipt(name));
         self.forget(name);

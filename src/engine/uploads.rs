@@ -311,7 +311,7 @@ impl Engine {
         self.uploads.current = Some(Current { request, ..current });
     }
 
-    fn confirmed(&mut self, place: Place) {
+    pub(super) fn confirmed(&mut self, place: Place) {
         self.uploads.backoff.succeed();
         if let Some(segment) = self.segment_mut(place) {
             segment.standing = Standing::Sent;
