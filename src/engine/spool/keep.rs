@@ -1,6 +1,6 @@
 //! Taking a segment in: stage, decide, keep.
 
-use super::scan::read_record;
+use super::scan::{clean, read_record};
 use super::{
     CaptureName, Facts, Files, Kept, Place, Record, SPOOL, SourceError, Staged, absent_is_fine, if_whole,
     write_whole,
@@ -37,6 +37,25 @@ pub fn stage<F: Files>(files: &mut F, path: &str) -> Result<Held<F::File>, Sourc
 
 /// Makes the held file a segment. Once this is done it survives a power cut.
 pub fn keep<F: Files>(
+    files: &mut F,
+    held: Held<F::File>,
+    place: Place,
+    new_capture: Option<Id>,
+    copy: bool,
+) -> io::Result<Kept> {
+    let kept = try_to_keep(files, held, place, new_capture, copy);
+    if kept.is_err() {
+        // On a full disk its remains would take the room of smaller ones. Where they can't go now, a start
+        // removes them.
+        let _ = match new_capture {
+            Some(_) => clean(files, &place.capture.dir()),
+            None => files.remove(&place.unfinished()),
+        };
+    }
+    kept
+}
+
+fn try_to_keep<F: Files>(
     files: &mut F,
     mut held: Held<F::File>,
     place: Place,
