@@ -29,24 +29,24 @@ export async function captures({ camera, before }) {
   const query = new URLSearchParams({ limit: "24" });
   if (camera) query.set("camera", camera);
   if (before) query.set("before", before);
-  const response = await answered("GET", `/api/captures?${query}`);
-  const captures = await response.json();
-  return { captures, next: response.headers.has("link") ? captures.at(-1).id : null };
+  const { answer, response } = await answered("GET", `/api/captures?${query}`);
+  return { captures: answer, next: response.headers.has("link") ? answer.at(-1).id : null };
 }
 
-const json = async (...request) => (await answered(...request)).json();
+const json = async (...request) => (await answered(...request)).answer;
 
 async function answered(method, path, body) {
-  const response = await sent(method, path, body);
-  if (response.ok) return response;
-  const { message } = await response.json().catch(() => ({}));
-  throw new ApiError(response.status, message ?? `The server answered ${response.status}.`);
+  const { answer, response } = await sent(method, path, body);
+  if (response.ok) return { answer, response };
+  throw new ApiError(response.status, answer.message);
 }
 
+/** Every answer is JSON; what is not came from something between us and the server. */
 async function sent(method, path, body) {
   const content = body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   try {
-    return await fetch(path, { method, ...content });
+    const response = await fetch(path, { method, ...content });
+    return { answer: await response.json(), response };
   } catch {
     throw new ApiError(0, "The server can’t be reached. Is it running, and are you in its network?");
   }

@@ -1,7 +1,7 @@
 // The page in a real browser, with the real server and the real agent: what a person does first.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test as nodeTest } from "node:test";
 import { chromium } from "playwright-core";
 import { SCREENSHOTS, SEGMENTS, Scene, VIEWS } from "./scene.mjs";
 
@@ -90,7 +90,11 @@ test("a pressed capture is filmed, appears by itself and plays", async () => {
   const video = page.locator("#player video");
   await page.waitForFunction(() => document.querySelector("#player video")?.currentTime > 1);
   assert.ok(Math.abs((await video.evaluate((video) => video.duration)) - 2 * SEGMENTS) < 0.2);
-  await video.evaluate((video) => (video.currentTime = 4.5));
+  // A slow machine may have seen its end already, which pauses it.
+  await video.evaluate((video) => {
+    video.currentTime = 4.5;
+    return video.play();
+  });
   await page.waitForFunction(() => document.querySelector("#player video").currentTime > 5);
   await page.keyboard.press("Escape");
   await page.locator("#player").waitFor({ state: "hidden" });
@@ -158,6 +162,18 @@ test("signing out forgets what was shown", async () => {
 test("nothing went elsewhere, nothing was refused by the policy, nothing failed", () => {
   assert.deepEqual(offences, []);
 });
+
+/** A step of a person's; where it fails, a screenshot shows what that person saw. */
+function test(name, step) {
+  return nodeTest(name, async () => {
+    try {
+      await step();
+    } catch (error) {
+      await page?.screenshot({ path: `${SCREENSHOTS}/failed.png` });
+      throw error;
+    }
+  });
+}
 
 const card = (name) => page.locator(".camera").filter({ has: page.getByRole("heading", { name, exact: true }) });
 
