@@ -1,7 +1,7 @@
 //! The people's password: made by us, kept as a slow hash, tried in turns.
 //!
 //! The hash is PBKDF2 with HMAC-SHA-256, because ring has it and the server has ring. A memory-hard one would be
-//! the better choice for passwords of people's own; ours has [`LETTERS`] random letters, 100 bits, which no guessing
+//! the better choice for passwords of people's own; ours has 20 random letters, 100 bits, which no guessing
 //! reaches, so that the hash only has to stand between a stolen database and a future weaker password.
 //!
 //! ```text

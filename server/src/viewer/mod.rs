@@ -13,7 +13,7 @@
 //! | `GET /api/captures/ID/segments/N` | one part as the camera sent it, or any bytes of it |
 //! | `GET /api/events` | what happens, as it happens: server-sent events |
 //!
-//! A request passes [`guard`] (is it for us, is it from our page), then [`session`] (who sent it), then its handler.
+//! A request passes `guard` (is it for us, is it from our page), then `session` (who sent it), then its handler.
 //! A refusal is `{"ok": false, "message"}` with a text that may be shown.
 
 mod answer;
