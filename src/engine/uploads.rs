@@ -4,7 +4,7 @@
 //!               201                  204, all of it
 //!   Create ───────────▶ Send ◀──┐ ──────────────────▶ confirmed
 //!     ▲                  │ 409  │ less than all
-//!     │ 404, 410, 460    ▼      │
+//!     │ 404, 410         ▼      │
 //!     └──────────────── Ask ────┘  all of it ───────▶ confirmed
 //!                        ▲
 //!   a URL noted before ──┘
@@ -107,7 +107,7 @@ enum Step {
     Refused(String),
     /// Try again later.
     Later { why: String, retry_after: Option<u32> },
-    /// The file has changed: hash it again.
+    /// The file is not what was kept, or did not arrive as that: hash it again.
     Rehash,
     /// The file has gone.
     Missing,
@@ -293,7 +293,6 @@ impl Engine {
             }
             Step::Later { why, retry_after } => self.put_off(now, place, why, retry_after),
             Step::Rehash => {
-                self.tell(Event::FileChanged(place));
                 self.note_url(place, None);
                 self.outputs.push_back(Output::Disk(Task::Rehash { place }));
                 // Until the disk has answered, nobody else is uploaded, and nobody evicts it.
@@ -343,7 +342,11 @@ impl Engine {
     pub(super) fn rehashed(&mut self, now: Now, result: io::Result<Kept>) {
         let Some(Current { place, abandoned: false, .. }) = self.uploads.current.take() else { return };
         match result {
+            Ok(kept) if Some(kept) == self.segment_mut(place).map(|segment| segment.kept) => {
+                self.put_off(now, place, "its bytes did not arrive as they are here".to_owned(), None);
+            }
             Ok(kept) => {
+                self.tell(Event::FileChanged(place));
                 if let Some(capture) = self.captures.at_mut(place.capture) {
                     capture.note_change();
                 }
@@ -397,9 +400,9 @@ fn step(request: &Request, bytes: u64, answer: Answer) -> Step {
             None => later("expected a Location on the same scheme"),
         },
         (Request::Create { .. }, _) => later("expected 201"),
-        (Request::Ask { .. } | Request::Send { .. }, 404 | 410 | STATUS_CHECKSUM_MISMATCH) => {
-            Step::CreateAgain
-        }
+        (Request::Ask { .. } | Request::Send { .. }, 404 | 410) => Step::CreateAgain,
+        // The way there or the flash here has changed a byte: only reading it again can tell.
+        (Request::Ask { .. } | Request::Send { .. }, STATUS_CHECKSUM_MISMATCH) => Step::Rehash,
         (Request::Ask { url }, 200 | 204) => match offset {
             Some(offset) => at_offset(url.clone(), offset, bytes),
             None => later("expected an Upload-Offset"),
@@ -485,7 +488,7 @@ mod tests {
             (send(), 204, Some(7), sent(7)),
             (send(), 409, None, Step::Ask(URL.into())),
             (send(), 404, None, Step::CreateAgain),
-            (send(), 460, None, Step::CreateAgain),
+            (send(), 460, None, Step::Rehash),
             (send(), 415, None, Step::Refused("415 ".into())),
         ] {
             assert_eq!(step(&request, 10, answer(status, offset)), expected, "{} {status}", request.method());

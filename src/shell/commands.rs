@@ -144,18 +144,16 @@ impl Udp {
         let mut ignored = [0; 64];
         loop {
             let Err(error) = socket.recv(&mut ignored).await else { continue };
-            let last = match &mut *self.state.borrow_mut() {
-                UdpState::Connected { last, .. } => last.take(),
-                UdpState::Resolving { .. } | UdpState::Unresolved(_) => return,
-            };
-            let is_refused = error.kind() == io::ErrorKind::ConnectionRefused;
+            // The name may lead elsewhere by now: the next command looks it up again.
+            let former = self.state.replace(UdpState::Unresolved(error.to_string()));
+            let UdpState::Connected { last, _task, .. } = former else { return };
+            // It is this very task, which dropping its handle would cancel.
+            _task.detach();
             if let Some(command) = last {
                 let why = format!("{}:{}: {error}", self.host, self.port);
                 let _ = self.inputs.send(Input::CommandUndelivered(command, why)).await;
             }
-            if !is_refused {
-                return;
-            }
+            return;
         }
     }
 }

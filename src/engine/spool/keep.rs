@@ -2,8 +2,7 @@
 
 use super::scan::{clean, read_record};
 use super::{
-    CaptureName, Facts, Files, Kept, Place, Record, SPOOL, SourceError, Staged, absent_is_fine, if_whole,
-    write_whole,
+    Facts, Files, Kept, Place, Record, SPOOL, SourceError, Staged, absent_is_fine, if_whole, write_whole,
 };
 use crate::wire::{Id, Sha256};
 use ring::digest;
@@ -43,9 +42,13 @@ pub fn keep<F: Files>(
     new_capture: Option<Id>,
     copy: bool,
 ) -> io::Result<Kept> {
-    let kept = try_to_keep(files, held, place, new_capture, copy);
+    if new_capture.is_some() {
+        // One that is there already is one that a start could not read: it is not to be touched.
+        files.make_dir(&place.capture.dir())?;
+    }
+    let kept = make_segment(files, held, place, new_capture, copy);
     if kept.is_err() {
-        // On a full disk its remains would take the room of smaller ones. Where they can't go now, a start
+        // On a full disk its remains would take the room of smaller ones. Where they can't go now, a later look
         // removes them.
         let _ = match new_capture {
             Some(_) => clean(files, &place.capture.dir()),
@@ -55,7 +58,7 @@ pub fn keep<F: Files>(
     kept
 }
 
-fn try_to_keep<F: Files>(
+fn make_segment<F: Files>(
     files: &mut F,
     mut held: Held<F::File>,
     place: Place,
@@ -63,7 +66,7 @@ fn try_to_keep<F: Files>(
     copy: bool,
 ) -> io::Result<Kept> {
     if let Some(id) = new_capture {
-        make_capture(files, place.capture, id)?;
+        write_whole(files, &format!("{}/id", place.capture.dir()), id.to_string().as_bytes())?;
     }
     let unfinished = place.unfinished();
     absent_is_fine(files.remove(&unfinished))?;
@@ -96,12 +99,6 @@ pub fn rehash<F: Files>(files: &mut F, place: Place) -> io::Result<Kept> {
     write_record(files, place, &record)?;
     files.sync_dir(&place.capture.dir())?;
     Ok(kept)
-}
-
-fn make_capture<F: Files>(files: &mut F, capture: CaptureName, id: Id) -> io::Result<()> {
-    // One that is there already is one that a start could not read: it is not to be touched.
-    files.make_dir(&capture.dir())?;
-    write_whole(files, &format!("{}/id", capture.dir()), id.to_string().as_bytes())
 }
 
 fn copy_to<F: Files>(files: &mut F, held: &mut Held<F::File>, to: &str) -> io::Result<Facts> {
