@@ -1,12 +1,11 @@
 //! Wrong arguments and files: each with exit code 64 and a message, before anything is opened.
 
-use crate::harness::{Board, Server, program, tool};
+use crate::harness::{Board, program, tool};
 use std::fs;
 
 #[test]
 fn a_bad_configuration_is_told_before_anything_is_opened() {
-    let server = Server::stopped();
-    let board = Board::new(&server);
+    let board = Board::alone();
     for (flags, why) in [
         (
             &["--endpoint", "cloud:x/"][..],
@@ -56,8 +55,7 @@ fn a_bad_configuration_is_told_before_anything_is_opened() {
 
 #[test]
 fn a_bad_line_of_a_file_is_named() {
-    let server = Server::stopped();
-    let board = Board::new(&server);
+    let board = Board::alone();
     let file = board.dir.at("agent.conf");
     for (text, why) in [
         ("endpoint = cloud/\nspool_max\n", ":2: expected name = value, but came \"spool_max\""),

@@ -3,8 +3,10 @@
 
 mod harness;
 
+mod bad_input;
 mod commands;
 mod configuration;
+mod eviction;
 mod restarts;
 mod round_trip;
 mod signals;

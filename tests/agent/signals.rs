@@ -72,9 +72,7 @@ fn sighup_takes_a_new_certificate() {
     let board = Board::new(&server);
     let mut agent = board.start();
     agent.says("connected to the cloud");
-    let (old, new) = (server.dir.at("porch.out/porch.pem"), server.add("yard"));
-    fs::copy(&new.cert, &old).unwrap();
-    fs::copy(&new.key, server.dir.at("porch.out/porch-key.pem")).unwrap();
+    server.add("yard").copy_to(board.dir.path());
     agent.reload();
     agent.says("certificate, key and configuration are read again");
     agent.says("connected to the cloud");
@@ -93,7 +91,7 @@ fn sighup_helps_a_camera_that_was_removed_and_added_again() {
     agent.says("connected to the cloud");
     server.remove("porch");
     agent.says("no connection to the cloud: expected a WebSocket, but the server answered 403");
-    server.add("porch");
+    server.add("porch").copy_to(board.dir.path());
     agent.reload();
     agent.says("connected to the cloud");
 }
@@ -161,8 +159,7 @@ fn a_bad_configuration_at_sighup_leaves_the_former_one() {
         assert!(told.contains(why), "expected {why:?}: {told}");
     }
     fs::write(&file, "").unwrap();
-    let key = server.dir.at("porch.out/porch-key.pem");
-    fs::copy(server.add("yard").key, &key).unwrap();
+    fs::copy(server.add("yard").key, &board.identity.key).unwrap();
     agent.reload();
     let told = agent.says("the former configuration stays");
     assert!(told.contains("does not belong to the first certificate"), "{told}");

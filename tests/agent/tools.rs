@@ -81,8 +81,7 @@ fn send_tells_which_file_was_refused_and_why() {
 
 #[test]
 fn send_and_status_without_an_agent_say_where_they_looked() {
-    let server = Server::stopped();
-    let board = Board::new(&server);
+    let board = Board::alone();
     let sock = board.input_sock();
     let sent = send(&board, &["--wait", "0", "pir.1.0.mp4"]);
     let status = tool(&["status", "--input_sock", sock.to_str().unwrap()]);
@@ -172,8 +171,7 @@ fn listen_runs_a_program_with_each_command_in_order() {
 
 #[test]
 fn listen_takes_a_dead_listeners_place_and_no_living_ones() {
-    let server = Server::stopped();
-    let board = Board::new(&server);
+    let board = Board::alone();
     let sock = board.cam_sock();
     drop(UnixDatagram::bind(&sock).unwrap());
     let mut listen = Process::start("listen", program().args(["listen", "--cam_sock"]).arg(&sock));
@@ -213,8 +211,7 @@ fn the_program_tells_what_it_is_and_takes() {
 
 #[test]
 fn status_that_nobody_reads_is_no_error() {
-    let server = Server::stopped();
-    let board = Board::new(&server);
+    let board = Board::alone();
     let _agent = board.start();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

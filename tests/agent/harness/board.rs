@@ -13,6 +13,8 @@ use std::{
 /// What lasts when the agent is killed. It has one agent at a time.
 pub struct Board {
     pub dir: TempDir,
+    /// Its own copies.
+    pub identity: Identity,
     /// What the agent is given beside its sockets and directories; later ones may not repeat earlier ones.
     pub flags: Vec<String>,
     /// What runs the agent's program, and its first arguments.
@@ -67,11 +69,21 @@ impl Board {
         Board::of(&server.endpoint(), &server.add("porch"))
     }
 
-    pub fn of(endpoint: &str, Identity { cert, key, ca }: &Identity) -> Board {
-        let board = Board { dir: TempDir::new(), flags: Vec::new(), runner: runner(), port: None };
-        fs::create_dir(board.capture_dir()).unwrap();
+    /// A board whose server is never there.
+    pub fn alone() -> Board {
+        Board::new(&Server::stopped())
+    }
+
+    pub fn of(endpoint: &str, identity: &Identity) -> Board {
+        let dir = TempDir::new();
+        let identity = identity.copy_to(dir.path());
+        let Identity { cert, key, ca } = &identity;
         let [cert, key, ca] = [cert, key, ca].map(|path| path.to_str().expect("tests' paths are text"));
-        board.with(&["--endpoint", endpoint, "--cert", cert, "--key", key, "--ca", ca])
+        let flags = ["--endpoint", endpoint, "--cert", cert, "--key", key, "--ca", ca];
+        let flags = flags.map(str::to_owned).into();
+        let board = Board { dir, identity, flags, runner: runner(), port: None };
+        fs::create_dir(board.capture_dir()).unwrap();
+        board
     }
 
     pub fn with(mut self, flags: &[&str]) -> Board {

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -158,6 +158,19 @@ impl Server {
         let mut command = Command::new(&self.program);
         command.args(arguments).arg("--data").arg(self.dir.at("data"));
         command
+    }
+}
+
+impl Identity {
+    /// The same under other names. What is not there isn't there afterwards, either.
+    pub fn copy_to(&self, dir: &Path) -> Identity {
+        let copy = |from: &Path, name: &str| {
+            let to = dir.join(name);
+            let _ = fs::copy(from, &to);
+            to
+        };
+        let Identity { cert, key, ca } = self;
+        Identity { cert: copy(cert, "cert.pem"), key: copy(key, "key.pem"), ca: copy(ca, "ca.pem") }
     }
 }
 
