@@ -72,7 +72,8 @@ pub fn read_alarms<F: Files>(files: &mut F) -> (Option<Vec<Alarm>>, Option<Strin
         }
         Err(error) => return (None, Some(format!("{ALARMS}: {error}; looking again later"))),
     };
-    let lines = || text.lines().filter(|line| !line.is_empty());
+    // After a power cut, a file system may show zeros for what was never written.
+    let lines = || text.lines().map(|line| line.trim_matches('\0')).filter(|line| !line.is_empty());
     let alarms: Vec<Alarm> = lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let unread = lines().count() - alarms.len();
     let problem =
