@@ -7,6 +7,7 @@ mod bad_input;
 mod commands;
 mod configuration;
 mod eviction;
+mod examples;
 mod restarts;
 mod round_trip;
 mod signals;
