@@ -29,6 +29,8 @@ const USER_TIMEOUT_MS: u32 = 80_000;
 /// A cloud's messages are small; so is a board's memory.
 const MAX_MESSAGE: usize = 64 * 1024;
 const BUFFER: usize = 4 * 1024;
+/// Of a server's word to people.
+const MAX_TEXT: usize = 300;
 
 /// One connection. Dropping it closes it, and nothing more is heard of it.
 pub struct Link {
@@ -146,7 +148,10 @@ fn describe(error: &tungstenite::Error) -> String {
     match error {
         tungstenite::Error::Io(error) => tls::describe_io(error),
         tungstenite::Error::Http(response) => {
-            format!("expected a WebSocket, but the server answered {}", response.status())
+            let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
+            let said: String = body.lines().next().unwrap_or_default().chars().take(MAX_TEXT).collect();
+            let said = if said.is_empty() { said } else { format!(": {said:?}") };
+            format!("expected a WebSocket, but the server answered {}{said}", response.status())
         }
         error => error.to_string(),
     }

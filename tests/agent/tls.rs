@@ -91,7 +91,8 @@ fn a_camera_that_was_removed_hears_that_it_is_refused() {
     let server = Server::start();
     let board = Board::new(&server);
     server.remove("porch");
-    refuses(&board, "expected a WebSocket, but the server answered 403");
+    let said = "this camera was removed: add it again for a new certificate";
+    refuses(&board, &format!("expected a WebSocket, but the server answered 403 Forbidden: {said:?}"));
 }
 
 #[test]
