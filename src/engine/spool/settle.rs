@@ -70,8 +70,15 @@ pub fn forget<F: Files>(files: &mut F, capture: CaptureName, delete_sources: boo
         delete_sent_sources(files, capture)?;
     }
     let gone = format!("{SPOOL}/.gone.{capture}");
-    clean(files, &gone)?;
-    absent_is_fine(files.rename(&capture.dir(), &gone))?;
+    let renamed = match files.rename(&capture.dir(), &gone) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            clean(files, &gone)?;
+            files.rename(&capture.dir(), &gone)
+        }
+        renamed => renamed,
+    };
+    // Absent after a first try whose sync failed: nothing in it may go before its new name is durable.
+    absent_is_fine(renamed)?;
     files.sync_dir(SPOOL)?;
     clean(files, &gone)
 }
