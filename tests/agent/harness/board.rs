@@ -1,6 +1,6 @@
 //! A board: directories, sockets and flags, and the agent that runs on it.
 
-use super::{Ended, Identity, Process, Segment, Server, Source, TempDir, eventually, free_port};
+use super::{Ended, Identity, Process, Segment, Server, Source, TempDir, eventually, file_names, free_port};
 use rustix::process::Signal;
 use serde::Deserialize;
 use std::{
@@ -27,6 +27,7 @@ pub struct Board {
 pub struct Agent {
     process: Process,
     input_sock: PathBuf,
+    spool: PathBuf,
 }
 
 /// What `{"query":"status"}` is answered.
@@ -130,7 +131,8 @@ impl Board {
 
     /// Starts the agent and waits until it takes captures.
     pub fn start(&self) -> Agent {
-        let mut agent = Agent { process: self.launch(), input_sock: self.input_sock() };
+        let (input_sock, spool) = (self.input_sock(), self.state_dir().join("spool"));
+        let mut agent = Agent { process: self.launch(), input_sock, spool };
         agent.says("started; ");
         agent
     }
@@ -185,9 +187,10 @@ impl Agent {
         eventually(what, || self.status(), is_so)
     }
 
-    /// Waits until the cloud has confirmed everything.
+    /// Waits until the cloud has confirmed everything, and the spool is empty.
     pub fn owes_nothing(&self) {
         self.status_when("everything is confirmed", |status| status.spool.captures == 0);
+        eventually("the spool is empty", || file_names(&self.spool), Vec::is_empty);
     }
 
     /// How far an upload has come, once it is beyond this many bytes.
