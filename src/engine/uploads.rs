@@ -10,7 +10,7 @@
 //!   a URL noted before ──┘
 //! ```
 //!
-//! A segment is tried for ever, but for the answers that [`step`] takes as final. What fails is put off by
+//! A segment is tried for ever, but for the answers that `step` takes as final. What fails is put off by
 //! itself, and everything by failures in a row, so that one bad file holds up nobody and a server that is down
 //! is left in peace.
 
@@ -305,9 +305,10 @@ impl Engine {
         }
     }
 
-    fn go_on_with(&mut self, current: Current, request: Request) {
-        self.outputs.push_back(Output::Upload(request.clone()));
-        self.uploads.current = Some(Current { request, ..current });
+    fn go_on_with(&mut self, mut current: Current, request: Request) {
+        current.request = request.clone();
+        self.uploads.current = Some(current);
+        self.outputs.push_back(Output::Upload(request));
     }
 
     pub(super) fn confirmed(&mut self, place: Place) {

@@ -229,22 +229,21 @@ impl Shell {
 
     /// The next thing that happens: an input, a signal, or the deadline.
     async fn wait(&mut self, deadline: Option<Instant>) -> Option<Input> {
+        #[expect(clippy::large_enum_variant, reason = "there is one, on the stack")]
         enum Woken {
             Input(Input),
             Signal(Signal),
-            Deadline,
         }
         let nearest = deadline.into_iter().chain(self.end).min();
         let timer = nearest.map_or_else(Timer::never, Timer::at);
-        let input = async { self.waiting.recv().await.map_or(Woken::Deadline, Woken::Input) };
-        let signal = async { self.signals.recv().await.map_or(Woken::Deadline, Woken::Signal) };
+        let input = async { Woken::Input(self.waiting.recv().await.unwrap_or(Input::Wake)) };
+        let signal = async { self.signals.recv().await.map_or(Woken::Input(Input::Wake), Woken::Signal) };
         let woken = input.or(signal).or(async {
             timer.await;
-            Woken::Deadline
+            Woken::Input(Input::Wake)
         });
         match woken.await {
             Woken::Input(input) => Some(input),
-            Woken::Deadline => Some(Input::Wake),
             Woken::Signal(Signal::Reload) => self.reload(),
             Woken::Signal(Signal::Stop) => {
                 self.listeners = None;
