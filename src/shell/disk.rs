@@ -181,6 +181,17 @@ pub fn facts(metadata: &fs::Metadata) -> Facts {
     }
 }
 
+/// The kind of file system, where it is one that a power cut empties.
+pub fn forgetful_kind(dir: &Path) -> Option<&'static str> {
+    // From linux/magic.h.
+    match rustix::fs::statfs(dir).ok()?.f_type {
+        0x0102_1994 => Some("tmpfs"),
+        0x8584_58f6 => Some("ramfs"),
+        0x794c_7630 => Some("overlay"),
+        _ => None,
+    }
+}
+
 /// Makes a directory and those above it, each durable in the one above.
 fn make_dirs(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {

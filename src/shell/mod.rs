@@ -127,6 +127,10 @@ impl Shell {
         let mut seed = seed().map_err(StartError::Seed)?;
         let mut spool = Spool::new(StateDir::new(state_dir, &config.spool.capture_dirs));
         let found = spool.start(seed.bits());
+        if let Some(kind) = disk::forgetful_kind(state_dir) {
+            let dir = state_dir.display();
+            warn!("{dir} is on {kind}: a power cut empties it; give a --state_dir on flash");
+        }
         let disk = Disk::start(spool, inputs.clone()).map_err(StartError::Thread)?;
         let uploader = Uploader::start(state_dir, tls.config.clone(), config.max_rate, inputs.clone())
             .map_err(StartError::Thread)?;
