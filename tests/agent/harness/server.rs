@@ -12,11 +12,12 @@ use std::{
 
 /// A data directory, and the process that serves from it while there is one. Its port stays the same.
 pub struct Server {
+    /// Dropped before the directory goes: else it would make files there meanwhile.
+    process: Option<Process>,
     pub dir: TempDir,
     program: PathBuf,
     address: String,
     flags: Vec<String>,
-    process: Option<Process>,
 }
 
 /// A camera's certificate and key, and the authority that it should trust.
@@ -72,7 +73,7 @@ impl Server {
         let program = env::var_os("CLOUDTALKER_SERVER").map_or(built, PathBuf::from);
         assert!(program.exists(), "there is no {}: `make debug-build` builds it", program.display());
         let address = format!("127.0.0.1:{}", free_port());
-        Server { dir: TempDir::new(), program, address, flags: Vec::new(), process: None }
+        Server { process: None, dir: TempDir::new(), program, address, flags: Vec::new() }
     }
 
     /// Serves, or serves again.
