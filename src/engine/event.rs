@@ -140,7 +140,7 @@ impl fmt::Display for Event {
             }
             Event::CommandDelivered(command) => write!(f, "told the camera program: {command}"),
             Event::CommandUndelivered { command, why } => {
-                write!(f, "the camera program can't be told {command:?}: {why}; trying each second")
+                write!(f, "the camera program can't be told to {command}: {why}; trying each second")
             }
             Event::TooManySources { limit } => {
                 write!(f, "more than {limit} local connections: the one that was silent longest is closed")

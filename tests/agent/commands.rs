@@ -42,7 +42,7 @@ fn commands_wait_for_a_unix_listener_that_comes_later() {
     let board = Board::new(&server).with_camera();
     let mut agent = board.start();
     server.tell("porch", "arm");
-    agent.says("the camera program can't be told Arm");
+    agent.says("the camera program can't be told to arm");
     server.tell("porch", "capture");
     agent.says("the cloud wants a capture");
     let camera = Camera::at(&board.cam_sock());
@@ -59,7 +59,7 @@ fn commands_wait_for_a_udp_listener_that_comes_later() {
     let board = Board::new(&server).with(&["--cam_addr", &format!("localhost:{port}")]);
     let mut agent = board.start();
     server.tell("porch", "arm");
-    agent.says("the camera program can't be told Arm");
+    agent.says("the camera program can't be told to arm");
     server.tell("porch", "capture");
     agent.says("the cloud wants a capture");
     let camera = Camera::at_port(port);
