@@ -1,0 +1,224 @@
+//! The calls of the file system, on the simulated disk.
+
+use super::{Kind, Node, Open, SimFiles};
+use cloudtalker::engine::spool::{Facts, Files, Inode, SourceError};
+use std::{collections::BTreeMap, io};
+
+impl Files for SimFiles {
+    type File = Open;
+
+    fn open_source(&mut self, path: &str) -> Result<Open, SourceError> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("open_source")?;
+        let node = disk.find(path)?;
+        match disk.nodes[&node] {
+            Node::File { .. } => Ok(Open { node, position: 0, append: false }),
+            Node::Dir(_) => Err(SourceError::NotRegular("a directory")),
+        }
+    }
+
+    fn remove_source(&mut self, path: &str, inode: Inode) -> io::Result<bool> {
+        {
+            let disk = &mut *self.0.borrow_mut();
+            disk.call("remove_source")?;
+            if disk.find(path).ok() != Some(inode.ino) {
+                return Ok(false);
+            }
+        }
+        self.remove(path).map(|()| true)
+    }
+
+    fn open(&mut self, path: &str) -> io::Result<Open> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("open")?;
+        let node = disk.find(path)?;
+        Ok(Open { node, position: 0, append: false })
+    }
+
+    fn create(&mut self, path: &str) -> io::Result<Open> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("create")?;
+        let (dir, name) = disk.parent(path)?;
+        let mtime_ns = disk.mtime();
+        let node = match disk.find(path) {
+            Ok(node) => {
+                disk.nodes.insert(node, Node::File { bytes: Vec::new(), mtime_ns });
+                node
+            }
+            Err(_) => {
+                let node = disk.add_node(Node::File { bytes: Vec::new(), mtime_ns });
+                disk.change(Kind::Add { dir, name, node }, [dir, dir]);
+                node
+            }
+        };
+        Ok(Open { node, position: 0, append: false })
+    }
+
+    fn append(&mut self, path: &str) -> io::Result<Open> {
+        let found = self.0.borrow().find(path).ok();
+        match found {
+            Some(node) => {
+                self.0.borrow_mut().call("append")?;
+                Ok(Open { node, position: 0, append: true })
+            }
+            None => self.create(path),
+        }
+    }
+
+    fn read(&mut self, file: &mut Open, buffer: &mut [u8]) -> io::Result<usize> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("read")?;
+        let Node::File { bytes, .. } = &disk.nodes[&file.node] else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        let rest = &bytes[file.position.min(bytes.len())..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        file.position += count;
+        Ok(count)
+    }
+
+    fn rewind(&mut self, file: &mut Open) -> io::Result<()> {
+        file.position = 0;
+        Ok(())
+    }
+
+    fn write(&mut self, file: &mut Open, new: &[u8]) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        let failed = disk.call("write");
+        let now = disk.mtime();
+        let partly = (disk.rng.bits() as usize) % (new.len() + 1);
+        let Some(Node::File { bytes, mtime_ns }) = disk.nodes.get_mut(&file.node) else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        if file.append {
+            file.position = bytes.len();
+        }
+        let new = if failed.is_ok() { new } else { &new[..partly] };
+        bytes.truncate(file.position);
+        bytes.extend_from_slice(new);
+        file.position = bytes.len();
+        *mtime_ns = now;
+        failed
+    }
+
+    fn sync(&mut self, file: &Open) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("sync")?;
+        disk.sync_node(file.node);
+        Ok(())
+    }
+
+    fn facts(&mut self, file: &Open) -> io::Result<Facts> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("facts")?;
+        let links = disk.nodes.values().flat_map(Node::children).filter(|child| *child == file.node).count();
+        let inode = Inode { dev: 1, ino: file.node };
+        match &disk.nodes[&file.node] {
+            Node::File { bytes, mtime_ns } => {
+                Ok(Facts { bytes: bytes.len() as u64, mtime_ns: *mtime_ns, inode, links: links as u64 })
+            }
+            Node::Dir(_) => Err(io::ErrorKind::IsADirectory.into()),
+        }
+    }
+
+    fn link(&mut self, file: &Open, to: &str) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("link")?;
+        let (dir, name) = disk.parent(to)?;
+        if disk.find(to).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        disk.change(Kind::Add { dir, name, node: file.node }, [dir, dir]);
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("rename")?;
+        let (node, target) = (disk.find(from)?, disk.find(to));
+        if let Ok(target) = target {
+            match &disk.nodes[&target] {
+                Node::Dir(names) if !names.is_empty() => return Err(io::ErrorKind::DirectoryNotEmpty.into()),
+                // As rename(2): two names of one file stay two names.
+                Node::File { .. } if target == node => return Ok(()),
+                Node::Dir(_) | Node::File { .. } => {}
+            }
+        }
+        let (from, to) = (disk.parent(from)?, disk.parent(to)?);
+        let touches = [from.0, to.0];
+        disk.change(Kind::Move { from, to }, touches);
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("remove")?;
+        let node = disk.find(path)?;
+        if matches!(disk.nodes[&node], Node::Dir(_)) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let (dir, name) = disk.parent(path)?;
+        disk.change(Kind::Remove { dir, name }, [dir, dir]);
+        Ok(())
+    }
+
+    fn make_dir(&mut self, path: &str) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("make_dir")?;
+        if disk.find(path).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let (dir, name) = disk.parent(path)?;
+        let node = disk.add_node(Node::Dir(BTreeMap::new()));
+        // Its names can become durable before its own.
+        disk.durable.insert(node, Node::Dir(BTreeMap::new()));
+        disk.change(Kind::Add { dir, name, node }, [dir, dir]);
+        Ok(())
+    }
+
+    fn remove_dir(&mut self, path: &str) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("remove_dir")?;
+        let node = disk.find(path)?;
+        match &disk.nodes[&node] {
+            Node::Dir(names) if names.is_empty() => {}
+            Node::Dir(_) => return Err(io::ErrorKind::DirectoryNotEmpty.into()),
+            Node::File { .. } => return Err(io::ErrorKind::NotADirectory.into()),
+        }
+        let (dir, name) = disk.parent(path)?;
+        disk.change(Kind::Remove { dir, name }, [dir, dir]);
+        Ok(())
+    }
+
+    fn sync_dir(&mut self, path: &str) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("sync_dir")?;
+        let dir = disk.find(path)?;
+        disk.sync_names(dir);
+        Ok(())
+    }
+
+    fn list(&mut self, path: &str) -> io::Result<Vec<String>> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("list")?;
+        match &disk.nodes[&disk.find(path)?] {
+            Node::Dir(names) => Ok(names.keys().cloned().collect()),
+            Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    fn free(&mut self) -> io::Result<u64> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("free")?;
+        let used: usize = disk
+            .nodes
+            .values()
+            .map(|node| match node {
+                Node::File { bytes, .. } => bytes.len(),
+                Node::Dir(_) => 0,
+            })
+            .sum();
+        Ok(disk.capacity.saturating_sub(used as u64))
+    }
+}
