@@ -252,7 +252,7 @@ fn a_read_only_state_directory_refuses_segments_and_keeps_the_session() {
 }
 
 #[test]
-fn a_state_directory_that_can_not_be_made_is_told() {
+fn a_state_directory_that_can_not_be_made_is_told_and_made_later() {
     let board = Board::alone();
     fs::write(board.state_dir(), "a file").unwrap();
     let mut agent = board.launch();
@@ -260,6 +260,9 @@ fn a_state_directory_that_can_not_be_made_is_told() {
     let segment = board.record(&format!("pir.{TIME}.0.mp4"), 3000);
     let refusal = Source::at(&board.input_sock()).refusal(segment.path());
     assert!(refusal.contains("Not a directory"), "{refusal}");
+    fs::remove_file(board.state_dir()).unwrap();
+    fs::create_dir(board.state_dir()).unwrap();
+    Source::at(&board.input_sock()).hand_over(&segment);
 }
 
 /// A good segment is taken afterwards.
