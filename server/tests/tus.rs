@@ -19,6 +19,17 @@ fn patch_head(path: &str, offset: usize, length: usize) -> String {
     )
 }
 
+/// A PATCH from offset 0 whose connection ends after `arrived` bytes.
+async fn cut_patch(camera: &Camera, path: &str, bytes: &[u8], arrived: usize) {
+    let mut raw = camera.connect().await;
+    raw.write_all(patch_head(path, 0, bytes.len()).as_bytes()).await.unwrap();
+    raw.write_all(&bytes[..arrived]).await.unwrap();
+    // The end of the stream in the middle of the body; the answer says that the server has seen it.
+    raw.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    let _ = timeout(DEADLINE, raw.read_to_end(&mut answer)).await.expect("an end in time");
+}
+
 async fn created(camera: &Camera, capture: u64, bytes: &[u8]) -> String {
     let answer = camera.create(&metadata(capture, 0, bytes).to_string(), bytes.len()).await;
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -127,16 +138,28 @@ async fn bytes_before_a_broken_connection_are_kept() {
     let camera = serving.add("porch");
     let bytes = seeded(1, 100_000);
     let path = created(&camera, 7, &bytes).await;
-    let mut raw = camera.connect().await;
-    raw.write_all(patch_head(&path, 0, bytes.len()).as_bytes()).await.unwrap();
-    raw.write_all(&bytes[..40_000]).await.unwrap();
-    // The end of the stream in the middle of the body; the answer says that the server has seen it.
-    raw.shutdown().await.unwrap();
-    let mut answer = Vec::new();
-    let _ = timeout(DEADLINE, raw.read_to_end(&mut answer)).await.expect("an end in time");
+    cut_patch(&camera, &path, &bytes, 40_000).await;
     assert_eq!(camera.offset(&path).await, Ok(40_000));
     assert_eq!(camera.patch(&path, 40_000, &bytes[40_000..]).await.status, 204);
     assert_eq!(serving.captures()[0]["segments"][0]["sha256"], sha256(&bytes).to_string());
+}
+
+#[tokio::test]
+async fn an_upload_that_is_cut_again_and_again_lives_on_while_it_advances() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    let bytes = seeded(1, 100_000);
+    let path = created(&camera, 7, &bytes).await;
+    let expires = async || camera.tus("HEAD", &path, &[], b"").await.header("Upload-Expires").to_owned();
+    serving.kill();
+    serving.rewrite("UPDATE uploads SET expires_at = expires_at - 86400 * 6").await;
+    serving.go_on();
+    let soon = expires().await;
+    cut_patch(&camera, &path, &bytes, 0).await;
+    assert_eq!(expires().await, soon, "nothing arrived");
+    cut_patch(&camera, &path, &bytes, 40_000).await;
+    assert_ne!(expires().await, soon);
+    assert_eq!(camera.offset(&path).await, Ok(40_000));
 }
 
 #[tokio::test]
@@ -310,6 +333,71 @@ async fn a_plain_client_names_its_segment_by_the_file() {
     let captures = serving.captures();
     assert_eq!((&captures[0]["trigger"], &captures[0]["trigger_timestamp"]), (&"request".into(), &35.into()));
     assert_eq!(captures[0]["segments"][0]["seg_no"], 2);
+}
+
+#[tokio::test]
+async fn a_plain_clients_digest_is_checked() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let (bytes, other) = (seeded(1, 1000), seeded(2, 1000));
+    let name = STANDARD.encode("cap.35.2.ts");
+    let digest = STANDARD.encode(sha256(&bytes).to_string());
+    let header = format!("filename {name},sha256 {digest}");
+    let path = camera.create(&header, bytes.len()).await.location();
+    assert_eq!(camera.patch(&path, 0, &other).await.status, 460);
+    let path = camera.create(&header, bytes.len()).await.location();
+    assert_eq!(camera.patch(&path, 0, &bytes).await.status, 204);
+}
+
+#[tokio::test]
+async fn metadata_of_ours_with_a_fault_is_refused_whatever_the_file_is_called() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let bytes = seeded(1, 1000);
+    let header = metadata(7, 0, &bytes).to_string();
+    let without = |key: &str| {
+        let kept = header.split(',').filter(|pair| !pair.starts_with(&format!("{key} ")));
+        kept.collect::<Vec<_>>().join(",")
+    };
+    let with = |key: &str, value: &str| format!("{},{key} {value}", without(key));
+    let name = header.split(',').next().unwrap();
+    assert!(name.starts_with("filename "), "{name}");
+    for faulty in [
+        with("sha256", &STANDARD.encode("ab")),
+        with("sha256", "!"),
+        with("sha256", ""),
+        with("capture", &STANDARD.encode("porch")),
+        with("seg_no", &STANDARD.encode("-1")),
+        with("trigger", &STANDARD.encode("cap")),
+        without("trigger_timestamp"),
+        format!("{name},capture {}", STANDARD.encode("0000000000000007")),
+        format!("{name},sha256 {}", STANDARD.encode("ab")),
+        format!("{name},sha256"),
+    ] {
+        let answer = camera.create(&faulty, bytes.len()).await;
+        assert_eq!(answer.status, 422, "{faulty}");
+    }
+    assert_eq!(camera.create(name, bytes.len()).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_may_be_tried_again_says_when() {
+    let serving = Serving::with(&["--camera-quota", "10K"]);
+    let camera = serving.add("porch");
+    let bytes = seeded(1, 6000);
+    let path = created(&camera, 7, &bytes).await;
+    let refused = camera.create(&metadata(8, 0, &bytes).to_string(), bytes.len()).await;
+    assert_eq!((refused.status.as_u16(), refused.number("Retry-After")), (507, 60));
+
+    for segment in 1..256 {
+        assert_eq!(camera.create(&metadata(8, segment, b"").to_string(), 1).await.status, 201);
+    }
+    let refused = camera.create(&metadata(8, 256, b"").to_string(), 1).await;
+    assert_eq!((refused.status.as_u16(), refused.number("Retry-After")), (429, 60));
+
+    std::fs::remove_dir_all(serving.data.path().join("uploads")).unwrap();
+    let failed = camera.patch(&path, 0, &bytes).await;
+    assert_eq!((failed.status.as_u16(), failed.number("Retry-After")), (503, 5));
 }
 
 #[tokio::test]

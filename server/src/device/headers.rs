@@ -7,7 +7,7 @@ use axum::{
     extract::Request,
     http::{
         HeaderMap, Method, StatusCode,
-        header::{CONTENT_TYPE, HOST},
+        header::{CONTENT_TYPE, HOST, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
 };
@@ -35,35 +35,54 @@ pub(super) const UPLOAD_EXPIRES: &str = "upload-expires";
 pub(super) const UPLOAD_METADATA: &str = "upload-metadata";
 pub(super) const UPLOAD_CHECKSUM: &str = "upload-checksum";
 
+/// An upload of the camera has to end first, which takes its time.
+const AFTER_TOO_MANY_S: u32 = 60;
+/// The database was locked or a file failed: that may be over soon.
+const AFTER_FAILURE_S: u32 = 5;
+/// Room is made by people.
+const AFTER_FULL_S: u32 = 60;
+
 /// Why a request is refused: a status, and a sentence for the client.
 pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
 
+/// The keys by which a client of ours says where a segment belongs; a plain tus client knows none of them.
+const PLACE: [&str; 4] = ["capture", "trigger", "trigger_timestamp", "seg_no"];
+
 /// What the capture's segment is called in the metadata; a plain tus client may say it by the file's name alone.
 pub(super) fn metadata(header: &str) -> Result<Metadata, Refusal> {
-    header.parse::<Metadata>().or_else(|error| {
-        let name = filename(header).and_then(|name| SegmentName::of_path(&name).ok());
-        let name = name.ok_or_else(|| Refusal(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-        Ok(Metadata {
-            filename: name.to_string(),
-            capture: None,
-            trigger: name.trigger,
-            trigger_timestamp: name.timestamp,
-            seg_no: name.seg_no,
-            sha256: None,
-        })
-    })
+    let by_name = by_name(header);
+    let metadata = by_name.as_deref().unwrap_or(header).parse::<Metadata>();
+    metadata.map_err(|error| Refusal(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))
 }
 
-fn filename(header: &str) -> Option<String> {
-    let mut pairs = header.split(',').filter_map(|pair| pair.trim().split_once(' '));
-    let (_, encoded) = pairs.find(|(key, _)| *key == "filename")?;
-    String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()
+/// The metadata of a plain client, completed by its file's name. One key of ours that can't be read must never make
+/// the others count for nothing: the digest would not be checked.
+fn by_name(header: &str) -> Option<String> {
+    let pairs = header.split(',').map(|pair| pair.trim().split_once(' ').unwrap_or((pair.trim(), "")));
+    let value = |wanted: &str| pairs.clone().find(|(key, _)| *key == wanted).map(|(_, value)| value.trim());
+    if PLACE.iter().any(|key| value(key).is_some()) {
+        return None;
+    }
+    let filename = String::from_utf8(STANDARD.decode(value("filename")?).ok()?).ok()?;
+    let name = SegmentName::of_path(&filename).ok()?;
+    let said = Metadata {
+        filename: name.to_string(),
+        capture: None,
+        trigger: name.trigger,
+        trigger_timestamp: name.timestamp,
+        seg_no: name.seg_no,
+        sha256: None,
+    };
+    Some(value("sha256").map_or_else(|| said.to_string(), |digest| format!("{said},sha256 {digest}")))
 }
 
 pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
     let bad =
         |expected: &str| Refusal(StatusCode::BAD_REQUEST, format!("Upload-Checksum: expected {expected}"));
-    let Some(header) = text(headers, UPLOAD_CHECKSUM) else { return Ok(None) };
+    if !headers.contains_key(UPLOAD_CHECKSUM) {
+        return Ok(None);
+    }
+    let header = text(headers, UPLOAD_CHECKSUM).ok_or_else(|| bad("ASCII"))?;
     let (algorithm, encoded) =
         header.split_once(' ').ok_or_else(|| bad("an algorithm and a digest in base64"))?;
     let algorithm = match algorithm {
@@ -137,6 +156,27 @@ pub(super) fn number(headers: &HeaderMap, name: &str) -> Result<u64, Refusal> {
 fn failure(status: StatusCode, error: impl Display) -> Refusal {
     log::error!("an upload failed: {error}");
     Refusal(status, "the server could not store this: try again later".into())
+}
+
+/// `Retry-After` in seconds, where coming again is of use and coming at once is not.
+fn retry_after(status: StatusCode) -> Option<u32> {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(AFTER_TOO_MANY_S),
+        StatusCode::SERVICE_UNAVAILABLE => Some(AFTER_FAILURE_S),
+        StatusCode::INSUFFICIENT_STORAGE => Some(AFTER_FULL_S),
+        _ => None,
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Refusal(status, text) = self;
+        let mut response = (status, text + "\n").into_response();
+        if let Some(seconds) = retry_after(status) {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
 }
 
 impl From<StoreError> for Refusal {

@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use headers::Refusal;
 use std::sync::Arc;
 
 /// All routes of the cameras' side.
@@ -59,7 +60,7 @@ async fn authenticate(
         }
         Err(error) => {
             log::error!("a camera's certificate could not be looked up: {error}");
-            (StatusCode::SERVICE_UNAVAILABLE, "try again later\n").into_response()
+            Refusal(StatusCode::SERVICE_UNAVAILABLE, "try again later".into()).into_response()
         }
     }
 }

@@ -158,7 +158,7 @@ async fn head(server: &Arc<Server>, camera: CameraId, id: &str) -> Answer {
     let mut upload = found(server, camera, id).await?;
     let mut offset = upload.length;
     if !upload.finished {
-        offset = upload::offset(&server.data.upload(id)).await.map_err(ReceiveError::File)?;
+        offset = self::offset(&server.data.upload(id)).await?;
         if offset == upload.length {
             // A crash came between the last byte and the library.
             finish(server, &upload).await?;
@@ -212,22 +212,26 @@ async fn receive(server: &Arc<Server>, upload: Upload, incoming: Incoming) -> Re
     let received = tokio::spawn(async move {
         let turn = server.turns.take(&upload.id).await;
         let upload = found(&server, upload.camera, &upload.id).await?;
-        if upload.finished {
-            let at_end = incoming.at == upload.length;
-            return if at_end {
-                Ok(upload.length)
-            } else {
-                Err(ReceiveError::WrongOffset { offset: upload.length }.into())
-            };
-        }
         let file = server.data.upload(&upload.id);
         let Incoming { at, body, checksum } = incoming;
-        let offset = upload::receive(&turn, &file, &upload, at, body, checksum).await?;
-        server.store.extend_upload(&upload.id, unix_now() + LIFE.as_secs()).await?;
-        if offset == upload.length {
+        let before = if upload.finished { upload.length } else { offset(&file).await? };
+        if at != before {
+            return Err(ReceiveError::WrongOffset { offset: before }.into());
+        }
+        if upload.finished {
+            return Ok(upload.length);
+        }
+        let received = upload::receive(&turn, &file, &upload, at, body, checksum).await;
+        let after = offset(&file).await?;
+        if after > before {
+            // A body that was cut has brought the upload on, too.
+            server.store.extend_upload(&upload.id, unix_now() + LIFE.as_secs()).await?;
+        }
+        received?;
+        if after == upload.length {
             finish(&server, &upload).await?;
         }
-        Ok(offset)
+        Ok(after)
     });
     received.await.unwrap_or_else(|panic| {
         log::error!("an upload failed by a fault of the server's own: {panic}");
@@ -239,6 +243,10 @@ async fn finish(server: &Arc<Server>, upload: &Upload) -> Result<(), Refusal> {
     server.finish_upload(upload).await?;
     log::info!("segment {} of {} bytes is stored ({})", upload.seg_no, upload.length, upload.id);
     Ok(())
+}
+
+async fn offset(file: &std::path::Path) -> Result<u64, ReceiveError> {
+    upload::offset(file).await.map_err(ReceiveError::File)
 }
 
 async fn found(server: &Server, camera: CameraId, id: &str) -> Result<Upload, Refusal> {
@@ -271,7 +279,7 @@ async fn reap_once(server: &Server) -> Result<(), StoreError> {
 
 /// What every answer of tus has.
 fn finished(answer: Answer) -> Response {
-    let mut response = answer.unwrap_or_else(|Refusal(status, text)| (status, text + "\n").into_response());
+    let mut response = answer.unwrap_or_else(Refusal::into_response);
     let version = || VERSION.parse().expect("a version is a header's value");
     response.headers_mut().insert(TUS_RESUMABLE, version());
     if response.status() == StatusCode::PRECONDITION_FAILED {

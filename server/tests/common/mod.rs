@@ -18,6 +18,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use serde_json::Value;
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
@@ -156,6 +157,15 @@ impl Serving {
             panic!("expected an array")
         };
         list
+    }
+
+    /// Changes what the database holds, while nobody serves: as if time had passed.
+    pub(crate) async fn rewrite(&self, statement: &'static str) {
+        assert!(self.child.is_none(), "it serves");
+        let options = SqliteConnectOptions::new().filename(self.data.path().join("cloudtalker.db"));
+        let mut database = options.connect().await.unwrap();
+        assert!(sqlx::query(statement).execute(&mut database).await.unwrap().rows_affected() > 0);
+        database.close().await.unwrap();
     }
 
     pub(crate) fn add(&self, name: &str) -> Camera {
