@@ -197,7 +197,6 @@ impl Engine {
         }
         self.tell(Event::Kept { place, bytes: kept.bytes });
         self.announce_segment(place);
-        self.uploads.hurry(now);
         self.acknowledge(&wanted, place, false);
     }
 

@@ -168,6 +168,5 @@ impl Engine {
         }
         self.chores.add(Task::Lose { place, reason, why: why.to_owned(), unix: now.unix });
         self.tell(Event::Lost { place, reason, why: why.to_owned(), kept_in: REFUSED });
-        self.report();
     }
 }

@@ -154,6 +154,7 @@ impl Engine {
             self.lose(now, place, LostReason::Evicted, why);
         }
         self.bound_empty_captures();
+        self.report();
     }
 
     /// Drops refused segments, oldest first, until so many bytes are won.

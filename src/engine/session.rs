@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// Waits between tries: a server's restart is noticed soon, a long outage costs little.
 const RECONNECT: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
+/// A session that lasts this long was worth its while: the waits begin small again. A cloud that takes connections
+/// and drops them is not.
+const STEADY: Duration = Duration::from_secs(60);
 /// As the original pings.
 const PING: Duration = Duration::from_secs(55);
 /// How long any frame may take after a ping.
@@ -65,7 +68,7 @@ enum Phase {
     Down,
     Connecting,
     Silent { is_alive: bool, is_overdue: bool },
-    Ready { receipts: bool },
+    Ready { receipts: bool, at: Duration },
 }
 
 impl Session {
@@ -89,7 +92,7 @@ impl Session {
 
     /// Whether a confirmed upload is the last word: there will be no receipts.
     pub fn is_ready_without_receipts(&self) -> bool {
-        self.phase == Phase::Ready { receipts: false }
+        matches!(self.phase, Phase::Ready { receipts: false, .. })
     }
 
     /// The phase's word for `status`.
@@ -163,6 +166,11 @@ impl Engine {
 
     pub(super) fn session_down(&mut self, now: Now, reason: String) {
         let was_up = self.session.is_up();
+        if let Phase::Ready { at, .. } = self.session.phase
+            && now.mono >= at + STEADY
+        {
+            self.session.backoff.succeed();
+        }
         self.session.phase = Phase::Down;
         self.session.since = now.unix;
         for timer in [Timer::Heartbeat, Timer::Ping, Timer::Pong, Timer::FirstWord] {
@@ -222,10 +230,8 @@ impl Engine {
         }
         let receipts = (said || known) && !self.settings.uploads_elsewhere;
         self.timers.clear(Timer::FirstWord);
-        self.session.phase = Phase::Ready { receipts };
+        self.session.phase = Phase::Ready { receipts, at: now.mono };
         self.session.uploads.clone_from(&first.uploads);
-        // A cloud that takes connections and drops them is no reason to hurry.
-        self.session.backoff.succeed();
         self.tell(Event::SessionReady { receipts });
         self.say_alarms();
         self.report();

@@ -102,13 +102,21 @@ pub struct Uploads {
     /// Failures in a row, whichever segment it was.
     backoff: Backoff,
     not_before: Duration,
+    /// Until when the server asked to be left alone.
+    asked_until: Duration,
     /// When the last receipt came, in seconds since 1970 by the board's clock.
     pub last_receipt: Option<u64>,
 }
 
 impl Default for Uploads {
     fn default() -> Uploads {
-        Uploads { current: None, backoff: ALL, not_before: Duration::ZERO, last_receipt: None }
+        Uploads {
+            current: None,
+            backoff: ALL,
+            not_before: Duration::ZERO,
+            asked_until: Duration::ZERO,
+            last_receipt: None,
+        }
     }
 }
 
@@ -143,7 +151,7 @@ impl Uploads {
         }
     }
 
-    /// Something has changed for the better: don't wait for what failed before.
+    /// The cloud is back: what failed before is no reason to wait, though the server's own wish is.
     pub fn hurry(&mut self, now: Now) {
         self.not_before = self.not_before.min(now.mono);
     }
@@ -170,7 +178,7 @@ impl Engine {
         let mut chosen = None;
         for (name, capture) in self.captures.iter() {
             for segment in capture.owed() {
-                let at = segment.retry_at.max(self.uploads.not_before);
+                let at = segment.retry_at.max(self.uploads.not_before).max(self.uploads.asked_until);
                 if at <= now.mono {
                     chosen = Some((name, segment.seg_no));
                     break;
@@ -280,6 +288,7 @@ impl Engine {
             }
             Step::Missing => {
                 self.lose(now, place, LostReason::Missing, "its file vanished from the spool");
+                self.report();
             }
             Step::Drop => {}
         }
@@ -312,12 +321,13 @@ impl Engine {
     fn put_off(&mut self, now: Now, place: Place, why: String, retry_after: Option<u32>) {
         let all = self.uploads.backoff.fail(&mut self.rng);
         let asked = Duration::from_secs(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER).into());
-        self.uploads.not_before = now.mono + all.max(asked);
+        self.uploads.not_before = now.mono + all;
+        self.uploads.asked_until = now.mono + asked;
         let mut rng = Rng::new(self.rng.bits());
         let Some(segment) = self.segment_mut(place) else { return };
-        let wait = segment.put_off(&mut rng).max(asked);
+        let wait = segment.put_off(&mut rng);
         segment.retry_at = now.mono + wait;
-        self.tell(Event::UploadFailed { place, why, wait });
+        self.tell(Event::UploadFailed { place, why, wait: wait.max(asked) });
     }
 
     pub(super) fn rehashed(&mut self, now: Now, result: io::Result<Kept>) {
