@@ -2,7 +2,7 @@
 
 use crate::{
     control, device,
-    library::jobs,
+    library::{ending, jobs},
     net::{self, Door, Stop},
     pki::{self, Identity, PkiError},
     server::{DataDir, OpenError, Server},
@@ -128,6 +128,7 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
     ports.spawn(net::serve(people, door, viewer::router(server.clone(), reach), stopped.clone()));
     let background = [
         tokio::spawn(jobs::run(server.clone())),
+        tokio::spawn(ending::run(server.clone(), ending::QUIET)),
         tokio::spawn(device::reap(server.clone())),
         tokio::spawn(control::listen(control, server.clone())),
     ];

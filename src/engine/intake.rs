@@ -176,6 +176,9 @@ impl Engine {
                 if new_capture.is_some() {
                     self.captures.reserve(place.capture);
                     self.look_again(now);
+                    if error.kind() == io::ErrorKind::AlreadyExists {
+                        return self.intake.waiting.push_front(wanted);
+                    }
                 }
                 let why = format!("it can't be kept: {error}");
                 return self.refuse(wanted.source, wanted.ack, Some(&wanted.path), &why);

@@ -53,6 +53,9 @@ use std::{collections::VecDeque, time::Duration};
 use timers::{Timer, Timers};
 use uploads::Uploads;
 
+/// How long a cloud may take to answer a goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// What time it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
@@ -232,7 +235,7 @@ impl Engine {
             Input::UploadAnswered(answer) => self.upload_answered(now, answer),
             Input::UploadProgress(sent) => self.uploads.note_progress(sent),
             Input::Reload(settings) => self.reload(now, settings),
-            Input::Stop => self.stop(),
+            Input::Stop => self.stop(now),
         }
         self.go_on(now);
     }
@@ -254,6 +257,7 @@ impl Engine {
             (Timer::Ping, Engine::ping),
             (Timer::Pong, Engine::pong_missed),
             (Timer::FirstWord, Engine::first_word_missed),
+            (Timer::Goodbye, Engine::goodbye_missed),
             (Timer::CommandRetry, Engine::retry_commands),
             (Timer::CaptureLapse, Engine::lapse_capture),
             (Timer::IdleSource, Engine::drop_idle_sources),
@@ -301,8 +305,9 @@ impl Engine {
         self.send_level();
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, now: Now) {
         self.stopping = true;
+        self.timers.set(Timer::Goodbye, now.mono + GOODBYE);
         for source in self.sources.ids() {
             self.outputs.push_back(Output::Drop(source));
         }

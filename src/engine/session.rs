@@ -197,6 +197,13 @@ impl Engine {
         self.session_down(now, format!("nothing came within {} s of a ping", PONG.as_secs()));
     }
 
+    pub(super) fn goodbye_missed(&mut self, now: Now) {
+        if self.session.is_up() {
+            self.outputs.push_back(Output::Disconnect);
+            self.session_down(now, "the cloud did not answer a goodbye".to_owned());
+        }
+    }
+
     pub(super) fn first_word_missed(&mut self, now: Now) {
         match &mut self.session.phase {
             Phase::Silent { is_alive: true, .. } => self.become_ready(now, &ToAgent::default()),

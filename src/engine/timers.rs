@@ -15,6 +15,8 @@ pub enum Timer {
     Pong,
     /// The cloud's first message is due; without it the cloud gives no receipts.
     FirstWord,
+    /// The cloud has had time enough to hear a goodbye.
+    Goodbye,
     /// An undelivered command is tried again.
     CommandRetry,
     /// An undelivered capture request lapses.

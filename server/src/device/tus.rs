@@ -12,7 +12,7 @@ use super::{
 use crate::{
     library::{CameraId, Identity},
     server::{Server, random_name},
-    store::{Creation, NewUpload, StoreError, Upload, unix_now},
+    store::{Creation, NewUpload, StoreError, UPLOAD_LIFE, Upload, unix_now},
 };
 use axum::{
     Extension,
@@ -27,8 +27,6 @@ use axum::{
 use cloudtalker::wire::tus::{OFFSET_OCTET_STREAM, VERSION};
 use std::{sync::Arc, time::Duration};
 
-/// An upload that nobody went on with for so long is given up; its camera can create it again.
-const LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often expired uploads are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -113,7 +111,7 @@ async fn create(server: &Arc<Server>, camera: CameraId, request: Request) -> Ans
         length,
         sha256: metadata.sha256,
         metadata: header,
-        expires_at: unix_now() + LIFE.as_secs(),
+        expires_at: unix_now() + UPLOAD_LIFE.as_secs(),
     };
     match server.store.create_upload(&new, server.quota).await? {
         Creation::Open | Creation::Finished => {}
@@ -186,7 +184,7 @@ async fn patch(server: &Arc<Server>, camera: CameraId, id: &str, request: Reques
         Incoming { at: number(&parts.headers, UPLOAD_OFFSET)?, body, checksum: checksum(&parts.headers)? };
     let mut upload = found(server, camera, id).await?;
     let offset = receive(server, upload.clone(), incoming).await?;
-    upload.expires_at = unix_now() + LIFE.as_secs();
+    upload.expires_at = unix_now() + UPLOAD_LIFE.as_secs();
     let headers = [(UPLOAD_OFFSET, offset.to_string()), expires(&upload)];
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
@@ -225,7 +223,7 @@ async fn receive(server: &Arc<Server>, upload: Upload, incoming: Incoming) -> Re
         let after = offset(&file).await?;
         if after > before {
             // A body that was cut has brought the upload on, too.
-            server.store.extend_upload(&upload.id, unix_now() + LIFE.as_secs()).await?;
+            server.store.extend_upload(&upload.id, unix_now() + UPLOAD_LIFE.as_secs()).await?;
         }
         received?;
         if after == upload.length {

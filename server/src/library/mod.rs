@@ -10,7 +10,11 @@
 //!     │  └── a new segment or list ◀────────────┤
 //!     └── … and something lost ──▶ Broken ◀─────┘
 //! ```
+//!
+//! What ends a capture: an agent's `capture_end`; the end of an original client's session; for a plain tus client, which
+//! can't say it, [`ending`].
 
+pub mod ending;
 pub mod intake;
 pub mod jobs;
 pub mod join;

@@ -1,6 +1,6 @@
 //! Captures: where a segment belongs, and when a receipt or a join is due.
 
-use super::{Result, Store, int, parsed, shown::all_listed_stored};
+use super::{Result, Store, int, parsed, shown::all_listed_stored, uint, uploads::LIFE};
 use crate::library::{CameraId, CaptureId, Identity, Joined, Listed, Lost, Segment};
 use cloudtalker::wire::{Id, Sha256};
 use sqlx::{Row, SqliteConnection};
@@ -62,6 +62,25 @@ pub struct OwedReceipt {
     pub capture: Id,
     /// How many segments the list had that it answers.
     pub segments: u32,
+}
+
+/// True of a capture row `c` that nobody but the server can end: see the index `capture_unended`.
+macro_rules! unended {
+    () => {
+        "c.agent_id IS NULL AND NOT c.ended AND NOT c.sending"
+    };
+}
+
+/// When something last came of a capture row `c` without an agent: a segment, or bytes of an open upload, whose expiry
+/// each of them puts off by its whole life, `?1`.
+macro_rules! quiet_since {
+    () => {
+        "max(c.received_at, \
+         coalesce((SELECT max(stored_at) FROM segments WHERE capture = c.id), 0), \
+         coalesce((SELECT max(u.expires_at) - ?1 FROM uploads u WHERE u.camera = c.camera AND NOT u.finished \
+                   AND u.agent_id IS NULL AND u.trigger = c.trigger \
+                   AND u.trigger_timestamp = c.trigger_timestamp), 0))"
+    };
 }
 
 impl Store {
@@ -169,6 +188,39 @@ impl Store {
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Since when nothing came of the plain tus client's capture that is quiet for longest; none where all have ended.
+    pub async fn quiet_since(&self) -> Result<Option<u64>> {
+        let since = sqlx::query_scalar(concat!(
+            "SELECT min(",
+            quiet_since!(),
+            ") FROM captures c WHERE ",
+            unended!()
+        ));
+        let since: Option<i64> = since.bind(int(LIFE.as_secs())).fetch_one(&self.pool).await?;
+        Ok(since.map(uint))
+    }
+
+    /// Ends the plain tus clients' captures of which nothing came after `since`: they are what arrived.
+    pub async fn end_quiet(&self, since: u64) -> Result<Vec<(CaptureId, CameraId)>> {
+        let mut tx = self.write().await?;
+        let quiet = concat!(
+            "UPDATE captures AS c SET ended = 1 WHERE ",
+            unended!(),
+            " AND ",
+            quiet_since!(),
+            " <= ?2 RETURNING id, camera"
+        );
+        let quiet = sqlx::query(quiet).bind(int(LIFE.as_secs())).bind(int(since));
+        let mut ended = Vec::new();
+        for row in quiet.fetch_all(&mut *tx).await? {
+            let capture = CaptureId(row.try_get("id")?);
+            settle(&mut tx, capture).await?;
+            ended.push((capture, CameraId(row.try_get("camera")?)));
+        }
+        tx.commit().await?;
+        Ok(ended)
     }
 
     /// The receipts that a camera has not answered, oldest capture first.

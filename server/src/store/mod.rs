@@ -13,7 +13,7 @@ mod uploads;
 pub use cameras::{Camera, StateReport};
 pub use captures::{JoinDue, NewSegment, OnConflict, OwedReceipt, Placed};
 pub use requests::RequestState;
-pub use uploads::{Creation, Finished, NewUpload, Upload};
+pub use uploads::{Creation, Finished, LIFE as UPLOAD_LIFE, NewUpload, Upload};
 
 use sqlx::{
     SqlSafeStr, Sqlite, SqlitePool, Transaction,
@@ -33,9 +33,10 @@ const CONNECTIONS: u32 = 8;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each migration once, oldest first; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "foundation", include_str!("../../migrations/sqlite/0001_foundation.sql")),
     (2, "sign-ins", include_str!("../../migrations/sqlite/0002_sign_ins.sql")),
+    (3, "quiet captures", include_str!("../../migrations/sqlite/0003_quiet_captures.sql")),
 ];
 
 /// The database.

@@ -4,6 +4,10 @@ use super::{Result, Store, captures, int, parsed, uint};
 use crate::library::{CameraId, Identity};
 use cloudtalker::wire::{Sha256, Trigger};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use std::time::Duration;
+
+/// An upload that nobody went on with for so long is given up; its camera can create it again.
+pub const LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Uploads that one camera may have open at a time; an agent has one or two.
 const MAX_OPEN: i64 = 256;
