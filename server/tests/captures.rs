@@ -4,7 +4,10 @@
 
 mod common;
 
-use cloudtalker::wire::cloud::{Receipt, ToAgent};
+use cloudtalker::wire::{
+    cloud::{Receipt, ToAgent},
+    tus::Metadata,
+};
 use common::{Camera, Serving, Session, end, metadata, seeded, text};
 use std::{path::Path, process::Command, sync::OnceLock};
 
@@ -172,6 +175,41 @@ async fn a_longer_list_is_joined_again() {
     assert_eq!(serving.captures()[0]["state"], "open");
     uploaded(&camera, 7, &[2]).await;
     received(&mut session).await;
+    exported(&serving, &file);
+}
+
+#[tokio::test]
+async fn a_plain_clients_capture_ends_once_nothing_of_it_comes_any_more() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    let plain = async |number: usize| {
+        let metadata = Metadata { capture: None, ..metadata(0, number as u32, &videos()[number]) };
+        camera.upload(&metadata, &videos()[number]).await;
+    };
+    plain(0).await;
+    plain(1).await;
+    // An agent's capture is ended by the agent alone.
+    uploaded(&camera, 7, &[0]).await;
+    // One segment is still on its way.
+    let on_its_way = Metadata { capture: None, trigger_timestamp: 35, ..metadata(0, 1, &videos()[1]) };
+    let before = Metadata { seg_no: 0, sha256: None, ..on_its_way.clone() };
+    camera.upload(&before, &videos()[0]).await;
+    camera.create(&on_its_way.to_string(), videos()[1].len()).await;
+
+    serving.kill();
+    for table in [
+        "UPDATE captures SET received_at = received_at - 600",
+        "UPDATE segments SET stored_at = stored_at - 600",
+    ] {
+        serving.rewrite(table).await;
+    }
+    serving.go_on();
+    let file = serving.data.path().join("out.mp4");
+    serving.ok(&["captures", "export", "1", file.to_str().unwrap()]);
+    let states: Vec<_> = serving.captures().iter().map(|capture| capture["state"].clone()).collect();
+    assert_eq!(states, ["open", "open", "complete"], "newest first");
+
+    plain(2).await;
     exported(&serving, &file);
 }
 
