@@ -5,8 +5,10 @@
 mod common;
 
 use cloudtalker::wire::{
-    Id, Trigger,
-    cloud::{CaptureStart, Receipt, SegmentInfo, State, ToAgent, ToCloud},
+    Id, Sha256, Trigger,
+    cloud::{
+        CaptureEnd, CaptureStart, ListedSegment, LostSegment, Receipt, SegmentInfo, State, ToAgent, ToCloud,
+    },
 };
 use common::{Serving, Session, end, metadata, seeded, sha256, text};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -196,6 +198,75 @@ async fn a_camera_of_another_ca_is_refused() {
     let spy = common::Camera::of(serving.cameras, out.path(), "spy");
     // With TLS 1.3 the refusal comes after the client's last message of the handshake.
     assert!(spy.try_request().await.is_err());
+}
+
+#[tokio::test]
+async fn an_end_that_is_said_again_is_answered_again_at_once_whatever_was_answered() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let zero = seeded(0, 5000);
+    let mut session = camera.session().await;
+    camera.upload(&metadata(7, 0, &zero), &zero).await;
+    let ended = end(7, &[(0, &zero)], &[]);
+    for _ in 0..3 {
+        session.say(&ended).await;
+        assert_eq!(session.next().await, receipt(7, 1), "before any answer");
+    }
+    session.say(&ToCloud::ReceiptOk { capture: Id(7) }).await;
+    let before = serving.captures();
+    session.say(&ended).await;
+    assert_eq!(session.next().await, receipt(7, 1), "after receipt_ok");
+    session.say(&ToCloud::ReceiptOk { capture: Id(7) }).await;
+    session.nothing_else().await;
+    assert_eq!(serving.captures(), before, "the capture is what it was");
+    session.close().await;
+    camera.session().await.nothing_else().await;
+}
+
+#[tokio::test]
+async fn an_end_lists_ten_thousand_segments() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let segment = |seg_no| ListedSegment { seg_no, bytes: 10_000_000, sha256: Sha256([0xab; 32]) };
+    let lost = |seg_no| LostSegment { seg_no, reason: "evicted".into() };
+    let ended = |segments: Vec<ListedSegment>, lost: Vec<LostSegment>| {
+        ToCloud::CaptureEnd(CaptureEnd {
+            trigger_timestamp: 35,
+            trigger: Trigger::Pir,
+            capture: Some(Id(7)),
+            segments: Some(segments),
+            lost,
+        })
+    };
+    let listed = ended((0..10_000).map(segment).collect(), Vec::new());
+    assert!(listed.to_text().len() > 1 << 20);
+    let mut session = camera.session().await;
+    session.say(&listed).await;
+    session.nothing_else().await;
+    session.say(&ended(Vec::new(), (0..10_000).map(lost).collect())).await;
+    assert_eq!(session.next().await, receipt(7, 0));
+}
+
+#[tokio::test]
+async fn a_session_that_ends_as_sessions_do_is_no_warning() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    camera.session().await.close().await;
+    let line = serving.logged("session ended");
+    assert!(line.contains(" INFO ") && line.ends_with("the camera closed it"), "{line}");
+    // Its board lost its power: nothing is said, neither by the WebSocket nor by TLS.
+    camera.session().await.drop_connection();
+    let line = serving.logged("session ended");
+    assert!(line.contains(" INFO ") && line.ends_with("the camera went without a word"), "{line}");
+    let mut session = camera.session().await;
+    let ended = tokio::task::spawn_blocking(move || {
+        assert!(serving.terminate().success());
+        serving.logged("session ended")
+    });
+    assert_eq!(session.next().await.retry_after, Some(2));
+    assert_eq!(session.closed().await, 1001);
+    let line = ended.await.unwrap();
+    assert!(line.contains(" INFO ") && line.ends_with("the server ends"), "{line}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::{library::intake::IntakeError, store::StoreError};
 use axum::Error as SocketError;
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
 /// A camera that says nothing for so long is offline.
 pub(super) const SILENCE: Duration = Duration::from_secs(150);
@@ -40,10 +40,23 @@ impl From<IntakeError> for End {
     }
 }
 
+/// Whether a connection just stopped, as it does when a board loses its power or its network: no fault to describe.
+fn is_cut(error: &SocketError) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+        }
+        cause = error.source();
+    }
+    false
+}
+
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Closed => f.write_str("the camera closed it"),
+            End::Socket(error) if is_cut(error) => f.write_str("the camera went without a word"),
             End::Socket(error) => write!(f, "the connection was lost: {error}"),
             End::Silent => f.write_str("the camera fell silent"),
             End::Replaced => f.write_str("the camera began another"),

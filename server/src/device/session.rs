@@ -35,6 +35,7 @@ use cloudtalker::wire::{
     Id,
     cloud::{self, CaptureEnd, Receipt, ToAgent, ToCloud},
 };
+use futures_util::SinkExt;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -42,8 +43,10 @@ use std::{
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
-/// Frames are small: a segment's bytes come 1,300 at a time or by HTTPS. Only a long capture's list is longer.
-const MAX_MESSAGE: usize = 1 << 20;
+/// Frames are small: a segment's bytes come 1,300 at a time or by HTTPS. Only a long capture's end is longer: 110
+/// bytes a segment, so this is 38,000 of them, 26 days by the minute. A session holds a message at most twice, as its
+/// frames and as its text; what it parses to is gone before the next is read.
+const MAX_MESSAGE: usize = 4 << 20;
 /// What a session buffers each way; the usual 128 KiB would be felt with a thousand cameras.
 const BUFFER: usize = 8 << 10;
 /// Between our pings, which keep address translation on the way alive; originals ping as often.
@@ -65,7 +68,7 @@ struct Session {
     incoming: Incoming,
     /// What it was last told, so that one that doesn't obey isn't told for ever.
     told_armed: Option<bool>,
-    /// Requests sent in this session.
+    /// Requests sent in this session and not echoed yet.
     requested: HashSet<String>,
     /// Receipts sent, and when.
     receipts: HashMap<Id, Instant>,
@@ -212,8 +215,8 @@ impl Session {
         }
         if is_agent && !is_first {
             // An agent says its state after each message that tells it something.
-            for request in &self.requested {
-                self.server.settle_request(self.camera, request, RequestState::Delivered).await?;
+            for request in std::mem::take(&mut self.requested) {
+                self.server.settle_request(self.camera, &request, RequestState::Delivered).await?;
             }
         }
         self.settle().await
@@ -321,6 +324,7 @@ impl Session {
                 let message = ToAgent { capture_asap: Some(state.capture_asap), ..ToAgent::default() };
                 self.tell(&message).await?;
                 self.server.settle_request(self.camera, &request, RequestState::Delivered).await?;
+                self.requested.remove(&request);
             }
         }
         Ok(())
@@ -349,7 +353,12 @@ impl Session {
     /// Says goodbye, where there is somebody to hear it.
     async fn close(&mut self, end: &End) {
         let (code, reason) = match end {
-            End::Closed | End::Socket(_) | End::Silent => return,
+            End::Socket(_) | End::Silent => return,
+            End::Closed => {
+                // The answer to its goodbye waits to be sent.
+                let _ = timeout(SEND, self.socket.close()).await;
+                return;
+            }
             End::Replaced => (close_code::POLICY, "another session of this camera began"),
             End::Removed => (close_code::POLICY, "this camera was removed"),
             End::Stopped => {

@@ -23,8 +23,11 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::Arc,
+    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     time::Duration,
 };
 use tempfile::TempDir;
@@ -44,6 +47,7 @@ pub(crate) struct Serving {
     pub(crate) people: String,
     pub(crate) password: Option<String>,
     child: Option<Child>,
+    log: Option<Receiver<String>>,
     flags: Vec<String>,
 }
 
@@ -81,6 +85,7 @@ impl Serving {
             people: String::new(),
             password: None,
             child: None,
+            log: None,
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
         };
         serving.go_on();
@@ -96,8 +101,10 @@ impl Serving {
             .arg(self.data.path())
             .args(&self.flags)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        self.log = Some(logged(child.stderr.take().unwrap()));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut value = |name: &str| {
             let line = lines.next().expect("the server says where it listens").unwrap();
@@ -159,6 +166,17 @@ impl Serving {
         list
     }
 
+    /// The next line of its log that has this text.
+    pub(crate) fn logged(&self, wanted: &str) -> String {
+        let lines = self.log.as_ref().expect("it served");
+        loop {
+            let line = lines.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("no line with {wanted:?}"));
+            if line.contains(wanted) {
+                return line;
+            }
+        }
+    }
+
     /// Changes what the database holds, while nobody serves: as if time had passed.
     pub(crate) async fn rewrite(&self, statement: &'static str) {
         assert!(self.child.is_none(), "it serves");
@@ -173,6 +191,18 @@ impl Serving {
         self.ok(&["camera", "add", name, "--out", out.path().to_str().unwrap()]);
         Camera::of(self.cameras, out.path(), name)
     }
+}
+
+/// The lines of a log, which go on to the test's own.
+fn logged(stderr: ChildStderr) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            let _ = sender.send(line);
+        }
+    });
+    lines
 }
 
 impl Drop for Serving {
@@ -359,7 +389,11 @@ impl Session {
     /// Closes, and waits until the server has, too.
     pub(crate) async fn close(mut self) {
         self.0.close(None).await.unwrap();
-        while let Some(Ok(_)) = timeout(DEADLINE, self.0.next()).await.expect("a close in time") {}
+        let mut answered = false;
+        while let Some(Ok(message)) = timeout(DEADLINE, self.0.next()).await.expect("a close in time") {
+            answered |= message.is_close();
+        }
+        assert!(answered, "a goodbye is answered");
     }
 }
 
