@@ -57,7 +57,7 @@ impl Store {
              ON CONFLICT (name) WHERE removed_at IS NULL DO NOTHING RETURNING id",
         );
         let added = added.bind(name).bind(fingerprint.to_string()).bind(int(now));
-        Ok(added.fetch_optional(&self.pool).await?.map(CameraId))
+        Ok(added.fetch_optional(&self.writer).await?.map(CameraId))
     }
 
     /// Removes a camera: its certificate counts no more. Its captures stay.
@@ -65,7 +65,7 @@ impl Store {
         sqlx::query("UPDATE cameras SET removed_at = ?, session = NULL WHERE id = ? AND removed_at IS NULL")
             .bind(int(now))
             .bind(id.0)
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -73,25 +73,25 @@ impl Store {
     /// Every camera that is not removed, by name.
     pub async fn cameras(&self) -> Result<Vec<Camera>> {
         let rows = sqlx::query(select!("WHERE removed_at IS NULL ORDER BY name"));
-        rows.try_map(camera).fetch_all(&self.pool).await.map_err(Into::into)
+        rows.try_map(camera).fetch_all(&self.readers).await.map_err(Into::into)
     }
 
     /// The camera of this name, unless it is removed.
     pub async fn camera_named(&self, name: &str) -> Result<Option<Camera>> {
         let row = sqlx::query(select!("WHERE removed_at IS NULL AND name = ?")).bind(name);
-        row.try_map(camera).fetch_optional(&self.pool).await.map_err(Into::into)
+        row.try_map(camera).fetch_optional(&self.readers).await.map_err(Into::into)
     }
 
     /// The camera of this number, unless it is removed.
     pub async fn camera(&self, id: CameraId) -> Result<Option<Camera>> {
         let row = sqlx::query(select!("WHERE removed_at IS NULL AND id = ?")).bind(id.0);
-        row.try_map(camera).fetch_optional(&self.pool).await.map_err(Into::into)
+        row.try_map(camera).fetch_optional(&self.readers).await.map_err(Into::into)
     }
 
     /// Who presents this certificate; nobody, where it was never ours or its camera is removed.
     pub async fn camera_of_certificate(&self, fingerprint: Sha256) -> Result<Option<CameraId>> {
         let id = sqlx::query_scalar("SELECT id FROM cameras WHERE fingerprint = ? AND removed_at IS NULL");
-        Ok(id.bind(fingerprint.to_string()).fetch_optional(&self.pool).await?.map(CameraId))
+        Ok(id.bind(fingerprint.to_string()).fetch_optional(&self.readers).await?.map(CameraId))
     }
 
     /// A camera's session began; an older one of it counts no more.
@@ -100,7 +100,7 @@ impl Store {
             .bind(int(now))
             .bind(session)
             .bind(id.0)
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -108,21 +108,21 @@ impl Store {
     /// A camera's session ended. False where a newer one has taken its place.
     pub async fn session_ended(&self, id: CameraId, session: &str, now: u64) -> Result<bool> {
         let ended = sqlx::query("UPDATE cameras SET session = NULL, since = ? WHERE id = ? AND session = ?");
-        let ended = ended.bind(int(now)).bind(id.0).bind(session).execute(&self.pool).await?;
+        let ended = ended.bind(int(now)).bind(id.0).bind(session).execute(&self.writer).await?;
         Ok(ended.rows_affected() > 0)
     }
 
     /// The name of a camera's session.
     pub async fn session_of(&self, id: CameraId) -> Result<Option<String>> {
         let name = sqlx::query_scalar("SELECT session FROM cameras WHERE id = ?").bind(id.0);
-        Ok(name.fetch_optional(&self.pool).await?.flatten())
+        Ok(name.fetch_optional(&self.readers).await?.flatten())
     }
 
     /// No camera has a session: the process that held them is gone.
     pub async fn all_offline(&self, now: u64) -> Result<()> {
         sqlx::query("UPDATE cameras SET session = NULL, since = ? WHERE session IS NOT NULL")
             .bind(int(now))
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Store {
         sqlx::query("UPDATE cameras SET wanted_armed = ? WHERE id = ?")
             .bind(armed)
             .bind(id.0)
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Store {
             "UPDATE cameras SET armed = ?1, version = ?2 \
              WHERE id = ?3 AND (armed IS NOT ?1 OR version IS NOT ?2)",
         );
-        let changed = changed.bind(state.armed).bind(state.version).bind(id.0).execute(&self.pool).await?;
+        let changed = changed.bind(state.armed).bind(state.version).bind(id.0).execute(&self.writer).await?;
         Ok(changed.rows_affected() > 0)
     }
 
@@ -152,7 +152,7 @@ impl Store {
         sqlx::query("UPDATE cameras SET report = ? WHERE id = ?")
             .bind(report)
             .bind(id.0)
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Store {
     /// A camera's last report, JSON.
     pub async fn report(&self, id: CameraId) -> Result<Option<String>> {
         let report = sqlx::query_scalar("SELECT report FROM cameras WHERE id = ?").bind(id.0);
-        Ok(report.fetch_optional(&self.pool).await?.flatten())
+        Ok(report.fetch_optional(&self.readers).await?.flatten())
     }
 
     /// Keeps an alarm; false where it is known already.

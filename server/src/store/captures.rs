@@ -198,7 +198,7 @@ impl Store {
             ") FROM captures c WHERE ",
             unended!()
         ));
-        let since: Option<i64> = since.bind(int(LIFE.as_secs())).fetch_one(&self.pool).await?;
+        let since: Option<i64> = since.bind(int(LIFE.as_secs())).fetch_one(&self.readers).await?;
         Ok(since.map(uint))
     }
 
@@ -229,7 +229,7 @@ impl Store {
             "SELECT agent_id, (SELECT count(*) FROM listed WHERE capture = captures.id) AS segments \
              FROM captures WHERE camera = ? AND receipt = 'owed' ORDER BY id",
         );
-        let rows = rows.bind(camera.0).fetch_all(&self.pool).await?;
+        let rows = rows.bind(camera.0).fetch_all(&self.readers).await?;
         let owed = rows.iter().map(|row| {
             let id: String = row.try_get("agent_id")?;
             let capture = parsed("agent_id", &id, |id| id.parse().ok())?;
@@ -245,7 +245,7 @@ impl Store {
         )
         .bind(camera.0)
         .bind(capture.to_string())
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(())
     }
@@ -254,7 +254,7 @@ impl Store {
     pub async fn join_due(&self, after: CaptureId) -> Result<Option<JoinDue>> {
         let row =
             "SELECT id, camera, revision FROM captures WHERE joining = 'due' AND id > ? ORDER BY id LIMIT 1";
-        let row = sqlx::query(row).bind(after.0).fetch_optional(&self.pool).await?;
+        let row = sqlx::query(row).bind(after.0).fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(None) };
         let capture = CaptureId(row.try_get("id")?);
         let mut segments = self.segments(capture, capture).await?;
@@ -280,7 +280,7 @@ impl Store {
         .bind(joined.map(|joined| (joined.duration_s * 1000.0).round() as i64))
         .bind(due.capture.0)
         .bind(due.revision)
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(())
     }

@@ -26,10 +26,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Connections of the pool: readers beside the one writer that SQLite allows.
-const CONNECTIONS: u32 = 8;
+/// Connections that read, beside the one that writes.
+const READERS: u32 = 8;
 
-/// How long a writer waits for another; a join or an export never holds a transaction that long.
+/// How long this process waits for another one that writes: a command beside no server. Within the process writers
+/// queue for their one connection: SQLite itself knows no order, and lets one that is unlucky wait until it fails.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each migration once, oldest first; a released one never changes.
@@ -42,7 +43,8 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: SqlitePool,
+    readers: SqlitePool,
+    writer: SqlitePool,
 }
 
 /// Why the database didn't do what it was asked.
@@ -74,23 +76,28 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        // Kept for good: without it the readers, who may write nothing, could not open a database that was folded.
+        let writer = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let writer = writer.connect_with(options.clone()).await?;
         let migrations = MIGRATIONS.map(|(version, name, sql)| {
             Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         });
-        Migrator::with_migrations(migrations.into()).run(&pool).await.map_err(StoreError::Migration)?;
-        Ok(Store { pool })
+        Migrator::with_migrations(migrations.into()).run(&writer).await.map_err(StoreError::Migration)?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS);
+        let readers = readers.connect_with(options.read_only(true)).await?;
+        Ok(Store { readers, writer })
     }
 
     /// Ends all connections; the write-ahead log is folded into the file.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
     }
 
     /// A setting that the server keeps for itself.
     pub async fn setting(&self, name: &str) -> Result<Option<String>> {
         let value = sqlx::query_scalar("SELECT value FROM settings WHERE name = ?");
-        Ok(value.bind(name).fetch_optional(&self.pool).await?)
+        Ok(value.bind(name).fetch_optional(&self.readers).await?)
     }
 
     /// Keeps a setting.
@@ -100,14 +107,14 @@ impl Store {
         )
         .bind(name)
         .bind(value)
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(())
     }
 
     /// A transaction that writes: it takes the write lock at once, because one that read first could not.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 }
 
@@ -152,3 +159,27 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+    use std::cell::RefCell;
+
+    #[tokio::test]
+    async fn writers_have_their_turn_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).await.unwrap();
+        let first = store.write().await.unwrap();
+        let written = RefCell::new(Vec::new());
+        let writers = (0..16).map(|number| {
+            let (store, written) = (&store, &written);
+            async move {
+                store.set_setting("name", "value").await.unwrap();
+                written.borrow_mut().push(number);
+            }
+        });
+        tokio::join!(join_all(writers), async { first.rollback().await.unwrap() });
+        assert_eq!(written.into_inner(), (0..16).collect::<Vec<_>>());
+    }
+}

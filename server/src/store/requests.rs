@@ -36,7 +36,7 @@ impl Store {
             .bind(id)
             .bind(camera.0)
             .bind(int(now))
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -45,26 +45,26 @@ impl Store {
     pub async fn waiting_requests(&self, camera: CameraId) -> Result<Vec<String>> {
         let ids =
             "SELECT id FROM capture_requests WHERE camera = ? AND state = 'waiting' ORDER BY asked_at, id";
-        Ok(sqlx::query_scalar(ids).bind(camera.0).fetch_all(&self.pool).await?)
+        Ok(sqlx::query_scalar(ids).bind(camera.0).fetch_all(&self.readers).await?)
     }
 
     /// What became of a request; `None` where there never was one.
     pub async fn request_state(&self, id: &str) -> Result<Option<RequestState>> {
         let word = sqlx::query_scalar("SELECT state FROM capture_requests WHERE id = ?").bind(id);
-        let word: Option<String> = word.fetch_optional(&self.pool).await?;
+        let word: Option<String> = word.fetch_optional(&self.readers).await?;
         word.map(|word| parsed("request's state", &word, RequestState::from_word)).transpose()
     }
 
     /// Settles a waiting request. False where it is settled already.
     pub async fn settle_request(&self, id: &str, state: RequestState) -> Result<bool> {
         let settled = sqlx::query("UPDATE capture_requests SET state = ? WHERE id = ? AND state = 'waiting'");
-        Ok(settled.bind(state.as_str()).bind(id).execute(&self.pool).await?.rows_affected() > 0)
+        Ok(settled.bind(state.as_str()).bind(id).execute(&self.writer).await?.rows_affected() > 0)
     }
 
     /// Every waiting request lapses: the process that would have delivered them is gone.
     pub async fn lapse_requests(&self) -> Result<()> {
         sqlx::query("UPDATE capture_requests SET state = 'lapsed' WHERE state = 'waiting'")
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }

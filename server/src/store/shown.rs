@@ -49,7 +49,7 @@ impl Store {
             " AS is_stored FROM captures c JOIN cameras ON cameras.id = c.camera \
              WHERE c.id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR cameras.name = ?3) ORDER BY c.id DESC LIMIT ?4"
         ));
-        let rows = rows.bind(first.0).bind(last.0).bind(camera).bind(limit).fetch_all(&self.pool).await?;
+        let rows = rows.bind(first.0).bind(last.0).bind(camera).bind(limit).fetch_all(&self.readers).await?;
         let id = |row: &SqliteRow| row.try_get("id").map(CaptureId);
         let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
         let (oldest, newest) = (id(oldest)?, id(newest)?);
@@ -72,7 +72,7 @@ impl Store {
         let rows =
             sqlx::query("SELECT * FROM segments WHERE capture BETWEEN ? AND ? ORDER BY capture, seg_no");
         let mut segments = HashMap::<_, Vec<_>>::new();
-        for row in rows.bind(first.0).bind(last.0).fetch_all(&self.pool).await? {
+        for row in rows.bind(first.0).bind(last.0).fetch_all(&self.readers).await? {
             segments.entry(CaptureId(row.try_get("capture")?)).or_default().push(segment(&row)?);
         }
         Ok(segments)
@@ -81,7 +81,7 @@ impl Store {
     async fn lost(&self, first: CaptureId, last: CaptureId) -> Result<HashMap<CaptureId, Vec<Lost>>> {
         let rows = sqlx::query("SELECT * FROM lost WHERE capture BETWEEN ? AND ? ORDER BY capture, seg_no");
         let mut lost = HashMap::<_, Vec<_>>::new();
-        for row in rows.bind(first.0).bind(last.0).fetch_all(&self.pool).await? {
+        for row in rows.bind(first.0).bind(last.0).fetch_all(&self.readers).await? {
             let entry = Lost { seg_no: row.try_get("seg_no")?, reason: row.try_get("reason")? };
             lost.entry(CaptureId(row.try_get("capture")?)).or_default().push(entry);
         }

@@ -21,12 +21,12 @@ impl Store {
     pub async fn is_signed_in(&self, token: Sha256, now: u64) -> Result<bool> {
         let found =
             sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sign_ins WHERE token = ? AND expires_at > ?)");
-        Ok(found.bind(token.to_string()).bind(int(now)).fetch_one(&self.pool).await?)
+        Ok(found.bind(token.to_string()).bind(int(now)).fetch_one(&self.readers).await?)
     }
 
     /// Forgets every sign-in.
     pub async fn remove_sign_ins(&self) -> Result<()> {
-        sqlx::query("DELETE FROM sign_ins").execute(&self.pool).await?;
+        sqlx::query("DELETE FROM sign_ins").execute(&self.writer).await?;
         Ok(())
     }
 
@@ -34,7 +34,7 @@ impl Store {
     pub async fn remove_sign_in(&self, token: Sha256) -> Result<()> {
         sqlx::query("DELETE FROM sign_ins WHERE token = ?")
             .bind(token.to_string())
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }

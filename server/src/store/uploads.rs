@@ -100,13 +100,13 @@ impl Store {
     /// A camera's own upload.
     pub async fn upload(&self, id: &str, camera: CameraId) -> Result<Option<Upload>> {
         let row = sqlx::query("SELECT * FROM uploads WHERE id = ? AND camera = ?").bind(id).bind(camera.0);
-        row.fetch_optional(&self.pool).await?.map(|row| upload(&row)).transpose()
+        row.fetch_optional(&self.readers).await?.map(|row| upload(&row)).transpose()
     }
 
     /// Forgets an upload; whether its segment was stored, where there was one.
     pub async fn remove_upload(&self, id: &str) -> Result<Option<Finished>> {
         let finished = sqlx::query_scalar("DELETE FROM uploads WHERE id = ? RETURNING finished").bind(id);
-        Ok(finished.fetch_optional(&self.pool).await?.map(Finished))
+        Ok(finished.fetch_optional(&self.writer).await?.map(Finished))
     }
 
     /// Puts an upload's expiry off: its camera is at it.
@@ -114,7 +114,7 @@ impl Store {
         sqlx::query("UPDATE uploads SET expires_at = ? WHERE id = ?")
             .bind(int(expires_at))
             .bind(id)
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -122,18 +122,18 @@ impl Store {
     /// Uploads whose time is over.
     pub async fn expired_uploads(&self, now: u64) -> Result<Vec<String>> {
         let ids = sqlx::query_scalar("SELECT id FROM uploads WHERE expires_at <= ?").bind(int(now));
-        Ok(ids.fetch_all(&self.pool).await?)
+        Ok(ids.fetch_all(&self.readers).await?)
     }
 
     /// Whether an upload of this name is open: its file is wanted.
     pub async fn is_upload_open(&self, id: &str) -> Result<bool> {
         let open = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM uploads WHERE id = ? AND NOT finished)");
-        Ok(open.bind(id).fetch_one(&self.pool).await?)
+        Ok(open.bind(id).fetch_one(&self.readers).await?)
     }
 
     /// Bytes that a camera takes: its segments, its joined files and what its open uploads will have.
     pub async fn used_bytes(&self, camera: CameraId) -> Result<u64> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.readers.acquire().await?;
         used_bytes(&mut connection, camera).await
     }
 }
