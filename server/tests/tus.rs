@@ -5,7 +5,7 @@
 mod common;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use common::{Camera, DEADLINE, Serving, metadata, seeded, sha256};
+use common::{Camera, DEADLINE, Serving, Tls, metadata, seeded, sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -28,6 +28,20 @@ async fn cut_patch(camera: &Camera, path: &str, bytes: &[u8], arrived: usize) {
     raw.shutdown().await.unwrap();
     let mut answer = Vec::new();
     let _ = timeout(DEADLINE, raw.read_to_end(&mut answer)).await.expect("an end in time");
+}
+
+/// A PATCH from offset 0 whose body stops after `arrived` bytes, and its connection, which is still there.
+async fn half_open_patch(camera: &Camera, path: &str, bytes: &[u8], arrived: usize) -> Tls {
+    let mut half_open = camera.connect().await;
+    let head = patch_head(path, 0, bytes.len()).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    half_open.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body once it is that request's turn.
+    let mut go_on = [0; 25];
+    half_open.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    half_open.write_all(&bytes[..arrived]).await.unwrap();
+    half_open.flush().await.unwrap();
+    half_open
 }
 
 async fn created(camera: &Camera, capture: u64, bytes: &[u8]) -> String {
@@ -168,15 +182,7 @@ async fn a_newer_request_takes_over_from_a_half_open_one() {
     let camera = serving.add("porch");
     let bytes = seeded(1, 100_000);
     let path = created(&camera, 7, &bytes).await;
-    let mut half_open = camera.connect().await;
-    let head = patch_head(&path, 0, bytes.len()).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
-    half_open.write_all(head.as_bytes()).await.unwrap();
-    // The server asks for the body once it is that request's turn.
-    let mut go_on = [0; 25];
-    half_open.read_exact(&mut go_on).await.unwrap();
-    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
-    half_open.write_all(&bytes[..40_000]).await.unwrap();
-    half_open.flush().await.unwrap();
+    let mut half_open = half_open_patch(&camera, &path, &bytes, 40_000).await;
 
     let offset = camera.offset(&path).await.unwrap();
     assert!(offset <= 40_000, "{offset}");
@@ -184,6 +190,36 @@ async fn a_newer_request_takes_over_from_a_half_open_one() {
     let mut answer = [0; 12];
     timeout(DEADLINE, half_open.read_exact(&mut answer)).await.expect("an answer in time").unwrap();
     assert_eq!(&answer, b"HTTP/1.1 409");
+    assert_eq!(serving.captures()[0]["segments"][0]["sha256"], sha256(&bytes).to_string());
+}
+
+#[tokio::test]
+async fn an_upload_that_gave_way_takes_no_more_bytes() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let bytes = seeded(1, 100_000);
+    let first = created(&camera, 7, &bytes).await;
+    let mut half_open = half_open_patch(&camera, &first, &bytes, 40_000).await;
+    created(&camera, 7, &bytes).await;
+    created(&camera, 7, &bytes).await;
+    let mut answer = [0; 12];
+    timeout(DEADLINE, half_open.read_exact(&mut answer)).await.expect("an answer in time").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 409");
+    assert_eq!(camera.offset(&first).await.unwrap_err(), 404);
+}
+
+#[tokio::test]
+async fn of_a_stored_segments_uploads_the_latest_two_are_kept() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let bytes = seeded(1, 1000);
+    camera.upload(&metadata(7, 0, &bytes), &bytes).await;
+    let repeats = [created(&camera, 7, &bytes).await, created(&camera, 7, &bytes).await];
+    let latest = created(&camera, 7, &bytes).await;
+    assert_eq!(camera.offset(&repeats[0]).await.unwrap_err(), 404);
+    for kept in [&repeats[1], &latest] {
+        assert_eq!(camera.offset(kept).await, Ok(bytes.len()));
+    }
     assert_eq!(serving.captures()[0]["segments"][0]["sha256"], sha256(&bytes).to_string());
 }
 

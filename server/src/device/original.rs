@@ -177,7 +177,9 @@ impl Incoming {
         };
         let used = self.server.store.used_bytes(self.camera).await?;
         let room = self.server.quota.saturating_sub(used);
-        let state = match self.server.store.create_upload(&new, self.server.quota).await? {
+        // What gives way is finished: an original sends one segment at a time.
+        let (creation, _) = self.server.store.create_upload(&new, self.server.quota).await?;
+        let state = match creation {
             Creation::Open | Creation::Finished | Creation::Conflict => {
                 match File::create_new(self.server.data.upload(&upload)).await {
                     Ok(file) => Bytewise::Kept { file: BufWriter::with_capacity(WRITE_BUFFER, file), room },

@@ -113,7 +113,11 @@ async fn create(server: &Arc<Server>, camera: CameraId, request: Request) -> Ans
         metadata: header,
         expires_at: unix_now() + UPLOAD_LIFE.as_secs(),
     };
-    match server.store.create_upload(&new, server.quota).await? {
+    let (creation, older) = server.store.create_upload(&new, server.quota).await?;
+    for id in older {
+        tokio::spawn(give_up(server.clone(), id));
+    }
+    match creation {
         Creation::Open | Creation::Finished => {}
         Creation::Conflict => {
             return Err(Refusal(StatusCode::CONFLICT, "another segment is stored in this place".into()));
@@ -196,6 +200,14 @@ async fn delete(server: &Arc<Server>, camera: CameraId, id: &str) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// Ends whatever still brings bytes to an upload that is no more, and removes them: the quota doesn't count them.
+async fn give_up(server: Arc<Server>, id: String) {
+    let _turn = server.turns.take(&id).await;
+    if let Err(error) = server.drop_upload(&id).await {
+        log::warn!("upload {id} could not be removed: {error}");
+    }
+}
+
 /// A body on its way to an upload.
 struct Incoming {
     at: u64,
@@ -259,7 +271,10 @@ async fn found(server: &Server, camera: CameraId, id: &str) -> Result<Upload, Re
 async fn reap_once(server: &Server) -> Result<(), StoreError> {
     for id in server.store.expired_uploads(unix_now()).await? {
         let _turn = server.turns.take(&id).await;
-        server.drop_upload(&id).await?;
+        // Whoever had the turn may have put it off.
+        if server.store.is_upload_expired(&id, unix_now()).await? {
+            server.drop_upload(&id).await?;
+        }
     }
     let Ok(mut files) = tokio::fs::read_dir(server.data.uploads()).await else { return Ok(()) };
     while let Ok(Some(file)) = files.next_entry().await {
@@ -284,4 +299,40 @@ fn finished(answer: Answer) -> Response {
         response.headers_mut().insert("tus-version", version());
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::DEFAULT_QUOTA;
+    use cloudtalker::wire::{Sha256, Trigger};
+
+    #[tokio::test]
+    async fn an_upload_that_advances_while_it_expires_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::open(dir.path(), DEFAULT_QUOTA).await.unwrap();
+        let camera = server.store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        for (id, seg_no) in [("advances", 0), ("rests", 1)] {
+            let new = NewUpload {
+                id,
+                camera,
+                identity: Identity { agent_id: None, trigger: Trigger::Pir, trigger_timestamp: 35 },
+                seg_no,
+                length: 5,
+                sha256: None,
+                metadata: "filename cGlyLjM1LjAubXA0",
+                expires_at: 1,
+            };
+            server.store.create_upload(&new, DEFAULT_QUOTA).await.unwrap();
+        }
+        let turn = server.turns.take("advances").await;
+        let (reaped, ()) = tokio::join!(reap_once(&server), async {
+            turn.superseded().await;
+            server.store.extend_upload("advances", unix_now() + 60).await.unwrap();
+            drop(turn);
+        });
+        reaped.unwrap();
+        assert!(server.store.upload("advances", camera).await.unwrap().is_some());
+        assert!(server.store.upload("rests", camera).await.unwrap().is_none());
+    }
 }

@@ -123,7 +123,7 @@ impl Turns {
 
 impl Turn {
     /// Pends until a newer request wants the upload.
-    async fn superseded(&self) {
+    pub(super) async fn superseded(&self) {
         let mut newest = self.slot.newest.subscribe();
         let newer = newest.wait_for(|newest| *newest != self.number).await;
         newer.map(drop).expect("the sender is in a slot that this turn holds");
@@ -170,8 +170,19 @@ pub async fn receive(
         file.set_len(offset).await?;
     }
     file.sync_data().await?;
+    if offset == 0 {
+        // The file may be new: its name must be on the disk, too.
+        sync_directory(path).await?;
+    }
     received?;
     if is_verified { Ok(()) } else { Err(ReceiveError::WrongChecksum) }
+}
+
+async fn sync_directory(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(directory) => File::open(directory).await?.sync_all().await,
+        None => Ok(()),
+    }
 }
 
 /// Where a body's bytes go.

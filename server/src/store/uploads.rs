@@ -76,10 +76,11 @@ pub struct Upload {
 }
 
 impl Store {
-    /// Opens an upload, unless its segment, the quota or the camera's other uploads speak against it.
-    pub async fn create_upload(&self, new: &NewUpload<'_>, quota: u64) -> Result<Creation> {
+    /// Opens an upload, unless its segment, the quota or the camera's other uploads speak against it. The names of those
+    /// that gave way to it come with it: their bytes are wanted no more.
+    pub async fn create_upload(&self, new: &NewUpload<'_>, quota: u64) -> Result<(Creation, Vec<String>)> {
         let mut tx = self.write().await?;
-        drop_older(&mut tx, new).await?;
+        let older = drop_older(&mut tx, new).await?;
         let stored = captures::stored_digest(&mut tx, new.camera, &new.identity, new.seg_no).await?;
         let creation = match (stored, new.sha256) {
             (Some(stored), Some(declared)) if stored == declared => Creation::Finished,
@@ -91,10 +92,10 @@ impl Store {
             Creation::Open | Creation::Finished => {
                 insert(&mut tx, new, creation == Creation::Finished).await?;
                 tx.commit().await?;
+                Ok((creation, older))
             }
-            Creation::Conflict | Creation::OverQuota | Creation::TooMany => {}
+            Creation::Conflict | Creation::OverQuota | Creation::TooMany => Ok((creation, Vec::new())),
         }
-        Ok(creation)
     }
 
     /// A camera's own upload.
@@ -125,6 +126,13 @@ impl Store {
         Ok(ids.fetch_all(&self.readers).await?)
     }
 
+    /// Whether an upload's time is over, of those that there are.
+    pub async fn is_upload_expired(&self, id: &str, now: u64) -> Result<bool> {
+        let expired =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM uploads WHERE id = ? AND expires_at <= ?)");
+        Ok(expired.bind(id).bind(int(now)).fetch_one(&self.readers).await?)
+    }
+
     /// Whether an upload of this name is open: its file is wanted.
     pub async fn is_upload_open(&self, id: &str) -> Result<bool> {
         let open = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM uploads WHERE id = ? AND NOT finished)");
@@ -138,22 +146,17 @@ impl Store {
     }
 }
 
-/// An agent that missed the answer to its POST opens another upload of the same segment: of those that are open only
-/// the latest stays beside the new one, so that they don't fill the quota.
-async fn drop_older(db: &mut SqliteConnection, new: &NewUpload<'_>) -> Result<()> {
-    sqlx::query(
-        "DELETE FROM uploads WHERE rowid IN (SELECT rowid FROM uploads WHERE camera = ? AND NOT finished \
+/// An agent that missed the answer to its POST opens another upload of the same segment: only the latest stays beside
+/// the new one, so that open ones don't fill the quota and finished ones not the table.
+async fn drop_older(db: &mut SqliteConnection, new: &NewUpload<'_>) -> Result<Vec<String>> {
+    let older = sqlx::query_scalar(
+        "DELETE FROM uploads WHERE rowid IN (SELECT rowid FROM uploads WHERE camera = ? \
          AND agent_id IS ? AND trigger = ? AND trigger_timestamp = ? AND seg_no = ? \
-         ORDER BY rowid DESC LIMIT -1 OFFSET 1)",
-    )
-    .bind(new.camera.0)
-    .bind(new.identity.agent_id.map(|id| id.to_string()))
-    .bind(new.identity.trigger.as_str())
-    .bind(int(new.identity.trigger_timestamp))
-    .bind(new.seg_no)
-    .execute(db)
-    .await?;
-    Ok(())
+         ORDER BY rowid DESC LIMIT -1 OFFSET 1) RETURNING id",
+    );
+    let older = older.bind(new.camera.0).bind(new.identity.agent_id.map(|id| id.to_string()));
+    let older = older.bind(new.identity.trigger.as_str()).bind(int(new.identity.trigger_timestamp));
+    Ok(older.bind(new.seg_no).fetch_all(db).await?)
 }
 
 async fn room(db: &mut SqliteConnection, new: &NewUpload<'_>, quota: u64) -> Result<Creation> {
