@@ -91,6 +91,26 @@ impl Server {
             data,
         })
     }
+
+    /// Removes what a process that is gone left unfinished, and nobody goes on with: a join, a file half in the store.
+    pub async fn sweep(&self) {
+        remove_files(&self.data.work(), |_| true).await;
+        for dir in self.blobs.directories() {
+            remove_files(&dir, Blobs::is_unfinished).await;
+        }
+    }
+}
+
+/// Removes the files of a directory whose names are so; what can't be removed takes room, no more.
+async fn remove_files(dir: &Path, is_so: impl Fn(&str) -> bool) {
+    let Ok(mut files) = tokio::fs::read_dir(dir).await else { return };
+    while let Ok(Some(file)) = files.next_entry().await {
+        if file.file_name().to_str().is_some_and(&is_so)
+            && let Err(error) = tokio::fs::remove_file(file.path()).await
+        {
+            log::warn!("{} is of no more use and could not be removed: {error}", file.path().display());
+        }
+    }
 }
 
 impl DataDir {

@@ -109,6 +109,21 @@ async fn a_join_that_a_kill_ended_is_done_again() {
 }
 
 #[tokio::test]
+async fn what_a_crash_left_unfinished_is_swept_at_the_start() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    uploaded(&camera, 7, &[0]).await;
+    serving.kill();
+    let (work, segments) =
+        (serving.data.path().join("work/1.mp4"), serving.data.path().join("blobs/segments"));
+    std::fs::write(&work, "half a video").unwrap();
+    std::fs::write(segments.join("name#1"), "half a segment").unwrap();
+    serving.go_on();
+    assert!(!work.exists());
+    assert_eq!(std::fs::read_dir(segments).unwrap().count(), 1, "the segment that is stored");
+}
+
+#[tokio::test]
 async fn an_export_without_a_server_joins_by_itself() {
     let mut serving = Serving::start();
     let camera = serving.add("porch");
@@ -158,6 +173,8 @@ async fn a_broken_segment_never_holds_up_the_next_capture() {
     let captures = serving.captures();
     assert_eq!((&captures[0]["state"], &captures[1]["state"]), (&"complete".into(), &"broken".into()));
     assert!(captures[1]["error"].as_str().unwrap().starts_with("segment 0 "), "{}", captures[1]);
+    let work = serving.data.path().join("work");
+    assert_eq!(std::fs::read_dir(work).unwrap().count(), 0, "neither join left a file");
 }
 
 #[tokio::test]

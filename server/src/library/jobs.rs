@@ -93,7 +93,15 @@ async fn joined(server: &Server, due: &JoinDue) -> Result<Joined, JobError> {
         let mut file = File::create(&work).map_err(JoinError::Write)?;
         join::join(&parts, &mut file)
     });
-    let joined = joined.await.map_err(|_| JobError::Panic)?.map_err(JobError::of)?;
+    let joined = joined.await.map_err(|_| JobError::Panic).and_then(|joined| joined.map_err(JobError::of));
+    let joined = match joined {
+        Ok(joined) => joined,
+        Err(error) => {
+            // Half a video is of no use, and may be what filled the disk.
+            let _ = tokio::fs::remove_file(&out).await;
+            return Err(error);
+        }
+    };
     let blob = format!("joined/{}.mp4", due.capture);
     let put = server.blobs.put_file(&blob, &out, None).await.map_err(JobError::machine)?;
     tokio::fs::remove_file(&out).await.map_err(JobError::machine)?;
