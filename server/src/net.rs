@@ -19,7 +19,13 @@ use rustls::{
     server::{VerifierBuilderError, WebPkiClientVerifier},
     version::{TLS12, TLS13},
 };
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -30,6 +36,9 @@ use tokio_rustls::TlsAcceptor;
 
 /// Connections of one port at a time; a camera has two.
 const MAX_CONNECTIONS: u32 = 4096;
+/// Connections of one camera at a time: an agent has two, and for a minute those that a bad network cut off. A camera
+/// that loses count of its own must not take everybody's.
+const SHARE: usize = 64;
 /// A TLS handshake over a bad mobile link takes seconds, never this long.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 /// A request's head, and the pause before it on a connection that is kept.
@@ -49,12 +58,16 @@ pub struct Stop(watch::Receiver<bool>);
 #[derive(Clone, Debug)]
 pub enum Door {
     /// Cameras, each with a certificate of our CA.
-    Cameras(Arc<ServerConfig>, Arc<Server>),
+    Cameras(Arc<ServerConfig>, Arc<Server>, Shares),
     /// People, without TLS.
     Plain,
     /// People, with TLS.
     Tls(Arc<ServerConfig>),
 }
+
+/// How many connections each certificate may still have, of those that have any.
+#[derive(Clone, Debug, Default)]
+pub struct Shares(Arc<Mutex<HashMap<Sha256, Arc<Semaphore>>>>);
 
 /// Who is at the other end, as an extension of every request.
 #[derive(Clone, Debug)]
@@ -65,6 +78,18 @@ pub struct Peer {
     pub stop: Stop,
     /// Holds the connection's place; a WebSocket keeps it beyond its request.
     pub place: Arc<OwnedSemaphorePermit>,
+    /// Holds it among those of its certificate; people have none.
+    pub share: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Shares {
+    /// A place for one more connection of this certificate; none where it has all of its own.
+    fn take(&self, certificate: Sha256) -> Option<OwnedSemaphorePermit> {
+        let mut shares = self.0.lock().expect("nothing panics while it holds this lock");
+        shares.retain(|_, share| share.available_permits() < SHARE);
+        let share = shares.entry(certificate).or_insert_with(|| Arc::new(Semaphore::new(SHARE)));
+        share.clone().try_acquire_owned().ok()
+    }
 }
 
 impl Stop {
@@ -97,7 +122,7 @@ pub async fn serve(listener: TcpListener, door: Door, router: Router, stop: Stop
             },
             () = stop.requested() => break,
         };
-        let peer = Peer { certificate: None, stop: stop.clone(), place: Arc::new(place) };
+        let peer = Peer { certificate: None, stop: stop.clone(), place: Arc::new(place), share: None };
         tokio::spawn(connection(stream, door.clone(), router.clone(), peer));
     }
     drop(listener);
@@ -142,10 +167,18 @@ async fn connection(stream: TcpStream, door: Door, router: Router, mut peer: Pee
                 requests(stream, router, peer, std::future::pending()).await;
             }
         }
-        Door::Cameras(config, server) => {
+        Door::Cameras(config, server, shares) => {
             let Some(stream) = handshake(stream, config).await else { return };
             let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             peer.certificate = certificate.map(pki::fingerprint);
+            if let Some(certificate) = peer.certificate {
+                let Some(share) = shares.take(certificate) else {
+                    return log::warn!(
+                        "a connection was refused: certificate {certificate} has {SHARE} already"
+                    );
+                };
+                peer.share = Some(Arc::new(share));
+            }
             let removed = removed(server, peer.certificate);
             requests(stream, router, peer, removed).await;
         }
@@ -215,5 +248,23 @@ async fn removed(server: Arc<Server>, certificate: Option<Sha256>) {
         if event == Event::Missed && !is_there().await {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_certificates_own_and_comes_back() {
+        let (shares, one, other) = (Shares::default(), Sha256([1; 32]), Sha256([2; 32]));
+        let mut held: Vec<_> = (0..SHARE).map(|_| shares.take(one).unwrap()).collect();
+        assert!(shares.take(one).is_none());
+        assert!(shares.take(other).is_some());
+        held.pop();
+        assert!(shares.take(one).is_some());
+        held.clear();
+        drop(shares.take(other));
+        assert_eq!(shares.0.lock().unwrap().len(), 1, "who has no connection is forgotten");
     }
 }

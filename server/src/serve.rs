@@ -3,7 +3,7 @@
 use crate::{
     control, device,
     library::{ending, jobs},
-    net::{self, Door, Stop},
+    net::{self, Door, Shares, Stop},
     pki::{self, Identity, PkiError},
     server::{DataDir, OpenError, Server},
     store::{StoreError, unix_now},
@@ -123,7 +123,7 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
     ready(&addresses);
 
     let (stop, stopped) = Stop::new();
-    let camera_door = Door::Cameras(Arc::new(camera_tls), server.clone());
+    let camera_door = Door::Cameras(Arc::new(camera_tls), server.clone(), Shares::default());
     let mut ports = tokio::task::JoinSet::new();
     ports.spawn(net::serve(cameras, camera_door, device::router(server.clone()), stopped.clone()));
     ports.spawn(net::serve(people, door, viewer::router(server.clone(), reach), stopped.clone()));

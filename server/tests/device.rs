@@ -12,6 +12,7 @@ use cloudtalker::wire::{
 };
 use common::{Serving, Session, end, metadata, seeded, sha256, text};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn receipt(capture: u64, segments: u32) -> ToAgent {
     let receipt = Receipt::Capture { capture: Id(capture), segments: Some(segments) };
@@ -270,6 +271,28 @@ async fn a_session_that_ends_as_sessions_do_is_no_warning() {
 }
 
 #[tokio::test]
+async fn one_camera_never_has_all_connections() {
+    let serving = Serving::start();
+    let (camera, other) = (serving.add("porch"), serving.add("garden"));
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        let mut connection = camera.connect().await;
+        connection.write_all(b"OPTIONS /uploads/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 204");
+        held.push(connection);
+    }
+    assert!(camera.try_request().await.is_err());
+    other.session().await.nothing_else().await;
+    // Once the server has seen one of them end, there is room again.
+    let mut ended = held.pop().unwrap();
+    ended.shutdown().await.unwrap();
+    ended.read_to_end(&mut Vec::new()).await.unwrap_or_default();
+    assert!(camera.try_request().await.is_ok());
+}
+
+#[tokio::test]
 async fn what_is_no_message_is_ignored() {
     let serving = Serving::start();
     let camera = serving.add("porch");
@@ -298,6 +321,7 @@ async fn an_original_is_told_only_what_it_knows() {
     let mut session = original(&camera).await;
     assert_eq!(session.next().await, armed(true), "no hello, no receipts");
     session.say(&ToCloud::State(State { heartbeat_period: 10, pir_armed: true, ..State::default() })).await;
+    session.heard().await;
     for expected in [true, false] {
         let command = serving.command_beside(&["camera", "command", "original", "capture"]).await;
         let asked = session.next().await;
