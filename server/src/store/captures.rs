@@ -141,15 +141,7 @@ impl Store {
         execute(&mut tx, "UPDATE captures SET ended = 1, receipt = 'none' WHERE id = ?", capture).await?;
         execute(&mut tx, "DELETE FROM listed WHERE capture = ?", capture).await?;
         execute(&mut tx, "DELETE FROM lost WHERE capture = ?", capture).await?;
-        for listed in listed {
-            sqlx::query("INSERT OR REPLACE INTO listed VALUES (?, ?, ?, ?)")
-                .bind(capture.0)
-                .bind(listed.seg_no)
-                .bind(int(listed.bytes))
-                .bind(listed.sha256.to_string())
-                .execute(&mut *tx)
-                .await?;
-        }
+        insert_listed(&mut tx, capture, listed).await?;
         for lost in lost {
             insert_lost(&mut tx, capture, lost).await?;
         }
@@ -390,6 +382,21 @@ async fn end_original(db: &mut SqliteConnection, capture: CaptureId, cut_off: &[
         }
     }
     settle(db, capture).await
+}
+
+/// By one statement: row by row, ten thousand of them keep all other writers waiting three times as long.
+async fn insert_listed(db: &mut SqliteConnection, capture: CaptureId, listed: &[Listed]) -> Result<()> {
+    let rows: Vec<_> =
+        listed.iter().map(|listed| (listed.seg_no, int(listed.bytes), listed.sha256)).collect();
+    let rows = serde_json::to_string(&rows).expect("numbers and digests are JSON");
+    sqlx::query(
+        "INSERT OR REPLACE INTO listed SELECT ?, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
+    )
+    .bind(capture.0)
+    .bind(rows)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 async fn insert_lost(db: &mut SqliteConnection, capture: CaptureId, lost: &Lost) -> Result<()> {
