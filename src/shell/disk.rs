@@ -1,12 +1,17 @@
 //! The disk worker: a thread of its own, because an fsync on a memory card can take seconds.
 
-use crate::engine::{
-    Input,
-    spool::{Facts, Files, Inode, SourceError, Spool, Task},
+use super::lock::{self, LockError};
+use crate::{
+    config::SpoolConfig,
+    engine::{
+        Input,
+        spool::{Facts, Files, Inode, Scanned, SourceError, Spool, Task},
+    },
 };
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use std::{
+    cell::RefCell,
     fs::{self, File, FileType, OpenOptions},
     io::{self, Read, Seek, Write},
     os::{
@@ -14,59 +19,129 @@ use std::{
         unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    rc::Rc,
     sync::mpsc,
     thread,
 };
 
 /// Tasks for the disk worker, which answers each with [`Input::DiskDone`], in order.
-pub struct Disk(mpsc::Sender<Task>);
+pub struct Disk(mpsc::Sender<Job>);
+
+enum Job {
+    Task(Task),
+    Confine(Vec<PathBuf>),
+}
 
 impl Disk {
-    /// Starts the worker. It ends with this handle, once the task it is at is done.
-    pub fn start(mut spool: Spool<StateDir>, inputs: Sender<Input>) -> io::Result<Disk> {
-        let (tasks, waiting) = mpsc::channel();
+    /// Starts the worker, which first takes the state directory and reads what a former life left: that comes
+    /// through the channel. It ends with this handle, once the task it is at is done.
+    pub fn start(
+        config: &SpoolConfig,
+        seed: u64,
+        inputs: Sender<Input>,
+    ) -> io::Result<(Disk, Receiver<Result<Scanned, LockError>>)> {
+        let (jobs, waiting) = mpsc::channel();
+        let (begun, beginning) = async_channel::bounded(1);
+        let (dir, capture_dirs) = (config.state_dir.clone(), config.capture_dirs.clone());
         thread::Builder::new().name("disk".into()).spawn(move || {
-            for task in waiting {
-                if inputs.send_blocking(Input::DiskDone(spool.perform(task))).is_err() {
-                    return;
+            let sources = SourceDirs::default();
+            sources.confine(&capture_dirs);
+            let mut state_dir = StateDir::new(&dir, sources.clone());
+            if let Err(error @ LockError::Taken(_)) = state_dir.lock() {
+                // Nobody waits for it where the agent has ended meanwhile.
+                let _ = begun.send_blocking(Err(error));
+                return;
+            }
+            warn_of_forgetful(&dir);
+            let mut spool = Spool::new(state_dir);
+            if begun.send_blocking(Ok(spool.start(seed))).is_err() {
+                return;
+            }
+            for job in waiting {
+                match job {
+                    Job::Confine(dirs) => sources.confine(&dirs),
+                    Job::Task(task) => {
+                        if inputs.send_blocking(Input::DiskDone(spool.perform(task))).is_err() {
+                            return;
+                        }
+                    }
                 }
             }
         })?;
-        Ok(Disk(tasks))
+        Ok((Disk(jobs), beginning))
     }
 
     /// Hands a task over.
     pub fn perform(&self, task: Task) {
-        self.0.send(task).expect("the worker lives as long as its handle, or the process has panicked");
+        self.push(Job::Task(task));
+    }
+
+    /// From the next task on, only files beneath these directories are taken; any, where there are none.
+    pub fn confine(&self, capture_dirs: Vec<PathBuf>) {
+        self.push(Job::Confine(capture_dirs));
+    }
+
+    fn push(&self, job: Job) {
+        self.0.send(job).expect("the worker lives as long as its handle, or the process has panicked");
     }
 }
 
 /// The state directory, and the files that local programs name.
-pub struct StateDir {
+struct StateDir {
     dir: PathBuf,
-    /// Resolved; empty where anything may be named.
-    capture_dirs: Vec<PathBuf>,
-    /// Where relative names begin.
-    sources: PathBuf,
+    /// Once it could be locked. Nothing is changed before.
+    lock: Option<File>,
+    sources: SourceDirs,
 }
 
 impl StateDir {
     /// Makes the directory if need be. A directory that can't be made is told by every later call.
-    pub fn new(dir: &Path, capture_dirs: &[PathBuf]) -> StateDir {
+    fn new(dir: &Path, sources: SourceDirs) -> StateDir {
         // The reason comes up again where the directory is used, and is told there.
         let _ = make_dirs(dir);
-        let capture_dirs: Vec<PathBuf> =
-            capture_dirs.iter().map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.clone())).collect();
-        let sources = capture_dirs.first().cloned().unwrap_or_else(|| PathBuf::from("."));
-        StateDir { dir: dir.to_owned(), capture_dirs, sources }
+        StateDir { dir: dir.to_owned(), lock: None, sources }
+    }
+
+    fn lock(&mut self) -> Result<(), LockError> {
+        if self.lock.is_none() {
+            self.lock = Some(lock::take(&self.dir)?);
+        }
+        Ok(())
     }
 
     fn at(&self, path: &str) -> PathBuf {
         self.dir.join(path)
     }
 
+    /// Where something is about to change, which only one agent may do.
+    fn own(&mut self, path: &str) -> io::Result<PathBuf> {
+        self.lock()?;
+        Ok(self.at(path))
+    }
+
     fn is_allowed(&self, resolved: &Path) -> bool {
-        self.capture_dirs.is_empty() || self.capture_dirs.iter().any(|dir| resolved.starts_with(dir))
+        self.sources.contain(resolved)
+    }
+}
+
+/// Where the files lie that local programs may name: resolved directories, or none where they may name any.
+#[derive(Clone, Default)]
+struct SourceDirs(Rc<RefCell<Vec<PathBuf>>>);
+
+impl SourceDirs {
+    fn confine(&self, dirs: &[PathBuf]) {
+        let resolved = dirs.iter().map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.clone()));
+        self.0.replace(resolved.collect());
+    }
+
+    /// A relative path begins in the first of them.
+    fn join(&self, path: &str) -> PathBuf {
+        self.0.borrow().first().map_or_else(|| Path::new(".").join(path), |dir| dir.join(path))
+    }
+
+    fn contain(&self, resolved: &Path) -> bool {
+        let dirs = self.0.borrow();
+        dirs.is_empty() || dirs.iter().any(|dir| resolved.starts_with(dir))
     }
 }
 
@@ -108,11 +183,11 @@ impl Files for StateDir {
     }
 
     fn create(&mut self, path: &str) -> io::Result<File> {
-        File::create(self.at(path))
+        File::create(self.own(path)?)
     }
 
     fn append(&mut self, path: &str) -> io::Result<File> {
-        OpenOptions::new().append(true).create(true).open(self.at(path))
+        OpenOptions::new().append(true).create(true).open(self.own(path)?)
     }
 
     fn read(&mut self, file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
@@ -136,24 +211,24 @@ impl Files for StateDir {
     }
 
     fn link(&mut self, file: &File, to: &str) -> io::Result<()> {
-        linkat(CWD, descriptor(file), CWD, self.at(to), AtFlags::SYMLINK_FOLLOW)?;
+        linkat(CWD, descriptor(file), CWD, self.own(to)?, AtFlags::SYMLINK_FOLLOW)?;
         Ok(())
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.at(from), self.at(to))
+        fs::rename(self.own(from)?, self.at(to))
     }
 
     fn remove(&mut self, path: &str) -> io::Result<()> {
-        fs::remove_file(self.at(path))
+        fs::remove_file(self.own(path)?)
     }
 
     fn make_dir(&mut self, path: &str) -> io::Result<()> {
-        fs::create_dir(self.at(path))
+        fs::create_dir(self.own(path)?)
     }
 
     fn remove_dir(&mut self, path: &str) -> io::Result<()> {
-        fs::remove_dir(self.at(path))
+        fs::remove_dir(self.own(path)?)
     }
 
     fn sync_dir(&mut self, path: &str) -> io::Result<()> {
@@ -181,15 +256,16 @@ pub fn facts(metadata: &fs::Metadata) -> Facts {
     }
 }
 
-/// The kind of file system, where it is one that a power cut empties.
-pub fn forgetful_kind(dir: &Path) -> Option<&'static str> {
+/// Tells where the file system is one that a power cut empties.
+fn warn_of_forgetful(dir: &Path) {
     // From linux/magic.h.
-    match rustix::fs::statfs(dir).ok()?.f_type {
-        0x0102_1994 => Some("tmpfs"),
-        0x8584_58f6 => Some("ramfs"),
-        0x794c_7630 => Some("overlay"),
-        _ => None,
-    }
+    let kind = match rustix::fs::statfs(dir).map(|about| about.f_type) {
+        Ok(0x0102_1994) => "tmpfs",
+        Ok(0x8584_58f6) => "ramfs",
+        Ok(0x794c_7630) => "overlay",
+        Ok(_) | Err(_) => return,
+    };
+    log::warn!("{} is on {kind}: a power cut empties it; give a --state_dir on flash", dir.display());
 }
 
 /// Makes a directory and those above it, each durable in the one above.

@@ -12,6 +12,7 @@ mod commands;
 mod disk;
 mod input;
 mod list;
+mod lock;
 mod signals;
 mod uploader;
 mod ureq_tls;
@@ -22,7 +23,7 @@ use crate::{
     engine::{
         Engine, Input, Output, Settings,
         event::{Event, Level},
-        spool::Spool,
+        spool::Scanned,
     },
     tls::{self, ClientTls, Floor, IdentityFiles},
     wire::tus,
@@ -32,8 +33,9 @@ use async_channel::{Receiver, Sender};
 use clock::Clock;
 use cloud::{Link, Target};
 use commands::Commands;
-use disk::{Disk, StateDir};
+use disk::Disk;
 use input::{Control, Listeners, Numbers, Sources};
+use lock::LockError;
 use signals::Signal;
 use smol::{LocalExecutor, Task, Timer, future::FutureExt};
 use std::{
@@ -58,6 +60,7 @@ enum StartError {
     Tls(tls::TlsError),
     Listen(input::ListenError),
     Commands(io::Error),
+    Lock(LockError),
     Thread(io::Error),
     Signals(io::Error),
     Seed(io::Error),
@@ -67,8 +70,11 @@ enum StartError {
 pub fn run(args: cli::Run, config: Config) -> ExitCode {
     let executor = Rc::new(LocalExecutor::new());
     let ended = smol::block_on(executor.run(async {
-        let shell = Shell::start(args, config, executor.clone())?;
-        shell.run().await;
+        match Shell::start(args, config, executor.clone()).await? {
+            Some(shell) => shell.run().await,
+            // It was told to end before it had begun.
+            None => {}
+        }
         Ok::<(), StartError>(())
     }));
     match ended {
@@ -101,6 +107,8 @@ struct Shell {
     link: Option<Link>,
     disk: Disk,
     uploader: Uploader,
+    /// Whether a SIGHUP came that nobody has heeded.
+    reload_due: bool,
     /// When a stopping agent ends in any case.
     end: Option<Instant>,
     _list: Option<Task<()>>,
@@ -108,30 +116,29 @@ struct Shell {
 }
 
 impl Shell {
-    fn start(
+    /// `None` where a signal ends the agent meanwhile: reading a large spool takes its time.
+    async fn start(
         args: cli::Run,
         config: Config,
         executor: Rc<LocalExecutor<'static>>,
-    ) -> Result<Shell, StartError> {
+    ) -> Result<Option<Shell>, StartError> {
         let floor = Arc::new(Floor::since_build());
         let tls = client_tls(&config, &floor)?;
         let (inputs, waiting) = async_channel::bounded(INPUTS);
         let (signals, signals_task) = signals::watch(&executor).map_err(StartError::Signals)?;
         let (numbers, sources) = (Numbers::default(), Sources::default());
-        // Before the spool is read: a second agent must not touch it.
+        // Before anything else is touched: a second agent mostly has the same socket.
         let listeners = Listeners::open(&executor, &config.input, &numbers, &sources, &inputs)
             .map_err(StartError::Listen)?;
         let commands =
             Commands::open(&executor, config.commands.as_ref(), &inputs).map_err(StartError::Commands)?;
-        let state_dir = &config.spool.state_dir;
         let mut seed = seed().map_err(StartError::Seed)?;
-        let mut spool = Spool::new(StateDir::new(state_dir, &config.spool.capture_dirs));
-        let found = spool.start(seed.bits());
-        if let Some(kind) = disk::forgetful_kind(state_dir) {
-            let dir = state_dir.display();
-            warn!("{dir} is on {kind}: a power cut empties it; give a --state_dir on flash");
-        }
-        let disk = Disk::start(spool, inputs.clone()).map_err(StartError::Thread)?;
+        let (disk, beginning) =
+            Disk::start(&config.spool, seed.bits(), inputs.clone()).map_err(StartError::Thread)?;
+        let Some(Beginning { found, reload_due }) = begin(&beginning, &signals).await? else {
+            return Ok(None);
+        };
+        let state_dir = &config.spool.state_dir;
         let uploader = Uploader::start(state_dir, tls.config.clone(), config.max_rate, inputs.clone())
             .map_err(StartError::Thread)?;
         let list = config
@@ -140,7 +147,7 @@ impl Shell {
             .map(|path| executor.spawn(list::follow(path, numbers.clone(), sources.clone(), inputs.clone())));
         let clock = Clock::start();
         let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls), found);
-        Ok(Shell {
+        Ok(Some(Shell {
             args,
             config,
             executor,
@@ -158,14 +165,15 @@ impl Shell {
             link: None,
             disk,
             uploader,
+            reload_due,
             end: None,
             _list: list,
             _signals: signals_task,
-        })
+        }))
     }
 
     async fn run(mut self) {
-        let mut next = None;
+        let mut next = if self.reload_due { self.reload() } else { None };
         loop {
             let deadline = self.drain(next.take());
             if self.end.is_some_and(|end| self.engine.is_finished() || end <= Instant::now()) {
@@ -308,6 +316,32 @@ impl Shell {
     }
 }
 
+/// What there is to begin with.
+struct Beginning {
+    found: Scanned,
+    reload_due: bool,
+}
+
+/// Waits for the state directory. `None` where a signal ends the agent meanwhile.
+async fn begin(
+    beginning: &Receiver<Result<Scanned, LockError>>,
+    signals: &Receiver<Signal>,
+) -> Result<Option<Beginning>, StartError> {
+    let mut reload_due = false;
+    let read =
+        async { Some(beginning.recv().await.expect("the worker begins, or the process has panicked")) };
+    let stopped = async {
+        while let Ok(Signal::Reload) = signals.recv().await {
+            reload_due = true;
+        }
+        None
+    };
+    match read.or(stopped).await {
+        Some(found) => Ok(Some(Beginning { found: found.map_err(StartError::Lock)?, reload_due })),
+        None => Ok(None),
+    }
+}
+
 fn client_tls(config: &Config, floor: &Arc<Floor>) -> Result<ClientTls, StartError> {
     let identity = IdentityFiles { cert: config.cert.clone(), key: config.key.clone() };
     tls::client_config(&identity, config.ca.as_deref(), floor.clone()).map_err(StartError::Tls)
@@ -352,8 +386,9 @@ impl StartError {
     fn exit_code(&self) -> u8 {
         match self {
             StartError::Tls(_) => cli::exit::USAGE,
-            StartError::Listen(_) => cli::exit::UNAVAILABLE,
-            StartError::Commands(_)
+            StartError::Listen(_)
+            | StartError::Lock(_)
+            | StartError::Commands(_)
             | StartError::Thread(_)
             | StartError::Signals(_)
             | StartError::Seed(_) => cli::exit::UNAVAILABLE,
@@ -366,6 +401,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Tls(error) => error.fmt(f),
             StartError::Listen(error) => error.fmt(f),
+            StartError::Lock(error) => error.fmt(f),
             StartError::Commands(error) => write!(f, "no datagram socket: {error}"),
             StartError::Thread(error) => write!(f, "no thread for a worker: {error}"),
             StartError::Signals(error) => write!(f, "signals can't be watched: {error}"),

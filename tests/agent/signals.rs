@@ -67,6 +67,25 @@ fn sigterm_ends_an_agent_that_is_still_connecting() {
 }
 
 #[test]
+fn sigterm_ends_an_agent_that_still_reads_its_spool() {
+    let board = Board::alone();
+    let capture = board.state_dir().join("spool/35.pir");
+    fs::create_dir_all(&capture).unwrap();
+    fs::write(capture.join("0.mp4"), "film").unwrap();
+    // Opening it takes until somebody writes there.
+    let endless = std::process::Command::new("mkfifo").arg(capture.join("0.mp4.from")).status();
+    assert!(endless.unwrap().success());
+    let mut agent = board.launch();
+    agent.says("listening on ");
+    let asked = Instant::now();
+    agent.signal(Signal::TERM);
+    let ended = agent.ends();
+    assert!(asked.elapsed() < LIMIT, "{:?}: {}", asked.elapsed(), ended.log);
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
+    assert!(!board.input_sock().exists());
+}
+
+#[test]
 fn sighup_takes_a_new_certificate() {
     let server = Server::start();
     let board = Board::new(&server);
@@ -207,6 +226,26 @@ fn a_socket_that_answers_is_an_error() {
     assert_eq!(second.code(), Some(69), "{}", second.log);
     assert!(second.log.contains("input.sock: another agent answers there; stop it, or give --input_sock"));
     agent.takes(&board.record_capture(TIME, &[3000]));
+}
+
+#[test]
+fn a_state_directory_has_one_agent() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let agent = board.start();
+    let segments = board.record_capture(TIME, &[3000]);
+    let other = board.dir.at("other.sock");
+    let mut second = program();
+    second.arg("--input_sock").arg(&other).arg("--state_dir").arg(board.state_dir()).args(&board.flags);
+    let ended = Process::start("second", &mut second).ends();
+    assert_eq!(ended.code(), Some(69), "{}", ended.log);
+    let why = "state: another agent has this state directory; stop it, or give --state_dir";
+    assert!(ended.log.contains(why), "{}", ended.log);
+    assert!(!other.exists());
+    agent.takes(&segments);
+    agent.owes_nothing();
+    agent.kill();
+    board.start();
 }
 
 #[test]
