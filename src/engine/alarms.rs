@@ -67,7 +67,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn alarm_added(&mut self, result: io::Result<()>) {
+    pub(super) fn alarm_added(&mut self, now: Now, result: io::Result<()>) {
         let Some((source, ack, id)) = self.alarms.writing.pop_front() else { return };
         let reply = match result {
             Ok(()) => Reply { ok: true, alarm: Some(id), ..Reply::default() },
@@ -77,17 +77,17 @@ impl Engine {
                 Reply::refused(why)
             }
         };
-        self.settle_message(source, ack.then_some(reply));
+        self.settle_message(now, source, ack.then_some(reply));
     }
 
     /// A new session: what is owed is said again. Without receipts, once on a live session is enough.
-    pub(super) fn say_alarms(&mut self) {
+    pub(super) fn say_alarms(&mut self, now: Now) {
         for alarm in self.alarms.owed() {
             self.say(ToCloud::Alarm(alarm));
         }
         if self.session.is_ready_without_receipts() && !self.alarms.owed.is_empty() {
             self.alarms.owed.clear();
-            self.chores.add(Task::SetAlarms { owed: Vec::new(), given_up: Vec::new(), unix: 0 });
+            self.set_alarms(now, Vec::new());
         }
     }
 
@@ -100,7 +100,9 @@ impl Engine {
     }
 
     fn set_alarms(&mut self, now: Now, given_up: Vec<Alarm>) {
-        let owed = self.alarms.owed();
-        self.chores.add(Task::SetAlarms { owed, given_up, unix: now.unix });
+        // What could not be read yet must not be written over: it goes with the next change.
+        if !self.alarms.is_unread {
+            self.chores.add(Task::SetAlarms { owed: Vec::new(), given_up, unix: now.unix });
+        }
     }
 }

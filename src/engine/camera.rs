@@ -10,6 +10,8 @@ use std::{collections::VecDeque, time::Duration};
 
 /// How often an undelivered command is tried.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often the owner is told that nobody listens.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// After this long nobody wants the picture any more.
 const CAPTURE_LAPSE: Duration = Duration::from_secs(60);
 /// More requests than a cloud can repeat after a reconnect.
@@ -42,8 +44,8 @@ pub struct Camera {
     capture_undelivered: bool,
     /// The last `capture_asap`: a wish without an identity is its change to true.
     pub capture_asap: bool,
-    /// Said once, until something is delivered.
-    silence_told: bool,
+    /// When the owner was last told that nobody listens.
+    silence_told: Option<Duration>,
 }
 
 impl Camera {
@@ -54,7 +56,7 @@ impl Camera {
             level_undelivered: false,
             capture_undelivered: false,
             capture_asap: false,
-            silence_told: false,
+            silence_told: None,
         }
     }
 
@@ -128,7 +130,6 @@ impl Engine {
     }
 
     pub(super) fn command_delivered(&mut self, command: Command) {
-        self.camera.silence_told = false;
         match command {
             Command::Capture => {
                 self.camera.capture_undelivered = false;
@@ -159,8 +160,9 @@ impl Engine {
                 self.camera.level_undelivered = self.camera.armed.map(level) == Some(command);
             }
         }
-        if !self.camera.silence_told {
-            self.camera.silence_told = true;
+        // By UDP each try counts as delivered until it comes back.
+        if self.camera.silence_told.is_none_or(|told| now.mono >= told + TELL_AGAIN) {
+            self.camera.silence_told = Some(now.mono);
             self.tell(Event::CommandUndelivered { command, why: why.to_owned() });
         }
         if !self.timers.is_set(Timer::CommandRetry) {

@@ -1,6 +1,6 @@
 //! The captures that the board owes, and which of them a segment belongs to.
 
-use super::spool::{CaptureName, Found, FoundCapture, Kept, LostReason, Place};
+use super::spool::{CaptureName, Found, FoundCapture, Kept, LostReason, Place, UploadHint};
 use crate::wire::{
     Id, Sha256, Trigger,
     cloud::{Backlog, CaptureEnd, CaptureStart, ListedSegment, LostSegment, SegmentInfo},
@@ -32,10 +32,19 @@ pub struct Capture {
     version: u32,
     /// The session in which the cloud was told of it.
     pub announced: Option<u32>,
-    /// The session and the version in which the cloud was told its end.
-    pub end_said: Option<(u32, u32)>,
+    /// In which session, at which version and when the cloud was told its end.
+    pub end_said: Option<EndSaid>,
     /// It has gone already, but for the disk.
     pub forgotten: bool,
+}
+
+/// When the cloud was told the end of a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndSaid {
+    epoch: u32,
+    version: u32,
+    /// When.
+    pub at: Duration,
 }
 
 /// One video file of a capture.
@@ -49,8 +58,8 @@ pub struct Segment {
     pub kept: Kept,
     /// Where it stands.
     pub standing: Standing,
-    /// Where its upload is.
-    pub url: Option<Box<str>>,
+    /// Its upload, where one was made.
+    pub upload: Option<Box<UploadHint>>,
     /// Tries that failed in a row.
     pub failures: u8,
     /// Not to be tried before.
@@ -146,18 +155,26 @@ impl Captures {
     pub fn place(&self, trigger: Trigger, timestamp: u64, seg_no: Option<u32>, sha256: Sha256) -> Placement {
         let namesakes = || self.namesakes(trigger, timestamp).filter(|(_, capture)| !capture.forgotten);
         let is_repeat = |segment: &&Segment| {
-            segment.kept.sha256 == sha256 && seg_no.is_none_or(|seg_no| segment.seg_no == seg_no)
+            let is_here = !matches!(segment.standing, Standing::Lost(_));
+            is_here && segment.kept.sha256 == sha256 && seg_no.is_none_or(|seg_no| segment.seg_no == seg_no)
         };
         for (name, capture) in namesakes() {
             if let Some(segment) = capture.segments.iter().find(is_repeat) {
                 return Placement::Repeat(name, segment.seg_no);
             }
         }
-        let takes = |capture: &Capture| seg_no.is_none_or(|seg_no| capture.segment(seg_no).is_none());
-        let newest_open = namesakes().rev().find(|(_, capture)| capture.is_open() && takes(capture));
-        let newest = || namesakes().rev().find(|(_, capture)| takes(capture));
-        if let Some((name, capture)) = newest_open.or_else(newest) {
-            return Placement::Join(name, seg_no.unwrap_or_else(|| capture.next_seg_no()));
+        let number_in = |capture: &Capture| match seg_no {
+            Some(seg_no) => capture.segment(seg_no).is_none().then_some(seg_no),
+            None => capture.next_seg_no(),
+        };
+        let takers = || {
+            namesakes()
+                .rev()
+                .filter_map(|(name, capture)| number_in(capture).map(|number| (name, capture, number)))
+        };
+        let newest_open = takers().find(|(_, capture, _)| capture.is_open());
+        if let Some((name, _, number)) = newest_open.or_else(|| takers().next()) {
+            return Placement::Join(name, number);
         }
         let name = |ordinal| CaptureName { timestamp, trigger, ordinal };
         let is_taken = |name| self.all.contains_key(&name) || self.unread.contains(&name);
@@ -210,13 +227,13 @@ impl Capture {
 
     fn found(found: FoundCapture) -> Capture {
         let segments = found.segments.into_iter().map(|segment| {
-            let (standing, url) = match segment.found {
-                Found::Owed(url) => (Standing::Owed, url),
+            let (standing, upload) = match segment.found {
+                Found::Owed(upload) => (Standing::Owed, upload),
                 Found::Sent => (Standing::Sent, None),
                 Found::Lost(reason) => (Standing::Lost(reason), None),
             };
             let new = Segment::new(segment.seg_no, segment.container, segment.kept);
-            Segment { standing, url: url.map(Into::into), ..new }
+            Segment { standing, upload: upload.map(Box::new), ..new }
         });
         Capture { segments: segments.collect(), ..Capture::new(found.id) }
     }
@@ -233,12 +250,12 @@ impl Capture {
 
     /// Whether the cloud was told its end as it is now, in this session.
     pub fn is_end_said(&self, epoch: u32) -> bool {
-        self.end_said == Some((epoch, self.version))
+        self.end_said.is_some_and(|said| (said.epoch, said.version) == (epoch, self.version))
     }
 
     /// Notes that the cloud was told its end.
-    pub fn note_end_said(&mut self, epoch: u32) {
-        self.end_said = Some((epoch, self.version));
+    pub fn note_end_said(&mut self, epoch: u32, at: Duration) {
+        self.end_said = Some(EndSaid { epoch, version: self.version, at });
     }
 
     /// Its segments that the cloud does not have yet.
@@ -273,8 +290,8 @@ impl Capture {
         self.segments.iter().filter(|segment| !matches!(segment.standing, Standing::Lost(_))).count()
     }
 
-    fn next_seg_no(&self) -> u32 {
-        self.segments.last().map_or(0, |segment| segment.seg_no.saturating_add(1))
+    fn next_seg_no(&self) -> Option<u32> {
+        self.segments.last().map_or(Some(0), |segment| segment.seg_no.checked_add(1))
     }
 
     /// The message that it has begun.
@@ -323,7 +340,7 @@ impl Segment {
     /// A segment that is owed.
     pub fn new(seg_no: u32, container: Container, kept: Kept) -> Segment {
         let standing = Standing::Owed;
-        Segment { seg_no, container, kept, standing, url: None, failures: 0, retry_at: Duration::ZERO }
+        Segment { seg_no, container, kept, standing, upload: None, failures: 0, retry_at: Duration::ZERO }
     }
 
     /// Its place in the spool.

@@ -1,19 +1,23 @@
-//! What the disk still has to do for decisions that are taken: in order, one at a time, until it is done.
+//! What the disk still has to do for decisions that are taken, until it is done.
 //!
-//! A chore that fails is tried again after a pause, and the ones behind it wait, because each relies on those
-//! before it: a capture's name is free only once the former one of that name has gone. Until then a restart
-//! would find the board as if the decision had not been taken, and that is always safe: a segment is uploaded
-//! again, and the server has it once.
+//! Each chore has a subject: a capture, the alarms, what is remembered, what was refused. Those of one subject are done in
+//! order, because each relies on those before it: a capture's name is free only once the former one of that name has gone.
+//! A subject whose chore fails rests for a while, and the others go on. Until a chore is done a restart would find the
+//! board as if the decision had not been taken, and that is always safe: a segment is uploaded again, and the server has
+//! it once.
 
 use super::{
     Engine, Event, Now, Output, Timer,
-    spool::{Scanned, Task},
+    spool::{CaptureName, Scanned, Task},
 };
-use std::{collections::VecDeque, io, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    time::Duration,
+};
 
 /// A disk that is full or read-only stays so for a while.
 const RETRY: Duration = Duration::from_secs(10);
-
 /// Before what could not be read is looked for again.
 const RESCAN: Duration = Duration::from_secs(300);
 
@@ -21,72 +25,121 @@ const RESCAN: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub struct Chores {
     waiting: VecDeque<Task>,
-    under_way: bool,
-    failing: bool,
+    under_way: Option<Task>,
+    /// Subjects that rest after a failure.
+    resting: BTreeSet<Subject>,
+}
+
+/// What a chore is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Capture(CaptureName),
+    Refused,
+    Alarms,
+    Remembered,
+}
+
+impl Subject {
+    /// `None` for tasks that somebody waits for: those are no chores.
+    fn of(task: &Task) -> Option<Subject> {
+        match task {
+            Task::Mark { capture, .. } | Task::Forget { capture, .. } => Some(Subject::Capture(*capture)),
+            Task::NoteUrl { place, .. } | Task::Confirm { place } | Task::Lose { place, .. } => {
+                Some(Subject::Capture(place.capture))
+            }
+            Task::DropRefused { .. } => Some(Subject::Refused),
+            Task::SetAlarms { .. } => Some(Subject::Alarms),
+            Task::Remember(_) => Some(Subject::Remembered),
+            Task::Stage { .. }
+            | Task::Keep { .. }
+            | Task::Repeat { .. }
+            | Task::Unstage
+            | Task::Rehash { .. }
+            | Task::AddAlarm(_)
+            | Task::Weigh { .. }
+            | Task::Rescan { .. } => None,
+        }
+    }
 }
 
 impl Chores {
-    /// Queues a task.
+    /// Queues a task. What replaces a whole file is queued once: it is filled in when it is done.
     pub fn add(&mut self, task: Task) {
-        self.waiting.push_back(task);
+        let is_same = |waiting: &&mut Task| match (&task, &**waiting) {
+            (Task::Remember(_), Task::Remember(_)) | (Task::SetAlarms { .. }, Task::SetAlarms { .. }) => true,
+            _ => false,
+        };
+        match (self.waiting.iter_mut().find(is_same), task) {
+            (Some(Task::SetAlarms { given_up, .. }), Task::SetAlarms { given_up: more, .. }) => {
+                given_up.extend(more);
+            }
+            (Some(_), _) => {}
+            (None, task) => self.waiting.push_back(task),
+        }
     }
 
     /// Whether all is done.
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.under_way.is_none()
+    }
+
+    /// Whether something is still to be done that gives the disk room, and may succeed soon.
+    pub fn is_making_room(&self) -> bool {
+        let makes_room = |task: &Task| matches!(task, Task::Lose { .. } | Task::DropRefused { .. });
+        let may_succeed = |task: &Task| !self.is_resting(task);
+        let waiting = self.waiting.iter().any(|task| makes_room(task) && may_succeed(task));
+        waiting || self.under_way.as_ref().is_some_and(makes_room)
+    }
+
+    fn is_resting(&self, task: &Task) -> bool {
+        Subject::of(task).is_some_and(|subject| self.resting.contains(&subject))
     }
 }
 
 impl Engine {
     /// Hands the next chore to the disk.
     pub(super) fn do_chore(&mut self) {
-        if self.chores.under_way || self.chores.failing {
+        if self.chores.under_way.is_some() {
             return;
         }
-        let Some(task) = self.chores.waiting.front() else { return };
-        // What these two keep may have changed since they were queued.
-        let task = match task.clone() {
+        let Some(index) = self.chores.waiting.iter().position(|task| !self.chores.is_resting(task)) else {
+            return;
+        };
+        let chore = match self.chores.waiting.remove(index).expect("it was just found") {
             Task::SetAlarms { given_up, unix, .. } => {
-                // What could not be read yet must not be written over.
-                if self.alarms.is_unread {
-                    self.chores.waiting.pop_front();
-                    return self.do_chore();
-                }
                 Task::SetAlarms { owed: self.alarms.owed(), given_up, unix }
             }
             Task::Remember(_) => Task::Remember(self.remembered.clone()),
             other => other,
         };
-        self.chores.under_way = true;
-        self.outputs.push_back(Output::Disk(task));
+        self.outputs.push_back(Output::Disk(chore.clone()));
+        self.chores.under_way = Some(chore);
     }
 
     pub(super) fn chore_done(&mut self, now: Now, result: io::Result<()>) {
-        self.chores.under_way = false;
-        let Some(task) = self.chores.waiting.front() else { return };
-        match (task, result) {
+        let Some(chore) = self.chores.under_way.take() else { return };
+        match (&chore, result) {
+            (Task::Forget { capture, .. }, Ok(())) => self.forgot(*capture),
             // A mark for people's eyes and a hint are worth no second try.
-            (Task::Mark { .. } | Task::NoteUrl { .. }, _) | (_, Ok(())) => {
-                let done = self.chores.waiting.pop_front();
-                if let Some(Task::Forget { capture, .. }) = done {
-                    self.forgot(capture);
-                }
-            }
+            (Task::Mark { .. } | Task::NoteUrl { .. }, _) | (_, Ok(())) => {}
             (_, Err(error)) => {
-                self.chores.failing = true;
+                self.chores.resting.extend(Subject::of(&chore));
+                self.chores.waiting.push_front(chore);
                 self.timers.set(Timer::DiskRetry, now.mono + RETRY);
                 self.tell(Event::DiskFailed(error.to_string()));
             }
         }
     }
 
-    pub(super) fn retry_chore(&mut self, _now: Now) {
-        self.chores.failing = false;
+    pub(super) fn retry_chores(&mut self, _now: Now) {
+        self.chores.resting.clear();
     }
 
     /// Something in the spool could not be read: perhaps it can be later.
     pub(super) fn look_again(&mut self, now: Now) {
-        self.timers.set(Timer::Rescan, now.mono + RESCAN);
+        if !self.timers.is_set(Timer::Rescan) {
+            self.timers.set(Timer::Rescan, now.mono + RESCAN);
+        }
     }
 
     pub(super) fn rescan(&mut self, _now: Now) {

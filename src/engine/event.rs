@@ -40,7 +40,7 @@ pub enum Event {
     Confirmed(Place),
     Receipt(CaptureName),
     StaleReceipt(CaptureName),
-    Lost { place: Place, reason: LostReason, why: String, kept_in: &'static str },
+    Lost { place: Place, reason: LostReason, why: String },
     Evicted { capture: CaptureName, segments: usize },
     RefusedDropped(String),
     DiskFailed(String),
@@ -49,8 +49,6 @@ pub enum Event {
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// The agent can't go on.
-    Error,
     /// A person is needed.
     Warn,
     /// An owner would want to know.
@@ -176,14 +174,14 @@ impl fmt::Display for Event {
             Event::Confirmed(place) => write!(f, "{} is at the server", place.file()),
             Event::Receipt(capture) => write!(f, "{capture} is stored by the cloud, whole"),
             Event::StaleReceipt(capture) => write!(f, "a receipt for {capture} came before its last segment"),
-            Event::Lost { place, reason: LostReason::Refused, why, kept_in } => {
-                write!(f, "{} was refused for good: {why}; it is in {kept_in}/ now", place.file())
+            Event::Lost { place, reason: LostReason::Refused, why } => {
+                write!(f, "{} was refused for good: {why}; it is {} now", place.file(), place.refused())
             }
             Event::Lost { place, why, .. } => write!(f, "{} is lost: {why}", place.file()),
             Event::Evicted { capture, segments } => {
                 write!(f, "{capture} was given up with {segments} segments, for want of space (see lost.log)")
             }
-            Event::RefusedDropped(name) => write!(f, "refused/{name} was given up, for want of space"),
+            Event::RefusedDropped(path) => write!(f, "{path} was given up, for want of space"),
             Event::DiskFailed(why) => write!(f, "the state directory can't be written: {why}; trying again"),
         }
     }

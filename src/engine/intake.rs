@@ -1,11 +1,12 @@
 //! Taking segments in, one at a time.
 //!
 //! ```text
-//!            Stage            decide               Keep
-//!   Idle ───────────▶ Staging ───────▶ (room?) ─────────▶ Keeping ──▶ acknowledged
-//!     ▲                  │              │    ▲               │
-//!     │                  │       Weigh, evict│               │
-//!     └──── refused ─────┴──────────────┴────┴───────────────┘
+//!            Stage            decide            Keep
+//!   Idle ───────────▶ Staging ───────▶ (room?) ──────▶ Keeping ──▶ acknowledged
+//!     ▲                  │  │           │    ▲            │
+//!     │                  │  └▶Repeating Weighing,         │
+//!     │                  │      │       MakingRoom        │
+//!     └──── refused ─────┴──────┴───────┴─────────────────┘
 //! ```
 
 use super::{
@@ -31,6 +32,8 @@ pub struct Wanted {
     pub naming: Option<Naming>,
     /// Whether the source waits for word of it.
     pub ack: bool,
+    /// Its size, where a copy of it has found the disk full.
+    pub copy_bytes: Option<u64>,
 }
 
 /// Segments on their way into the spool. There is one a source at most, and the disk has one of them at a time.
@@ -46,8 +49,12 @@ enum Stage {
     Idle,
     /// The file is being opened, synced and hashed.
     Staging { wanted: Wanted, naming: Naming, container: Container },
-    /// It is known where it goes, but not whether there is room.
-    MakingRoom { arrival: Arrival, staged: Staged },
+    /// It is here already: the names of what is here are being made durable.
+    Repeating { wanted: Wanted, place: Place, time_was_picked: bool },
+    /// It is known where it goes, but not what the disk would win by giving others up.
+    Weighing { arrival: Arrival, staged: Staged },
+    /// Others are being given up.
+    MakingRoom { arrival: Arrival },
     /// It is being made a segment.
     Keeping { arrival: Arrival },
 }
@@ -60,6 +67,14 @@ pub struct Arrival {
     pub place: Place,
     new_capture: Option<Id>,
     time_was_picked: bool,
+    bytes: u64,
+}
+
+impl Arrival {
+    /// What a copy of it takes, where one was found to be needed.
+    pub fn copy_bytes(&self) -> u64 {
+        self.wanted.copy_bytes.unwrap_or(0)
+    }
 }
 
 impl Intake {
@@ -77,7 +92,10 @@ impl Intake {
     pub fn target(&self) -> Option<CaptureName> {
         match &self.stage {
             Stage::Idle | Stage::Staging { .. } => None,
-            Stage::MakingRoom { arrival, .. } | Stage::Keeping { arrival } => Some(arrival.place.capture),
+            Stage::Repeating { place, .. } => Some(place.capture),
+            Stage::Weighing { arrival, .. } | Stage::MakingRoom { arrival } | Stage::Keeping { arrival } => {
+                Some(arrival.place.capture)
+            }
         }
     }
 }
@@ -92,10 +110,10 @@ impl Engine {
                     self.outputs.push_back(Output::Disk(Task::Stage { path: wanted.path.clone() }));
                     self.intake.stage = Stage::Staging { wanted, naming, container };
                 }
-                Err(why) => self.refuse(wanted.source, wanted.ack, Some(&wanted.path), &why),
+                Err(why) => self.refuse(now, wanted.source, wanted.ack, Some(&wanted.path), &why),
             }
         }
-        self.go_on_making_room(now);
+        self.go_on_making_room();
     }
 
     pub(super) fn staged(&mut self, now: Now, result: Result<Staged, SourceError>) {
@@ -105,16 +123,16 @@ impl Engine {
         let staged = match result {
             Ok(staged) => staged,
             Err(error) => {
-                return self.refuse(wanted.source, wanted.ack, Some(&wanted.path), &error.to_string());
+                return self.refuse(now, wanted.source, wanted.ack, Some(&wanted.path), &error.to_string());
             }
         };
         let timestamp = naming.timestamp.unwrap_or_else(|| self.pick_time(now, &wanted, naming, &staged));
         match self.captures.place(naming.trigger, timestamp, naming.seg_no, staged.sha256) {
             Placement::Repeat(capture, seg_no) => {
-                self.outputs.push_back(Output::Disk(Task::Unstage));
-                self.hold(wanted.source, capture);
-                self.tell(Event::Repeated(Place { capture, seg_no, container }));
-                self.acknowledge(&wanted, Place { capture, seg_no, container }, true);
+                self.outputs.push_back(Output::Disk(Task::Repeat { capture }));
+                let (place, time_was_picked) =
+                    (Place { capture, seg_no, container }, naming.timestamp.is_none());
+                self.intake.stage = Stage::Repeating { wanted, place, time_was_picked };
             }
             placement @ (Placement::Join(capture, seg_no) | Placement::Begin(capture, seg_no)) => {
                 let new_capture = matches!(placement, Placement::Begin(..)).then(|| self.rng.id());
@@ -123,6 +141,7 @@ impl Engine {
                     place: Place { capture, seg_no, container },
                     new_capture,
                     time_was_picked: naming.timestamp.is_none(),
+                    bytes: staged.bytes,
                 };
                 self.make_room(now, arrival, staged);
             }
@@ -138,21 +157,21 @@ impl Engine {
     }
 
     /// There is no room, nor can there be.
-    pub(super) fn turn_away(&mut self, arrival: &Arrival, why: &str) {
+    pub(super) fn turn_away(&mut self, now: Now, arrival: &Arrival, why: &str) {
         self.outputs.push_back(Output::Disk(Task::Unstage));
         let Wanted { source, path, ack, .. } = &arrival.wanted;
-        self.refuse(*source, *ack, Some(path), why);
+        self.refuse(now, *source, *ack, Some(path), why);
     }
 
-    /// The arrival waits until there is room.
-    pub(super) fn wait_for_room(&mut self, arrival: Arrival, staged: Staged) {
-        self.intake.stage = Stage::MakingRoom { arrival, staged };
+    /// The arrival waits until it is known what others weigh.
+    pub(super) fn weigh_for(&mut self, arrival: Arrival, staged: Staged) {
+        self.intake.stage = Stage::Weighing { arrival, staged };
     }
 
-    /// The arrival that waits for room.
-    pub(super) fn resume_arrival(&mut self) -> Option<(Arrival, Staged)> {
+    /// The arrival that waits for that.
+    pub(super) fn resume_weighing(&mut self) -> Option<(Arrival, Staged)> {
         match std::mem::take(&mut self.intake.stage) {
-            Stage::MakingRoom { arrival, staged } => Some((arrival, staged)),
+            Stage::Weighing { arrival, staged } => Some((arrival, staged)),
             other => {
                 self.intake.stage = other;
                 None
@@ -160,11 +179,45 @@ impl Engine {
         }
     }
 
+    /// The arrival waits until others have gone.
+    pub(super) fn wait_for_room(&mut self, arrival: Arrival) {
+        self.intake.stage = Stage::MakingRoom { arrival };
+    }
+
+    /// The arrival that waits for that.
+    pub(super) fn resume_arrival(&mut self) -> Option<Arrival> {
+        match std::mem::take(&mut self.intake.stage) {
+            Stage::MakingRoom { arrival } => Some(arrival),
+            other => {
+                self.intake.stage = other;
+                None
+            }
+        }
+    }
+
+    pub(super) fn repeated(&mut self, now: Now, result: io::Result<()>) {
+        let Stage::Repeating { wanted, place, time_was_picked } = std::mem::take(&mut self.intake.stage)
+        else {
+            unreachable!("the disk answers only what it was asked");
+        };
+        if let Err(error) = result {
+            // A receipt that came meanwhile was not taken: have it sent again.
+            if let Some(capture) = self.captures.at_mut(place.capture) {
+                capture.end_said = None;
+            }
+            let why = format!("it is here already, but may not be safe: {error}");
+            return self.refuse(now, wanted.source, wanted.ack, Some(&wanted.path), &why);
+        }
+        self.hold(now, wanted.source, place.capture, time_was_picked);
+        self.tell(Event::Repeated(place));
+        self.acknowledge(now, &wanted, place, true);
+    }
+
     pub(super) fn kept(&mut self, now: Now, result: io::Result<Kept>) {
         let Stage::Keeping { arrival } = std::mem::take(&mut self.intake.stage) else {
             unreachable!("the disk answers only what it was asked");
         };
-        let Arrival { wanted, place, new_capture, time_was_picked } = arrival;
+        let Arrival { wanted, place, new_capture, time_was_picked, bytes } = arrival;
         let kept = match result {
             Ok(kept) => kept,
             Err(error) => {
@@ -180,8 +233,13 @@ impl Engine {
                         return self.intake.waiting.push_front(wanted);
                     }
                 }
+                // A copy was needed, and the disk is full: once more, with room for it.
+                if error.kind() == io::ErrorKind::StorageFull && wanted.copy_bytes.is_none() {
+                    let copy_bytes = Some(bytes);
+                    return self.intake.waiting.push_front(Wanted { copy_bytes, ..wanted });
+                }
                 let why = format!("it can't be kept: {error}");
-                return self.refuse(wanted.source, wanted.ack, Some(&wanted.path), &why);
+                return self.refuse(now, wanted.source, wanted.ack, Some(&wanted.path), &why);
             }
         };
         if let Some(id) = new_capture {
@@ -191,19 +249,16 @@ impl Engine {
             self.captures.at_mut(place.capture).expect("a capture stays while a segment is placed in it");
         let was_open = capture.is_open();
         capture.add(Segment::new(place.seg_no, place.container, kept));
-        self.hold(wanted.source, place.capture);
-        if let Some(source) = self.sources.at_mut(wanted.source) {
-            source.time_was_picked = time_was_picked;
-        }
+        self.hold(now, wanted.source, place.capture, time_was_picked);
         if !was_open && new_capture.is_none() {
             self.chores.add(Task::Mark { capture: place.capture, closed: false });
         }
         self.tell(Event::Kept { place, bytes: kept.bytes });
         self.announce_segment(place);
-        self.acknowledge(&wanted, place, false);
+        self.acknowledge(now, &wanted, place, false);
     }
 
-    fn acknowledge(&mut self, wanted: &Wanted, place: Place, repeated: bool) {
+    fn acknowledge(&mut self, now: Now, wanted: &Wanted, place: Place, repeated: bool) {
         let capture = self.captures.at(place.capture).map(|capture| capture.id);
         let reply = wanted.ack.then(|| Reply {
             ok: true,
@@ -213,7 +268,7 @@ impl Engine {
             repeated,
             ..Reply::default()
         });
-        self.settle_message(wanted.source, reply);
+        self.settle_message(now, wanted.source, reply);
     }
 
     /// A time for a capture that nobody named one for: the one its source has already, else the file's
@@ -228,10 +283,12 @@ impl Engine {
         }
         let changed = u64::try_from(staged.mtime_ns / 1_000_000_000).unwrap_or(0);
         let wish = if changed == 0 { now.unix.max(1) } else { changed };
-        match self.captures.place(naming.trigger, wish, naming.seg_no, staged.sha256) {
-            Placement::Repeat(..) => wish,
-            Placement::Join(..) | Placement::Begin(..) => self.captures.free_second(naming.trigger, wish),
-        }
+        let free = self.captures.free_second(naming.trigger, wish);
+        let is_repeat = |second: &u64| {
+            let placement = self.captures.place(naming.trigger, *second, naming.seg_no, staged.sha256);
+            matches!(placement, Placement::Repeat(..))
+        };
+        (wish..free).find(is_repeat).unwrap_or(free)
     }
 }
 

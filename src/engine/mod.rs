@@ -224,7 +224,7 @@ impl Engine {
             Input::Wake => self.wake(now),
             Input::SourceOpened(source, kind) => self.source_opened(now, source, kind),
             Input::SourceSaid(source, request) => self.source_said(now, source, request),
-            Input::SourceEnded(source, error) => self.source_ended(source, error),
+            Input::SourceEnded(source, error) => self.source_ended(now, source, error),
             Input::SessionUp(date) => self.session_up(now, date),
             Input::SessionHeard(frame) => self.session_heard(now, frame),
             Input::SessionDown(reason) => self.session_down(now, reason),
@@ -261,7 +261,7 @@ impl Engine {
             (Timer::CommandRetry, Engine::retry_commands),
             (Timer::CaptureLapse, Engine::lapse_capture),
             (Timer::IdleSource, Engine::drop_idle_sources),
-            (Timer::DiskRetry, Engine::retry_chore),
+            (Timer::DiskRetry, Engine::retry_chores),
             (Timer::Rescan, Engine::rescan),
             // What may be uploaded is looked up after every event.
             (Timer::Upload, |_, _| ()),
@@ -276,7 +276,7 @@ impl Engine {
     fn go_on(&mut self, now: Now) {
         self.take_in(now);
         self.forget_settled(now);
-        self.send_ends();
+        self.send_ends(now);
         self.upload_next(now);
         self.do_chore();
     }
@@ -287,7 +287,8 @@ impl Engine {
             spool::Done::Kept(result) => self.kept(now, result),
             spool::Done::Weighed(result) => self.weighed(now, result),
             spool::Done::Rehashed(result) => self.rehashed(now, result),
-            spool::Done::AlarmAdded(result) => self.alarm_added(result),
+            spool::Done::AlarmAdded(result) => self.alarm_added(now, result),
+            spool::Done::Repeated(result) => self.repeated(now, result),
             spool::Done::Unstaged => {}
             spool::Done::Rescanned(scanned) => self.found(now, scanned),
             spool::Done::Settled(result) => self.chore_done(now, result),

@@ -7,12 +7,15 @@
 use super::{
     Engine, Event, Now,
     captures::Standing,
-    spool::{CaptureName, LostReason, Place, REFUSED, Task},
+    spool::{CaptureName, LostReason, Place, Task},
 };
 use crate::wire::{Id, cloud::ToCloud};
+use std::time::Duration;
 
 /// Ends that wait for a receipt at one time: a backlog of thousands is told bit by bit.
 const MAX_ENDS_UNANSWERED: usize = 32;
+/// An end that has no answer by then holds up no other.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Engine {
     /// A new segment is durable: a cloud that is there hears of it.
@@ -46,18 +49,18 @@ impl Engine {
     }
 
     /// No source adds to it any more.
-    pub(super) fn capture_closed(&mut self, name: CaptureName) {
+    pub(super) fn capture_closed(&mut self, now: Now, name: CaptureName) {
         self.chores.add(Task::Mark { capture: name, closed: true });
         self.tell(Event::Closed(name));
         if self.session.is_ready() {
             self.announce(name);
-            self.say_end(name);
+            self.say_end(now, name);
         }
     }
 
     /// Captures that have nothing left to upload: the cloud hears their ends, a few at a time.
-    pub(super) fn send_ends(&mut self) {
-        if !self.session.is_ready() || self.session.is_ready_without_receipts() || self.stopping {
+    pub(super) fn send_ends(&mut self, now: Now) {
+        if !self.session.is_ready() || self.is_confirmation_enough() || self.stopping {
             return;
         }
         let epoch = self.session.epoch;
@@ -67,33 +70,35 @@ impl Engine {
             {
                 continue;
             }
-            if capture.is_end_said(epoch) {
-                unanswered += 1;
-            } else {
-                unsaid.push(name);
+            match capture.end_said {
+                Some(said) if capture.is_end_said(epoch) => {
+                    unanswered += usize::from(now.mono < said.at + PATIENCE);
+                }
+                Some(_) | None => unsaid.push(name),
             }
         }
         for name in unsaid {
             self.announce(name);
-            self.say_end(name);
+            self.say_end(now, name);
         }
     }
 
-    fn say_end(&mut self, name: CaptureName) {
+    fn say_end(&mut self, now: Now, name: CaptureName) {
         let epoch = self.session.epoch;
         let Some(capture) = self.captures.at_mut(name) else { return };
-        capture.note_end_said(epoch);
+        capture.note_end_said(epoch, now.mono);
         let end = capture.end(name);
         self.say(ToCloud::CaptureEnd(end));
     }
 
-    /// The cloud's word that a whole capture is stored. A receipt for a shorter list, which crossed a new
-    /// segment on its way, is none.
+    /// The cloud's word that a whole capture is stored. It counts for nothing where it may answer a shorter list: while
+    /// something is left to upload, or on its way. The end is said again then, and answered again.
     pub(super) fn receipt(&mut self, now: Now, id: Id, segments: Option<u32>) {
         let Some(name) = self.captures.named(id) else {
             return self.say(ToCloud::ReceiptOk { capture: id });
         };
-        let Some(capture) = self.captures.at(name) else { return };
+        let (epoch, target) = (self.session.epoch, self.intake.target());
+        let Some(capture) = self.captures.at_mut(name) else { return };
         if capture.forgotten {
             return;
         }
@@ -101,22 +106,26 @@ impl Engine {
             Some(count) => usize::try_from(count) == Ok(capture.listed()),
             None => true,
         };
-        let is_current = capture.is_end_said(self.session.epoch) && answers_the_list;
-        if capture.is_open() || !is_current || self.intake.target() == Some(name) {
+        let is_whole = !capture.is_open() && capture.is_settled() && target != Some(name);
+        if !(is_whole && answers_the_list && capture.is_end_said(epoch)) {
+            capture.end_said = None;
             return self.tell(Event::StaleReceipt(name));
-        }
-        // It may have outrun the answer to the last upload.
-        for place in capture.owed().map(|segment| segment.place(name)).collect::<Vec<_>>() {
-            self.confirmed(place);
         }
         self.uploads.last_receipt = Some(now.unix);
         self.tell(Event::Receipt(name));
         self.forget(name);
     }
 
+    /// Whether a confirmed upload is the last word on a capture: this cloud gives no receipts, or another server has
+    /// the bytes.
+    fn is_confirmation_enough(&self) -> bool {
+        self.session.is_ready_without_receipts()
+            || (self.session.is_ready() && self.settings.uploads_elsewhere)
+    }
+
     /// Without receipts, a capture that has ended is owed no longer once all of it is confirmed.
     pub(super) fn forget_settled(&mut self, now: Now) {
-        if !self.session.is_ready_without_receipts() {
+        if !self.is_confirmation_enough() {
             return;
         }
         let settled = self.captures.iter().filter(|(name, capture)| {
@@ -125,7 +134,7 @@ impl Engine {
         for name in settled.map(|(name, _)| name).collect::<Vec<_>>() {
             self.uploads.last_receipt = Some(now.unix);
             self.announce(name);
-            self.say_end(name);
+            self.say_end(now, name);
             self.forget(name);
         }
     }
@@ -144,7 +153,7 @@ impl Engine {
     pub(super) fn forgot(&mut self, name: CaptureName) {
         if let Some(capture) = self.captures.remove(name)
             && self.session.is_ready()
-            && !self.session.is_ready_without_receipts()
+            && !self.is_confirmation_enough()
         {
             self.say(ToCloud::ReceiptOk { capture: capture.id });
         }
@@ -155,18 +164,15 @@ impl Engine {
         let Some(capture) = self.captures.at_mut(place.capture) else { return };
         let Some(segment) = capture.segment_mut(place.seg_no) else { return };
         segment.standing = Standing::Lost(reason);
-        segment.url = None;
+        segment.upload = None;
         let bytes = segment.kept.bytes;
         capture.note_change();
         match reason {
-            LostReason::Refused => {
-                let name = place.file().rsplit_once('/').map(|(_, base)| format!("{}.{base}", place.capture));
-                self.room.add_refused(name.unwrap_or_default(), bytes);
-            }
+            LostReason::Refused => self.room.add_refused(place.refused(), bytes),
             LostReason::Evicted => self.room.evicted += 1,
             LostReason::Missing => self.room.missing += 1,
         }
         self.chores.add(Task::Lose { place, reason, why: why.to_owned(), unix: now.unix });
-        self.tell(Event::Lost { place, reason, why: why.to_owned(), kept_in: REFUSED });
+        self.tell(Event::Lost { place, reason, why: why.to_owned() });
     }
 }

@@ -6,9 +6,9 @@
 
 use super::{
     Engine, Event, Now, Output,
-    captures::Standing,
+    captures::{Capture, Segment, Standing},
     intake::Arrival,
-    spool::{CaptureName, LostReason, Staged, Task},
+    spool::{CaptureName, LostReason, Place, Staged, Task},
 };
 use crate::wire::Trigger;
 use std::{collections::VecDeque, io};
@@ -20,20 +20,20 @@ const MAX_EMPTY_CAPTURES: usize = 1_000;
 /// What is known of the room.
 #[derive(Debug)]
 pub struct Room {
-    /// What the server refused: name and size, oldest first.
+    /// What the server refused: path and size, oldest first.
     refused: VecDeque<(String, u64)>,
     /// Segments given up for want of space, since the start.
     pub evicted: u64,
     /// Segments whose file vanished, since the start.
     pub missing: u64,
     /// Captures that could go, while the disk weighs them.
-    weighing: Option<Vec<CaptureName>>,
+    weighing: Vec<CaptureName>,
 }
 
 impl Room {
     /// As a start found it.
     pub fn new(refused: Vec<(String, u64)>) -> Room {
-        Room { refused: refused.into(), evicted: 0, missing: 0, weighing: None }
+        Room { refused: refused.into(), evicted: 0, missing: 0, weighing: Vec::new() }
     }
 
     /// How many segments the server refused that are still there.
@@ -42,8 +42,8 @@ impl Room {
     }
 
     /// Notes that a segment was put into `refused/`.
-    pub fn add_refused(&mut self, name: String, bytes: u64) {
-        self.refused.push_back((name, bytes));
+    pub fn add_refused(&mut self, path: String, bytes: u64) {
+        self.refused.push_back((path, bytes));
     }
 
     fn refused_bytes(&self) -> u64 {
@@ -52,95 +52,107 @@ impl Room {
 }
 
 impl Engine {
-    /// Keeps the arrival if there is room, or makes room first.
+    /// Keeps the arrival if there is room, or makes room first: for the floor, then for the quota.
     pub(super) fn make_room(&mut self, now: Now, arrival: Arrival, staged: Staged) {
-        if staged.free < self.settings.min_free {
-            let candidates = self.evictable();
-            let places = candidates.iter().filter_map(|name| self.owed_places(*name)).collect();
-            self.room.weighing = Some(candidates);
-            self.outputs.push_back(Output::Disk(Task::Weigh { captures: places }));
-            return self.wait_for_room(arrival, staged);
+        if staged.free >= self.floor(&arrival) {
+            return self.make_room_in_quota(now, arrival, staged);
         }
-        let quota = self.settings.spool_max.unwrap_or(u64::MAX);
-        let used = self.captures.backlog().bytes + self.room.refused_bytes();
-        let over = used.saturating_add(staged.bytes).saturating_sub(quota);
-        if over == 0 {
-            return self.keep(arrival);
-        }
-        let candidates: Vec<(CaptureName, u64)> = self
-            .evictable()
-            .into_iter()
-            .map(|name| (name, self.owed_places(name).map_or(0, |_| self.owed_bytes(name))))
-            .collect();
-        let winnable = self.room.refused_bytes() + candidates.iter().map(|(_, bytes)| bytes).sum::<u64>();
-        if winnable < over {
-            let why = format!(
-                "the spool is full: --spool_max allows {quota} bytes, and {used} of them are owed to the cloud"
-            );
-            return self.turn_away(&arrival, &why);
-        }
-        let mut won = self.drop_refused(now, over);
-        for (name, bytes) in candidates {
-            if won >= over {
-                break;
-            }
-            self.evict(now, name, "the spool had reached --spool_max");
-            won += bytes;
-        }
-        self.wait_for_room(arrival, staged);
+        let candidates = self.evictable(&arrival);
+        let captures = candidates.iter().map(|name| self.owed_places(*name)).collect();
+        self.room.weighing = candidates;
+        self.outputs.push_back(Output::Disk(Task::Weigh { captures }));
+        self.weigh_for(arrival, staged);
     }
 
     /// What the disk would win by each candidate.
     pub(super) fn weighed(&mut self, now: Now, result: io::Result<Vec<u64>>) {
-        let candidates = self.room.weighing.take().unwrap_or_default();
-        let Some((arrival, staged)) = self.resume_arrival() else { return };
-        let needed = self.settings.min_free.saturating_sub(staged.free);
-        let weights = result.unwrap_or_default();
-        let winnable = self.room.refused_bytes() + weights.iter().sum::<u64>();
-        if winnable < needed {
-            let Staged { free, .. } = staged;
-            let floor = self.settings.min_free;
+        let candidates = std::mem::take(&mut self.room.weighing);
+        let Some((arrival, staged)) = self.resume_weighing() else { return };
+        let needed = self.floor(&arrival).saturating_sub(staged.free);
+        // Meanwhile an upload may have begun.
+        let evictable = self.evictable(&arrival);
+        let weighed = candidates.into_iter().zip(result.unwrap_or_default());
+        let weighed: Vec<_> =
+            weighed.filter(|(name, weight)| *weight > 0 && evictable.contains(name)).collect();
+        if !self.give_up(now, needed, &weighed, "the disk had less free space than --min_free") {
+            let (free, floor) = (staged.free, self.floor(&arrival));
             let why = format!(
-                "the disk is full: {free} bytes are free, --min_free wants {floor}, and the spool has only {winnable} to give up"
+                "the disk is full: {free} bytes are free, {floor} should be (--min_free), and the spool has less to give up"
             );
-            return self.turn_away(&arrival, &why);
+            return self.turn_away(now, &arrival, &why);
         }
-        let mut won = self.drop_refused(now, needed);
-        for (name, weight) in candidates.into_iter().zip(weights) {
-            if won >= needed {
-                break;
-            }
-            if weight > 0 {
-                self.evict(now, name, "the disk had less free space than --min_free");
-                won += weight;
-            }
-        }
-        self.wait_for_room(arrival, staged);
+        self.make_room_in_quota(now, arrival, staged);
     }
 
-    /// Once the disk has made room, the arrival is kept.
-    pub(super) fn go_on_making_room(&mut self, _now: Now) {
-        if !self.chores.is_idle() || self.room.weighing.is_some() {
-            return;
-        }
-        if let Some((arrival, _)) = self.resume_arrival() {
+    /// The disk has made the room that it could: the arrival is kept.
+    pub(super) fn go_on_making_room(&mut self) {
+        if !self.chores.is_making_room()
+            && let Some(arrival) = self.resume_arrival()
+        {
             self.keep(arrival);
         }
     }
 
+    fn make_room_in_quota(&mut self, now: Now, arrival: Arrival, staged: Staged) {
+        let quota = self.settings.spool_max.unwrap_or(u64::MAX);
+        let used = self.captures.backlog().bytes + self.room.refused_bytes();
+        let over = used.saturating_add(staged.bytes).saturating_sub(quota);
+        let weighed: Vec<_> =
+            self.evictable(&arrival).into_iter().map(|name| (name, self.owed_bytes(name))).collect();
+        if !self.give_up(now, over, &weighed, "the spool had reached --spool_max") {
+            let why = format!(
+                "the spool is full: --spool_max allows {quota} bytes, and {used} of them are owed to the cloud"
+            );
+            return self.turn_away(now, &arrival, &why);
+        }
+        self.wait_for_room(arrival);
+    }
+
+    /// The free space that there should be: where a copy has found the disk full, room for that copy, too.
+    fn floor(&self, arrival: &Arrival) -> u64 {
+        self.settings.min_free.saturating_add(arrival.copy_bytes())
+    }
+
+    /// Gives up what the server refused, then captures, until so many bytes are won; or nothing, where all of it
+    /// would not do.
+    fn give_up(&mut self, now: Now, needed: u64, weighed: &[(CaptureName, u64)], why: &str) -> bool {
+        let winnable = self.room.refused_bytes() + weighed.iter().map(|(_, weight)| weight).sum::<u64>();
+        if winnable < needed {
+            return false;
+        }
+        let mut won = 0;
+        while won < needed
+            && let Some((path, bytes)) = self.room.refused.pop_front()
+        {
+            self.tell(Event::RefusedDropped(path.clone()));
+            self.chores.add(Task::DropRefused { path, unix: now.unix });
+            won += bytes;
+        }
+        for (name, weight) in weighed {
+            if won >= needed {
+                break;
+            }
+            self.evict(now, *name, why);
+            won += weight;
+        }
+        true
+    }
+
     /// Captures that may go, in the order in which they go.
-    fn evictable(&self) -> Vec<CaptureName> {
-        let spared = [self.uploads.current_capture(), self.intake.target()];
+    fn evictable(&self, arrival: &Arrival) -> Vec<CaptureName> {
+        let uploading = self.uploads.current_capture();
         let ended = self.captures.iter().filter(|(name, capture)| {
-            !capture.is_open() && !capture.is_settled() && !spared.contains(&Some(*name))
+            let is_spared = uploading == Some(*name) || arrival.place.capture == *name;
+            !capture.is_open() && !capture.is_settled() && !is_spared
         });
         let mut names: Vec<CaptureName> = ended.map(|(name, _)| name).collect();
         names.sort_by_key(|name| (name.trigger == Trigger::Pir, *name));
         names
     }
 
-    fn owed_places(&self, name: CaptureName) -> Option<Vec<super::spool::Place>> {
-        self.captures.at(name).map(|capture| capture.owed().map(|segment| segment.place(name)).collect())
+    fn owed_places(&self, name: CaptureName) -> Vec<Place> {
+        let capture = self.captures.at(name).into_iter();
+        capture.flat_map(|capture| capture.owed().map(|segment| segment.place(name))).collect()
     }
 
     fn owed_bytes(&self, name: CaptureName) -> u64 {
@@ -148,35 +160,27 @@ impl Engine {
     }
 
     fn evict(&mut self, now: Now, name: CaptureName, why: &str) {
-        let places = self.owed_places(name).unwrap_or_default();
+        let places = self.owed_places(name);
         self.tell(Event::Evicted { capture: name, segments: places.len() });
         for place in places {
             self.lose(now, place, LostReason::Evicted, why);
         }
-        self.bound_empty_captures();
+        self.bound_empty_captures(name);
         self.report();
     }
 
-    /// Drops refused segments, oldest first, until so many bytes are won.
-    fn drop_refused(&mut self, now: Now, needed: u64) -> u64 {
-        let mut won = 0;
-        while won < needed
-            && let Some((name, bytes)) = self.room.refused.pop_front()
-        {
-            self.tell(Event::RefusedDropped(name.clone()));
-            self.chores.add(Task::DropRefused { name, unix: now.unix });
-            won += bytes;
-        }
-        won
-    }
-
-    fn bound_empty_captures(&mut self) {
-        let is_empty = |capture: &super::captures::Capture| {
-            !capture.is_open()
-                && capture.segments.iter().all(|segment| matches!(segment.standing, Standing::Lost(_)))
+    /// Forgets the oldest of too many captures that were given up wholly.
+    fn bound_empty_captures(&mut self, newest: CaptureName) {
+        let is_empty = |capture: &Capture| {
+            let is_lost = |segment: &Segment| matches!(segment.standing, Standing::Lost(_));
+            !capture.is_open() && capture.segments.iter().all(is_lost)
         };
-        let empty: Vec<CaptureName> =
-            self.captures.iter().filter(|(_, capture)| is_empty(capture)).map(|(name, _)| name).collect();
+        let target = self.intake.target();
+        let empty = self
+            .captures
+            .iter()
+            .filter(|(name, capture)| is_empty(capture) && *name != newest && target != Some(*name));
+        let empty: Vec<CaptureName> = empty.map(|(name, _)| name).collect();
         let surplus = empty.len().saturating_sub(MAX_EMPTY_CAPTURES);
         for name in empty.into_iter().take(surplus) {
             self.forget(name);

@@ -90,7 +90,7 @@ impl Session {
         matches!(self.phase, Phase::Ready { .. })
     }
 
-    /// Whether a confirmed upload is the last word: there will be no receipts.
+    /// Whether the cloud is there and gives no receipts.
     pub fn is_ready_without_receipts(&self) -> bool {
         matches!(self.phase, Phase::Ready { receipts: false, .. })
     }
@@ -172,7 +172,9 @@ impl Engine {
             self.session.backoff.succeed();
         }
         self.session.phase = Phase::Down;
-        self.session.since = now.unix;
+        if was_up {
+            self.session.since = now.unix;
+        }
         for timer in [Timer::Heartbeat, Timer::Ping, Timer::Pong, Timer::FirstWord] {
             self.timers.clear(timer);
         }
@@ -235,12 +237,12 @@ impl Engine {
             self.remembered.receipts_from.push(endpoint.clone());
             self.remember();
         }
-        let receipts = (said || known) && !self.settings.uploads_elsewhere;
+        let receipts = said || known;
         self.timers.clear(Timer::FirstWord);
         self.session.phase = Phase::Ready { receipts, at: now.mono };
         self.session.uploads.clone_from(&first.uploads);
         self.tell(Event::SessionReady { receipts });
-        self.say_alarms();
+        self.say_alarms(now);
         self.report();
         self.uploads.hurry(now);
     }

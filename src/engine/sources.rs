@@ -70,7 +70,7 @@ impl Engine {
             let victim = self.sources.idlest().map_or(id, |(idlest, _)| idlest);
             self.tell(Event::TooManySources { limit: MAX_SOURCES });
             self.outputs.push_back(Output::Drop(victim));
-            self.end_source(victim);
+            self.end_source(now, victim);
             if victim == id {
                 return;
             }
@@ -95,7 +95,7 @@ impl Engine {
         let kind = source.kind;
         let request = match said {
             Ok(request) => request,
-            Err(error) => return self.refuse(id, error.ack, None, &error.why),
+            Err(error) => return self.refuse(now, id, error.ack, None, &error.why),
         };
         if !request.unknown.is_empty() {
             self.tell(Event::UnknownKeys(request.unknown));
@@ -108,7 +108,7 @@ impl Engine {
                 source_of(&mut self.sources, id).busy = true;
                 source_of(&mut self.sources, id).named_a_segment = true;
                 self.watch_idle_sources();
-                self.intake.add(Wanted { source: id, path, naming, ack: request.ack });
+                self.intake.add(Wanted { source: id, path, naming, ack: request.ack, copy_bytes: None });
             }
             Message::Alarm { gpio } => self.raise_alarm(now, id, gpio, request.ack),
             Message::Status => {
@@ -119,69 +119,70 @@ impl Engine {
         }
     }
 
-    pub(super) fn source_ended(&mut self, id: SourceId, error: Option<StreamError>) {
+    pub(super) fn source_ended(&mut self, now: Now, id: SourceId, error: Option<StreamError>) {
         if let Some(error) = error {
             self.tell(Event::InputBroken(error.to_string()));
         }
-        self.end_source(id);
+        self.end_source(now, id);
     }
 
     /// Says no to a message.
-    pub(super) fn refuse(&mut self, id: SourceId, ack: bool, path: Option<&str>, why: &str) {
+    pub(super) fn refuse(&mut self, now: Now, id: SourceId, ack: bool, path: Option<&str>, why: &str) {
         self.tell(Event::InputRefused { path: path.map(ToOwned::to_owned), why: why.to_owned() });
-        self.settle_message(id, ack.then(|| Reply::refused(why)));
+        self.settle_message(now, id, ack.then(|| Reply::refused(why)));
     }
 
     /// A message is dealt with: its sender hears of it, and is read on.
-    pub(super) fn settle_message(&mut self, id: SourceId, reply: Option<Reply>) {
+    pub(super) fn settle_message(&mut self, now: Now, id: SourceId, reply: Option<Reply>) {
         if let Some(reply) = reply {
             self.reply(id, &reply);
         }
         let Some(source) = self.sources.at_mut(id) else { return };
         source.busy = false;
         if source.ended {
-            self.end_source(id);
+            self.end_source(now, id);
         } else {
             self.outputs.push_back(Output::NextMessage(id));
         }
     }
 
     /// The source holds this capture open from now on, and no other.
-    pub(super) fn hold(&mut self, id: SourceId, name: CaptureName) {
+    pub(super) fn hold(&mut self, now: Now, id: SourceId, name: CaptureName, time_was_picked: bool) {
         let Some(source) = self.sources.at_mut(id) else { return };
+        source.time_was_picked = time_was_picked;
         let former = source.capture.replace(name);
         if former == Some(name) {
             return;
         }
         open(&mut self.captures, name);
         if let Some(former) = former {
-            self.release(former);
+            self.release(now, former);
         }
     }
 
     /// The source's capture ends, as far as that source goes.
-    pub(super) fn let_go(&mut self, id: SourceId) {
+    pub(super) fn let_go(&mut self, now: Now, id: SourceId) {
         if let Some(former) = self.sources.at_mut(id).and_then(|source| source.capture.take()) {
-            self.release(former);
+            self.release(now, former);
         }
     }
 
-    fn end_source(&mut self, id: SourceId) {
+    fn end_source(&mut self, now: Now, id: SourceId) {
         let Some(source) = self.sources.at_mut(id) else { return };
         source.ended = true;
         if source.busy {
             return;
         }
-        self.let_go(id);
+        self.let_go(now, id);
         self.sources.0.remove(&id);
         self.watch_idle_sources();
     }
 
-    fn release(&mut self, name: CaptureName) {
+    fn release(&mut self, now: Now, name: CaptureName) {
         let Some(capture) = self.captures.at_mut(name) else { return };
         capture.sources -= 1;
         if capture.sources == 0 {
-            self.capture_closed(name);
+            self.capture_closed(now, name);
         }
     }
 
@@ -191,7 +192,7 @@ impl Engine {
         {
             self.tell(Event::SourceIdle { limit: IDLE });
             self.outputs.push_back(Output::Drop(id));
-            self.end_source(id);
+            self.end_source(now, id);
         }
         self.watch_idle_sources();
     }

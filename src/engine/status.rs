@@ -44,7 +44,7 @@ struct UploadStatus {
 
 impl Engine {
     pub(super) fn status(&self, now: Now) -> String {
-        let is_down = self.session.word() != "up";
+        let is_down = !self.session.is_up();
         let upload = self.uploads.progress().and_then(|(place, sent)| {
             let capture = self.captures.at(place.capture)?;
             let bytes = capture.segment(place.seg_no)?.kept.bytes;

@@ -5,7 +5,7 @@ use crate::{
     config::SpoolConfig,
     engine::{
         Input,
-        spool::{Facts, Files, Inode, Scanned, SourceError, Spool, Task},
+        spool::{Facts, Files, Inode, Scanned, SourceError, SourceFile, Spool, Task},
     },
 };
 use async_channel::{Receiver, Sender};
@@ -160,21 +160,19 @@ impl Files for StateDir {
         if self.is_allowed(&resolved) { Ok(file) } else { Err(SourceError::Outside) }
     }
 
-    fn remove_source(&mut self, path: &str, inode: Inode) -> io::Result<bool> {
-        let resolved = match self.sources.join(path).canonicalize() {
-            Ok(resolved) => resolved,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
+    fn remove_source(&mut self, path: &str, file: SourceFile) {
+        let remove = || -> io::Result<()> {
+            let resolved = self.sources.join(path).canonicalize()?;
+            let found = facts(&fs::symlink_metadata(&resolved)?);
+            if SourceFile::from(found) == file && self.is_allowed(&resolved) {
+                fs::remove_file(&resolved)?;
+            }
+            Ok(())
         };
-        let is_same = facts(&fs::symlink_metadata(&resolved)?).inode == inode;
-        if !is_same || !self.is_allowed(&resolved) {
-            return Ok(false);
-        }
-        match fs::remove_file(&resolved) {
-            Ok(()) => Ok(true),
-            // A camera that keeps its files to itself is no failure of the spool's.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
-            Err(error) => Err(error),
+        match remove() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => log::warn!("{path:?} is uploaded, but can't be removed: {error}"),
+            Ok(()) => {}
         }
     }
 

@@ -10,6 +10,9 @@ use cloudtalker::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Where uploads are made.
+pub const UPLOADS: &str = "https://cloud/uploads/";
+
 #[derive(Default)]
 pub struct Cloud {
     uploads: BTreeMap<String, Upload>,
@@ -82,6 +85,10 @@ impl Cloud {
 
     /// Answers an upload request; of a body only so many bytes arrive. The capture that became whole by it, if any.
     pub fn serve(&mut self, request: &Request, body: &[u8], arriving: usize) -> (Answer, Option<Id>) {
+        let (Request::Create { url, .. } | Request::Ask { url } | Request::Send { url, .. }) = request;
+        if !url.starts_with(UPLOADS) {
+            return (Answer::Broken(format!("nobody is at {url:?}")), None);
+        }
         match request {
             Request::Create { bytes, metadata, .. } => (self.create(*bytes, metadata), None),
             Request::Ask { url } => match self.uploads.get(url) {
@@ -99,7 +106,7 @@ impl Cloud {
             return answer(409, None, None);
         }
         self.next_upload += 1;
-        let url = format!("https://cloud/uploads/{}", self.next_upload);
+        let url = format!("{UPLOADS}{}", self.next_upload);
         let bytes = stored.map(|stored| stored.bytes.clone()).unwrap_or_default();
         let offset = bytes.len() as u64;
         self.uploads.insert(url.clone(), Upload { metadata: metadata.clone(), length, bytes });

@@ -10,8 +10,8 @@ pub trait Files {
 
     /// Opens a file that a local program named. It must be a regular file beneath the directories allowed.
     fn open_source(&mut self, path: &str) -> Result<Self::File, SourceError>;
-    /// Removes a source, if its path still leads to that very file. False where it does not.
-    fn remove_source(&mut self, path: &str, inode: Inode) -> io::Result<bool>;
+    /// Removes a source, if its path still leads to that very file, unchanged. A source that can't be removed stays.
+    fn remove_source(&mut self, path: &str, file: SourceFile);
 
     /// Opens a file to read.
     fn open(&mut self, path: &str) -> io::Result<Self::File>;
@@ -58,6 +58,24 @@ pub struct Inode {
     pub ino: u64,
 }
 
+/// A camera's own file. A board without a clock chip gives the same names at every boot, and a file system the same
+/// inodes: only all of it together is that file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceFile {
+    /// Which file it is.
+    pub inode: Inode,
+    /// Size.
+    pub bytes: u64,
+    /// Last change, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+impl From<Facts> for SourceFile {
+    fn from(facts: Facts) -> SourceFile {
+        SourceFile { inode: facts.inode, bytes: facts.bytes, mtime_ns: facts.mtime_ns }
+    }
+}
+
 /// What the file system knows of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -86,6 +104,8 @@ pub enum SourceError {
     Growing,
     /// The system says no.
     Io(io::Error),
+    /// The state directory can't be looked at.
+    NoSpool(io::Error),
 }
 
 impl From<io::Error> for SourceError {
@@ -110,6 +130,7 @@ impl fmt::Display for SourceError {
                 write!(f, "the file is still being written: name a segment once it is finished")
             }
             SourceError::Io(error) => write!(f, "it can't be read: {error}"),
+            SourceError::NoSpool(error) => write!(f, "the state directory can't be used: {error}"),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::scan::{clean, read_record};
 use super::{
-    Facts, Files, Kept, Place, Record, SPOOL, SourceError, Staged, absent_is_fine, if_whole, write_whole,
+    CaptureName, Facts, Files, Kept, Place, Record, SPOOL, SourceError, SourceFile, Staged, absent_is_fine,
+    if_whole, write_whole,
 };
 use crate::wire::{Id, Sha256};
 use ring::digest;
@@ -30,7 +31,8 @@ pub fn stage<F: Files>(files: &mut F, path: &str) -> Result<Held<F::File>, Sourc
     if facts.bytes == 0 {
         return Err(SourceError::Empty);
     }
-    let staged = Staged { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns, free: files.free()? };
+    let free = files.free().map_err(SourceError::NoSpool)?;
+    let staged = Staged { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns, free };
     Ok(Held { file, path: path.to_owned(), facts, staged })
 }
 
@@ -46,16 +48,28 @@ pub fn keep<F: Files>(
         // One that is there already is one that a start could not read: it is not to be touched.
         files.make_dir(&place.capture.dir())?;
     }
-    let kept = make_segment(files, held, place, new_capture, copy);
-    if kept.is_err() {
-        // On a full disk its remains would take the room of smaller ones. Where they can't go now, a later look
-        // removes them.
-        let _ = match new_capture {
+    make_segment(files, held, place, new_capture, copy).map_err(|error| {
+        // On a full disk its remains would take the room of smaller ones.
+        let removed = match new_capture {
             Some(_) => clean(files, &place.capture.dir()),
-            None => files.remove(&place.unfinished()),
+            None => remove_remains(files, place),
         };
+        // Where they can't go now, a later look takes them for a segment: it must not be tried again meanwhile.
+        if removed.is_ok() { error } else { io::Error::other(error) }
+    })
+}
+
+fn remove_remains<F: Files>(files: &mut F, place: Place) -> io::Result<()> {
+    for path in [place.unfinished(), place.file(), place.beside("from")] {
+        absent_is_fine(files.remove(&path))?;
     }
-    kept
+    Ok(())
+}
+
+/// What is here already may have lost its sync to a kill: a repeat is acknowledged, too, only once it is durable.
+pub fn sync_names<F: Files>(files: &mut F, capture: CaptureName) -> io::Result<()> {
+    files.sync_dir(&capture.dir())?;
+    files.sync_dir(SPOOL)
 }
 
 fn make_segment<F: Files>(
@@ -95,7 +109,10 @@ pub fn rehash<F: Files>(files: &mut F, place: Place) -> io::Result<Kept> {
     let kept = Kept { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns };
     let former = if_whole(read_record(files, &place.beside("from")))?;
     let source = former.unwrap_or_else(Record::of_unknown_source);
-    let record = Record { bytes: kept.bytes, mtime_ns: kept.mtime_ns, sha256: kept.sha256, ..source };
+    let mut record = Record { bytes: kept.bytes, mtime_ns: kept.mtime_ns, sha256: kept.sha256, ..source };
+    if record.source.inode == facts.inode {
+        record.source = facts.into();
+    }
     write_record(files, place, &record)?;
     files.sync_dir(&place.capture.dir())?;
     Ok(kept)
@@ -152,7 +169,7 @@ fn sha256_of(digest: digest::Context) -> Sha256 {
 
 fn record(path: &str, facts: &Facts, kept: Kept) -> Record {
     let Kept { bytes, sha256, mtime_ns } = kept;
-    Record { path: path.to_owned(), source: facts.inode, bytes, mtime_ns, sha256, lost: None }
+    Record { path: path.to_owned(), source: (*facts).into(), bytes, mtime_ns, sha256 }
 }
 
 /// Written beside and renamed, so that a record that is there already is never torn.
@@ -165,9 +182,8 @@ fn write_record<F: Files>(files: &mut F, place: Place, record: &Record) -> io::R
 impl Record {
     /// The record of a segment whose own record was lost.
     pub fn of_unknown_source() -> Record {
-        let path = String::new();
-        let sha256 = Sha256([0; 32]);
-        Record { path, source: super::Inode::default(), bytes: 0, mtime_ns: 0, sha256, lost: None }
+        let (path, source) = (String::new(), SourceFile::default());
+        Record { path, source, bytes: 0, mtime_ns: 0, sha256: Sha256([0; 32]) }
     }
 
     pub(super) fn to_line(&self) -> Vec<u8> {

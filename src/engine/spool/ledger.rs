@@ -1,6 +1,6 @@
 //! The small files beside the spool: the loss ledger, owed alarms, and what the cloud last said.
 
-use super::{Files, HERE, Remembered, absent_is_fine, read_text, write_whole};
+use super::{Files, HERE, Remembered, absent_is_fine, read_bytes, read_text, write_whole};
 use crate::wire::cloud::Alarm;
 use serde::Serialize;
 use std::io;
@@ -10,8 +10,8 @@ const FORMER_LEDGER: &str = "lost.log.1";
 /// Two files of this size hold some thousands of losses: more than anybody reads, and little of a card.
 const MAX_LEDGER: u64 = 256 * 1024;
 const ALARMS: &str = "alarms";
-/// A thousand alarms of at most 100 bytes, with room.
-const MAX_ALARMS_FILE: usize = 256 * 1024;
+/// A thousand alarms of at most 100 bytes, with room for those that a failing disk could not yet take out.
+const MAX_ALARMS_FILE: usize = 4 * 1024 * 1024;
 const STATE: &str = "state.json";
 const MAX_STATE: usize = 64 * 1024;
 
@@ -64,18 +64,20 @@ pub fn set_alarms<F: Files>(files: &mut F, owed: &[Alarm], given_up: &[Alarm], u
 
 /// The owed alarms that a former life left, unless they can't be read, and what is wrong with them.
 pub fn read_alarms<F: Files>(files: &mut F) -> (Option<Vec<Alarm>>, Option<String>) {
-    let text = match read_text(files, ALARMS, MAX_ALARMS_FILE) {
-        Ok(text) => text,
+    let bytes = match read_bytes(files, ALARMS, MAX_ALARMS_FILE) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (Some(Vec::new()), None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return (Some(Vec::new()), Some(format!("{ALARMS}: {error}")));
-        }
         Err(error) => return (None, Some(format!("{ALARMS}: {error}; looking again later"))),
     };
     // After a power cut, a file system may show zeros for what was never written.
-    let lines = || text.lines().map(|line| line.trim_matches('\0')).filter(|line| !line.is_empty());
-    let alarms: Vec<Alarm> = lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let unread = lines().count() - alarms.len();
+    let is_written = |byte: &u8| *byte != 0;
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| {
+        let end = line.iter().rposition(is_written).map_or(0, |last| last + 1);
+        &line[line.iter().position(is_written).unwrap_or(end)..end]
+    });
+    let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+    let alarms: Vec<Alarm> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let unread = lines.len() - alarms.len();
     let problem =
         (unread > 0).then(|| format!("{ALARMS}: {unread} lines are no alarms (a write was cut off)"));
     (Some(alarms), problem)

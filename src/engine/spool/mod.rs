@@ -6,9 +6,9 @@
 //!     closed                  it has ended (for people's eyes: after a start every capture has)
 //!     0.mp4                   a segment that is owed: a hard link to the camera's file, or a copy
 //!     0.mp4.from              its record, one line of JSON: source, size, time of change, SHA-256
-//!     0.mp4.tus               its upload's URL, a hint
+//!     0.mp4.tus               where its upload was made, and its URL, a line each: a hint
 //!     1.mp4.sent              the record of a segment that the server confirmed
-//!     2.mp4.lost              the record of a segment that will never be sent, with the reason
+//!     2.mp4.evicted           the record of one that will never be sent: .refused, .evicted or .missing
 //! refused/                    what the server refused for good: NAME.N.mp4 and NAME.N.mp4.why
 //! alarms                      owed alarms, one line of JSON each
 //! lost.log, lost.log.1        the loss ledger: one line for each segment or alarm given up
@@ -22,7 +22,8 @@
 //! 1. A segment is whole, and its record durable, before it gets its name (`keep`). So a segment
 //!    without a record was never acknowledged, and may be kept; a record without a segment was not either, and
 //!    may go.
-//! 2. The record becomes `.sent` or `.lost`, durably, before the segment goes (`settle`).
+//! 2. The record becomes `.sent`, or what befell the segment, durably, before the segment goes (`settle`). That
+//!    is a change of names alone, so that it works on a full disk.
 //! 3. A capture's directory gets a dotted name, durably, before its contents go (`forget`).
 
 mod files;
@@ -32,7 +33,7 @@ mod scan;
 mod settle;
 mod task;
 
-pub use files::{Facts, Files, Inode, SourceError};
+pub use files::{Facts, Files, Inode, SourceError, SourceFile};
 pub use scan::{Found, FoundCapture, FoundSegment, Scanned};
 pub use task::{Done, Kept, Staged, Task};
 
@@ -73,24 +74,29 @@ pub struct Place {
 /// A segment's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The camera's own path, made absolute; empty where it is not known.
+    /// The camera's own path, as the source wrote it; empty where it is not known.
     pub path: String,
-    /// The camera's own file.
-    pub source: Inode,
+    /// The camera's own file, as it was then.
+    pub source: SourceFile,
     /// Size.
     pub bytes: u64,
     /// Last change of the spool's file, in nanoseconds since 1970.
     pub mtime_ns: i64,
     /// Digest of its contents.
     pub sha256: Sha256,
-    /// Why it will never be sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lost: Option<LostReason>,
+}
+
+/// Where a segment's upload was made, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadHint {
+    /// The URL that made it. Another one knows nothing of it.
+    pub made_at: String,
+    /// The upload.
+    pub url: String,
 }
 
 /// Why a segment will never be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostReason {
     /// The server refused it for good.
     Refused,
@@ -101,7 +107,10 @@ pub enum LostReason {
 }
 
 impl LostReason {
-    /// The word in the loss ledger and in a capture's end.
+    /// Every reason.
+    pub const ALL: [LostReason; 3] = [LostReason::Refused, LostReason::Evicted, LostReason::Missing];
+
+    /// The word in the loss ledger, in a capture's end and in a record's name.
     pub fn as_str(self) -> &'static str {
         match self {
             LostReason::Refused => "refused",
@@ -151,12 +160,17 @@ impl<F: Files> Spool<F> {
                 let rooted = self.root();
                 Done::Kept(rooted.and_then(|()| keep::keep(&mut self.files, held, place, new_capture, copy)))
             }
+            Task::Repeat { capture } => {
+                self.staged = None;
+                let rooted = self.root();
+                Done::Repeated(rooted.and_then(|()| keep::sync_names(&mut self.files, capture)))
+            }
             Task::Unstage => {
                 self.staged = None;
                 Done::Unstaged
             }
             Task::Mark { capture, closed } => Done::Settled(settle::mark(files, capture, closed)),
-            Task::NoteUrl { place, url } => Done::Settled(settle::note_url(files, place, url.as_deref())),
+            Task::NoteUrl { place, hint } => Done::Settled(settle::note_url(files, place, hint.as_ref())),
             Task::Rehash { place } => Done::Rehashed(keep::rehash(files, place)),
             Task::Confirm { place } => Done::Settled(settle::confirm(files, place)),
             Task::Lose { place, reason, why, unix } => {
@@ -166,7 +180,7 @@ impl<F: Files> Spool<F> {
             Task::Forget { capture, delete_sources } => {
                 Done::Settled(settle::forget(files, capture, delete_sources))
             }
-            Task::DropRefused { name, unix } => Done::Settled(settle::drop_refused(files, &name, unix)),
+            Task::DropRefused { path, unix } => Done::Settled(settle::drop_refused(files, &path, unix)),
             Task::AddAlarm(alarm) => Done::AlarmAdded(ledger::add_alarm(files, &alarm)),
             Task::SetAlarms { owed, given_up, unix } => {
                 Done::Settled(ledger::set_alarms(files, &owed, &given_up, unix))
@@ -223,6 +237,11 @@ impl Place {
         format!("{}/{}", self.capture.dir(), self.base())
     }
 
+    /// Its file, once the server has refused it.
+    pub fn refused(self) -> String {
+        format!("{REFUSED}/{}.{}", self.capture, self.base())
+    }
+
     /// A file beside it.
     fn beside(self, ending: &str) -> String {
         format!("{}.{ending}", self.file())
@@ -273,8 +292,18 @@ fn write_whole<F: Files>(files: &mut F, path: &str, bytes: &[u8]) -> io::Result<
     files.sync(&file)
 }
 
-/// The text of a small file; what is longer than `limit` is no such file.
+/// The text of a small file; what is longer than `limit`, or no text, is damaged.
 fn read_text<F: Files>(files: &mut F, path: &str, limit: usize) -> io::Result<String> {
+    let damaged = |error: &dyn fmt::Display| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+    let bytes = read_bytes(files, path, limit).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => damaged(&error),
+        _ => error,
+    })?;
+    String::from_utf8(bytes).map_err(|error| damaged(&error))
+}
+
+/// The contents of a file of at most so many bytes.
+fn read_bytes<F: Files>(files: &mut F, path: &str, limit: usize) -> io::Result<Vec<u8>> {
     let mut file = files.open(path)?;
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -284,10 +313,10 @@ fn read_text<F: Files>(files: &mut F, path: &str, limit: usize) -> io::Result<St
         }
         bytes.extend_from_slice(&buffer[..count]);
         if bytes.len() > limit {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is too long"));
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
     }
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::{
     super::rng::Rng, CaptureName, Files, Kept, LostReason, Place, REFUSED, Record, Remembered, SPOOL, Spool,
-    absent_is_fine, if_whole, keep, ledger, make_dir_if_absent, read_text, settle, write_whole,
+    UploadHint, absent_is_fine, if_whole, keep, ledger, make_dir_if_absent, read_text, settle, write_whole,
 };
 use crate::wire::{Id, cloud::Alarm, segment_name::Container};
 use std::{collections::BTreeMap, io};
@@ -22,7 +22,7 @@ pub struct Scanned {
     pub unread: Vec<CaptureName>,
     /// Whether there was anything else that could not be read, and may be another time.
     pub is_partial: bool,
-    /// What the server refused: name and size.
+    /// What the server refused: path and size.
     pub refused: Vec<(String, u64)>,
     /// Alarms that are owed; `None` where they could not be read.
     pub alarms: Option<Vec<Alarm>>,
@@ -59,8 +59,8 @@ pub struct FoundSegment {
 /// Where a found segment stands.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Owed, with its upload's URL, if one was noted.
-    Owed(Option<String>),
+    /// Owed, with its upload, if one was noted.
+    Owed(Option<UploadHint>),
     /// Confirmed by the server.
     Sent,
     /// Never to be sent.
@@ -109,9 +109,9 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
                 }
             },
             Err(()) if name.starts_with('.') => {
-                if clean(files, &format!("{SPOOL}/{name}")).is_err() {
-                    scanned.is_partial = true;
-                }
+                // Its new name must be durable before its contents go.
+                let cleaned = files.sync_dir(SPOOL).and_then(|()| clean(files, &format!("{SPOOL}/{name}")));
+                scanned.is_partial |= cleaned.is_err();
             }
             Err(()) => scanned.problems.push(set_aside(files, &name)),
         }
@@ -147,7 +147,15 @@ fn read_capture<F: Files>(
     let mut segments = Vec::new();
     for ((seg_no, container), traces) in traces {
         let place = Place { capture: name, seg_no, container };
-        segments.extend(read_segment(files, place, traces, problems)?);
+        let found = read_segment(files, place, traces, problems)?;
+        if segments.last().is_some_and(|former: &FoundSegment| former.seg_no == seg_no) && found.is_some() {
+            // Left by an attempt that failed in its last step.
+            files.rename(&place.file(), &place.refused())?;
+            absent_is_fine(files.remove(&place.beside("from")))?;
+            problems.push(format!("{} is a second segment {seg_no}: it is in {REFUSED}/ now", place.file()));
+            continue;
+        }
+        segments.extend(found);
     }
     if segments.is_empty() {
         return clean(files, &dir).map(|()| None);
@@ -175,7 +183,7 @@ struct Traces {
     contents: bool,
     url: bool,
     sent: bool,
-    lost: bool,
+    lost: Option<LostReason>,
 }
 
 #[derive(Clone, Copy)]
@@ -184,7 +192,7 @@ enum Trace {
     Record,
     Url,
     Sent,
-    Lost,
+    Lost(LostReason),
 }
 
 impl Trace {
@@ -197,8 +205,7 @@ impl Trace {
             Some("from") => Trace::Record,
             Some("tus") => Trace::Url,
             Some("sent") => Trace::Sent,
-            Some("lost") => Trace::Lost,
-            Some(_) => return None,
+            Some(word) => Trace::Lost(LostReason::ALL.into_iter().find(|reason| reason.as_str() == word)?),
         };
         // Only as we write it: no sign, no leading zero.
         entry.starts_with(&format!("{seg_no}.")).then_some(((seg_no, container), trace))
@@ -212,7 +219,7 @@ impl Traces {
             Trace::Record => {}
             Trace::Url => self.url = true,
             Trace::Sent => self.sent = true,
-            Trace::Lost => self.lost = true,
+            Trace::Lost(reason) => self.lost = Some(reason),
         }
     }
 }
@@ -233,12 +240,10 @@ fn read_segment<F: Files>(
         settle::confirm(files, place)?;
         return Ok(found(&record, Found::Sent));
     }
-    if traces.lost
-        && let Some(record) = if_whole(read_record(files, &place.beside("lost")))?
-    {
-        let reason = record.lost.unwrap_or(LostReason::Missing);
+    if let Some(reason) = traces.lost {
+        let record = if_whole(read_record(files, &place.beside(reason.as_str())))?;
         settle::put_away(files, place, reason)?;
-        return Ok(found(&record, Found::Lost(reason)));
+        return Ok(found(&record.unwrap_or_else(Record::of_unknown_source), Found::Lost(reason)));
     }
     if !traces.contents {
         // A crash while it was being kept leaves this: it was not acknowledged then.
@@ -246,13 +251,13 @@ fn read_segment<F: Files>(
             "{} has a record but no contents: it was never acknowledged, or somebody removed it",
             place.file()
         ));
-        for ending in ["from", "tus", "sent", "lost"] {
+        for ending in ["from", "tus", "sent"] {
             absent_is_fine(files.remove(&place.beside(ending)))?;
         }
         return Ok(None);
     }
-    let url = match traces.url {
-        true => read_text(files, &place.beside("tus"), MAX_URL).ok().filter(|url| !url.is_empty()),
+    let hint = match traces.url {
+        true => if_whole(read_text(files, &place.beside("tus"), MAX_URL))?.and_then(|text| read_hint(&text)),
         false => None,
     };
     let record = match if_whole(read_record(files, &place.beside("from")))? {
@@ -262,7 +267,14 @@ fn read_segment<F: Files>(
             Record { bytes, sha256, mtime_ns, ..Record::of_unknown_source() }
         }
     };
-    Ok(found(&record, Found::Owed(url)))
+    Ok(found(&record, Found::Owed(hint)))
+}
+
+/// Two whole lines, or nothing: a hint may be torn.
+fn read_hint(text: &str) -> Option<UploadHint> {
+    let (made_at, url) = text.strip_suffix('\n')?.split_once('\n')?;
+    let is_url = |text: &str| text.starts_with("http") && !text.contains(|char: char| char.is_control());
+    (is_url(made_at) && is_url(url)).then(|| UploadHint { made_at: made_at.to_owned(), url: url.to_owned() })
 }
 
 /// Reads a segment's record.
@@ -308,7 +320,7 @@ fn read_refused<F: Files>(files: &mut F, problems: &mut Vec<String>) -> Vec<(Str
             |parts| parts.into_iter().map(|part| format!("{path}/{part}")).collect(),
         );
         let bytes = parts.iter().map(|part| size(files, part).unwrap_or(0)).sum();
-        (name, bytes)
+        (path, bytes)
     });
     sized.collect()
 }

@@ -3,7 +3,7 @@
 use super::ledger::{self, Loss};
 use super::scan::{clean, read_record};
 use super::{
-    CaptureName, Files, LostReason, Place, REFUSED, Record, SPOOL, absent_is_fine, if_whole, write_whole,
+    CaptureName, Files, LostReason, Place, REFUSED, SPOOL, UploadHint, absent_is_fine, if_whole, write_whole,
 };
 use std::io;
 
@@ -13,12 +13,13 @@ pub fn mark<F: Files>(files: &mut F, capture: CaptureName, closed: bool) -> io::
     if closed { files.create(&path).map(drop) } else { absent_is_fine(files.remove(&path)) }
 }
 
-/// A hint: without it a new upload is created, and the server keeps what is whole first. Never synced.
-pub fn note_url<F: Files>(files: &mut F, place: Place, url: Option<&str>) -> io::Result<()> {
+/// A hint: without it a new upload is created, and the server keeps what is whole first. Never synced, so that it may
+/// be torn: the last newline tells.
+pub fn note_url<F: Files>(files: &mut F, place: Place, hint: Option<&UploadHint>) -> io::Result<()> {
     let path = place.beside("tus");
-    let Some(url) = url else { return absent_is_fine(files.remove(&path)) };
+    let Some(UploadHint { made_at, url }) = hint else { return absent_is_fine(files.remove(&path)) };
     let mut file = files.create(&path)?;
-    files.write(&mut file, url.as_bytes())
+    files.write(&mut file, format!("{made_at}\n{url}\n").as_bytes())
 }
 
 /// The server has it: the record stays until the whole capture is confirmed, the bytes go.
@@ -30,6 +31,8 @@ pub fn confirm<F: Files>(files: &mut F, place: Place) -> io::Result<()> {
 }
 
 /// It will never be sent. A refused segment is put aside, where a person can find it; others go.
+///
+/// On a full disk the ledger may have no room before the segment has gone, but has it then.
 pub fn lose<F: Files>(
     files: &mut F,
     place: Place,
@@ -37,27 +40,27 @@ pub fn lose<F: Files>(
     why: &str,
     unix: u64,
 ) -> io::Result<()> {
-    let lost = place.file();
-    ledger::note(files, &[Loss { unix, lost: &lost, reason: reason.as_str(), why }])?;
-    if reason == LostReason::Refused {
-        write_whole(files, &format!("{}.why", refused_path(place)), why.as_bytes())?;
+    if reason == LostReason::Missing && files.open(&place.file()).is_ok() {
+        return Err(io::Error::other("a segment that was missing is there again: a restart will send it"));
     }
-    let record =
-        if_whole(read_record(files, &place.beside("from")))?.unwrap_or_else(Record::of_unknown_source);
-    let unfinished = format!("{}/.{}.lost", place.capture.dir(), place.base());
-    write_whole(files, &unfinished, &Record { lost: Some(reason), ..record }.to_line())?;
-    files.rename(&unfinished, &place.beside("lost"))?;
+    let lost = place.file();
+    let loss = [Loss { unix, lost: &lost, reason: reason.as_str(), why }];
+    let noted = ledger::note(files, &loss);
+    if reason == LostReason::Refused {
+        write_whole(files, &format!("{}.why", place.refused()), why.as_bytes())?;
+    }
+    absent_is_fine(files.rename(&place.beside("from"), &place.beside(reason.as_str())))?;
     files.sync_dir(&place.capture.dir())?;
-    put_away(files, place, reason)
+    put_away(files, place, reason)?;
+    if noted.is_ok() { Ok(()) } else { ledger::note(files, &loss) }
 }
 
 /// The last steps of a loss, which a start repeats if they were cut off.
 pub fn put_away<F: Files>(files: &mut F, place: Place, reason: LostReason) -> io::Result<()> {
-    absent_is_fine(files.remove(&place.beside("from")))?;
     absent_is_fine(files.remove(&place.beside("tus")))?;
     match reason {
         LostReason::Refused => {
-            absent_is_fine(files.rename(&place.file(), &refused_path(place)))?;
+            absent_is_fine(files.rename(&place.file(), &place.refused()))?;
             files.sync_dir(REFUSED)
         }
         LostReason::Evicted | LostReason::Missing => absent_is_fine(files.remove(&place.file())),
@@ -71,7 +74,7 @@ pub fn forget<F: Files>(files: &mut F, capture: CaptureName, delete_sources: boo
     }
     let gone = format!("{SPOOL}/.gone.{capture}");
     let renamed = match files.rename(&capture.dir(), &gone) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+        Err(error) if is_occupied(&error) => {
             clean(files, &gone)?;
             files.rename(&capture.dir(), &gone)
         }
@@ -83,13 +86,14 @@ pub fn forget<F: Files>(files: &mut F, capture: CaptureName, delete_sources: boo
     clean(files, &gone)
 }
 
-/// Gives up a refused segment for want of space.
-pub fn drop_refused<F: Files>(files: &mut F, name: &str, unix: u64) -> io::Result<()> {
-    let path = format!("{REFUSED}/{name}");
+/// Gives up a refused segment for want of space. See [`lose`] for the ledger.
+pub fn drop_refused<F: Files>(files: &mut F, path: &str, unix: u64) -> io::Result<()> {
     let why = "the spool was full, and the server had refused it";
-    ledger::note(files, &[Loss { unix, lost: &path, reason: LostReason::Evicted.as_str(), why }])?;
-    clean(files, &path)?;
-    absent_is_fine(files.remove(&format!("{path}.why")))
+    let loss = [Loss { unix, lost: path, reason: LostReason::Evicted.as_str(), why }];
+    let noted = ledger::note(files, &loss);
+    clean(files, path)?;
+    absent_is_fine(files.remove(&format!("{path}.why")))?;
+    if noted.is_ok() { Ok(()) } else { ledger::note(files, &loss) }
 }
 
 /// How many bytes the disk would win by giving up each capture: a file with another name elsewhere wins none.
@@ -119,12 +123,13 @@ fn delete_sent_sources<F: Files>(files: &mut F, capture: CaptureName) -> io::Res
         if let Some(record) = if_whole(read_record(files, &format!("{dir}/{name}")))?
             && !record.path.is_empty()
         {
-            files.remove_source(&record.path, record.source)?;
+            files.remove_source(&record.path, record.source);
         }
     }
     Ok(())
 }
 
-fn refused_path(place: Place) -> String {
-    format!("{REFUSED}/{}.{}", place.capture, place.base())
+/// File systems differ in what they say of a directory that can't be replaced.
+fn is_occupied(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
 }

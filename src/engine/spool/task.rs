@@ -1,6 +1,6 @@
 //! What the engine asks of the disk, and what came of it.
 
-use super::{super::camera::Remembered, CaptureName, LostReason, Place, Scanned, SourceError};
+use super::{super::camera::Remembered, CaptureName, LostReason, Place, Scanned, SourceError, UploadHint};
 use crate::wire::{Id, Sha256, cloud::Alarm};
 use std::io;
 
@@ -21,6 +21,11 @@ pub enum Task {
         /// Copy it, even where a link would do.
         copy: bool,
     },
+    /// Let go of the staged file, which is here already; make sure of the names of what is here.
+    Repeat {
+        /// The capture that has it.
+        capture: CaptureName,
+    },
     /// Let go of the staged file.
     Unstage,
     /// Mark a capture as ended, or as going on.
@@ -35,7 +40,7 @@ pub enum Task {
         /// Which.
         place: Place,
         /// Where its upload is.
-        url: Option<String>,
+        hint: Option<UploadHint>,
     },
     /// Hash a segment again that was changed after it was kept.
     Rehash {
@@ -67,8 +72,8 @@ pub enum Task {
     },
     /// Remove a refused segment for want of space.
     DropRefused {
-        /// Its name in `refused/`.
-        name: String,
+        /// Its path.
+        path: String,
         /// When, in seconds since 1970.
         unix: u64,
     },
@@ -114,6 +119,8 @@ pub enum Done {
     Rescanned(Scanned),
     /// Bytes to win, in the order asked.
     Weighed(io::Result<Vec<u64>>),
+    /// The names of what was here already are durable.
+    Repeated(io::Result<()>),
     /// The staged file was let go.
     Unstaged,
     /// Any other task.

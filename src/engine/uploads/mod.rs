@@ -21,7 +21,7 @@ use super::{
     backoff::Backoff,
     captures::{Segment, Standing},
     rng::Rng,
-    spool::{CaptureName, Kept, LostReason, Place, Task},
+    spool::{CaptureName, Kept, LostReason, Place, Task, UploadHint},
 };
 use crate::wire::tus::{Metadata, resolve};
 use std::{collections::VecDeque, io, time::Duration};
@@ -127,6 +127,8 @@ struct Current {
     request: Request,
     /// Whether this try made the upload itself; a second time in one try would be a loop.
     created: bool,
+    /// Whether this try has asked for the offset because the server said that ours was wrong.
+    asked: bool,
     /// The request was given up, or its capture has gone: the answer counts for nothing.
     abandoned: bool,
     /// Bytes that have gone out.
@@ -206,13 +208,16 @@ impl Engine {
         let capture = self.captures.at(name).expect("it was just found");
         let segment = capture.segment(seg_no).expect("it was just found");
         let (place, kept) = (segment.place(name), segment.kept);
-        let request = match &segment.url {
-            Some(url) => Request::Ask { url: url.to_string() },
-            None => self.creation(place, kept),
+        let creation = self.creation_url();
+        let request = match &segment.upload {
+            // Another server knows nothing of it, or would keep what this one should have.
+            Some(hint) if hint.made_at == creation => Request::Ask { url: hint.url.clone() },
+            Some(_) | None => self.creation(place, kept),
         };
         let created = matches!(request, Request::Create { .. });
         self.outputs.push_back(Output::Upload(request.clone()));
-        self.uploads.current = Some(Current { place, kept, request, created, abandoned: false, sent: 0 });
+        self.uploads.current =
+            Some(Current { place, kept, request, created, asked: false, abandoned: false, sent: 0 });
     }
 
     fn creation(&self, place: Place, kept: Kept) -> Request {
@@ -245,7 +250,7 @@ impl Engine {
     }
 
     pub(super) fn upload_answered(&mut self, now: Now, answer: Answer) {
-        let Some(current) = self.uploads.current.take() else { return };
+        let Some(mut current) = self.uploads.current.take() else { return };
         if let Answer::Status { date, .. } = &answer {
             self.note_good_time(*date);
         }
@@ -265,7 +270,14 @@ impl Engine {
                 let request = Request::Send { url, file: place.file(), offset, kept: current.kept };
                 self.go_on_with(current, request);
             }
-            Step::Ask(url) => self.go_on_with(current, Request::Ask { url }),
+            Step::Ask(_) if current.asked => {
+                let why = "the server says twice that the offset is wrong which it told".to_owned();
+                self.put_off(now, place, why, None);
+            }
+            Step::Ask(url) => {
+                current.asked = true;
+                self.go_on_with(current, Request::Ask { url });
+            }
             Step::CreateAgain => {
                 self.note_url(place, None);
                 if current.created {
@@ -280,15 +292,12 @@ impl Engine {
                 self.lose(now, place, LostReason::Refused, &why);
             }
             Step::Later { why, retry_after } => self.put_off(now, place, why, retry_after),
+            // A file that is missing is looked for by the disk worker before it is given up.
             Step::Rehash => {
                 self.note_url(place, None);
                 self.outputs.push_back(Output::Disk(Task::Rehash { place }));
                 // Until the disk has answered, nobody else is uploaded, and nobody evicts it.
                 self.uploads.current = Some(current);
-            }
-            Step::Missing => {
-                self.lose(now, place, LostReason::Missing, "its file vanished from the spool");
-                self.report();
             }
             Step::Drop => {}
         }
@@ -304,17 +313,18 @@ impl Engine {
         self.uploads.backoff.succeed();
         if let Some(segment) = self.segment_mut(place) {
             segment.standing = Standing::Sent;
-            segment.url = None;
+            segment.upload = None;
         }
         self.chores.add(Task::Confirm { place });
         self.tell(Event::Confirmed(place));
     }
 
     fn note_url(&mut self, place: Place, url: Option<&str>) {
+        let hint = url.map(|url| UploadHint { made_at: self.creation_url(), url: url.to_owned() });
         let Some(segment) = self.segment_mut(place) else { return };
-        if segment.url.as_deref() != url {
-            segment.url = url.map(Into::into);
-            self.chores.add(Task::NoteUrl { place, url: url.map(ToOwned::to_owned) });
+        if segment.upload.as_deref() != hint.as_ref() {
+            segment.upload = hint.clone().map(Box::new);
+            self.chores.add(Task::NoteUrl { place, hint });
         }
     }
 
@@ -348,6 +358,7 @@ impl Engine {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.lose(now, place, LostReason::Missing, "its file vanished from the spool");
+                self.report();
             }
             Err(error) => self.put_off(now, place, error.to_string(), None),
         }

@@ -21,8 +21,6 @@ pub enum Step {
     Later { why: String, retry_after: Option<u32> },
     /// The file is not what was kept, or did not arrive as that: hash it again.
     Rehash,
-    /// The file has gone.
-    Missing,
     /// Nothing more is to be done with it.
     Drop,
 }
@@ -38,8 +36,7 @@ pub fn step(request: &Request, bytes: u64, answer: Answer) -> Step {
             return Step::Later { why: format!("the segment can't be read: {why}"), retry_after: None };
         }
         Answer::Abandoned => return Step::Drop,
-        Answer::FileChanged => return Step::Rehash,
-        Answer::FileMissing => return Step::Missing,
+        Answer::FileChanged | Answer::FileMissing => return Step::Rehash,
     };
     let later = |why: &str| {
         let said = if text.is_empty() { String::new() } else { format!(" ({text})") };

@@ -1,7 +1,7 @@
 //! The calls of the file system, on the simulated disk.
 
 use super::{Kind, Node, Open, SimFiles};
-use cloudtalker::engine::spool::{Facts, Files, Inode, SourceError};
+use cloudtalker::engine::spool::{Facts, Files, Inode, SourceError, SourceFile};
 use std::{collections::BTreeMap, io};
 
 impl Files for SimFiles {
@@ -17,15 +17,11 @@ impl Files for SimFiles {
         }
     }
 
-    fn remove_source(&mut self, path: &str, inode: Inode) -> io::Result<bool> {
-        {
-            let disk = &mut *self.0.borrow_mut();
-            disk.call("remove_source")?;
-            if disk.find(path).ok() != Some(inode.ino) {
-                return Ok(false);
-            }
+    fn remove_source(&mut self, path: &str, file: SourceFile) {
+        let found = self.open(path).and_then(|open| self.facts(&open));
+        if found.is_ok_and(|found| SourceFile::from(found) == file) {
+            let _ = self.remove(path);
         }
-        self.remove(path).map(|()| true)
     }
 
     fn open(&mut self, path: &str) -> io::Result<Open> {

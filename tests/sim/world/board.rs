@@ -5,7 +5,6 @@ use crate::cloud::answer;
 use cloudtalker::{
     engine::{
         Engine, Frame, Input, Now, Output, Settings,
-        event::Level,
         spool::Spool,
         uploads::{Answer, Request},
     },
@@ -139,9 +138,7 @@ impl World {
             }
             Output::RaiseClockFloor(_) => {}
             Output::Event(event) => {
-                if event.level() == Level::Error {
-                    self.trace.push(format!("ERROR {event}"));
-                }
+                self.note(|| format!("{:?} {event}", event.level()));
             }
             Output::Wait(_) => unreachable!("the loop that drains has taken it"),
         }

@@ -28,7 +28,9 @@ impl World {
         let refused: BTreeSet<Sha256> =
             self.files.contents("/refused").iter().map(|(_, bytes)| sha256(bytes)).collect();
         let (ledger, _) = self.files.file("/lost.log").unwrap_or_default();
-        let lost = ledger.iter().filter(|byte| **byte == b'\n').count();
+        // A power cut between a loss and its line leaves the capture's end to tell it.
+        let told: usize = self.cloud.ends.values().map(|end| end.lost.len()).sum();
+        let lost = ledger.iter().filter(|byte| **byte == b'\n').count().max(told);
         let mut missing = Vec::new();
         for (digest, handed) in &self.handed {
             let copies = copies.get(digest).copied().unwrap_or(0);

@@ -86,6 +86,14 @@ impl World {
         (disk.failing, disk.cut_in) = (0, None);
     }
 
+    /// The agent dies, and is started again; what it wrote is there, synced or not.
+    pub(super) fn agent_is_killed(&mut self) {
+        self.outcome.crashes += 1;
+        self.note(|| "killed".to_owned());
+        self.board = None;
+        self.boot();
+    }
+
     /// The power goes, and comes back.
     pub(super) fn crash(&mut self) {
         self.outcome.crashes += 1;
