@@ -87,10 +87,10 @@ pub enum ListenError {
     Tcp(SocketAddr, io::Error),
 }
 
-/// Open input sockets. Dropping them closes them and removes the socket file; connections go on.
+/// Open input sockets. Dropping them closes them soon and removes the socket file; connections go on.
 pub struct Listeners {
     unix: Option<PathBuf>,
-    _tasks: Vec<Task<()>>,
+    tasks: Vec<Task<()>>,
 }
 
 impl Listeners {
@@ -102,7 +102,7 @@ impl Listeners {
         sources: &Sources,
         inputs: &Sender<Input>,
     ) -> Result<Listeners, ListenError> {
-        let mut listeners = Listeners { unix: None, _tasks: Vec::new() };
+        let mut listeners = Listeners { unix: None, tasks: Vec::new() };
         let door = Door {
             executor: executor.clone(),
             numbers: numbers.clone(),
@@ -113,7 +113,7 @@ impl Listeners {
             let listener = bind_unix(path, config.mode)?;
             listeners.unix = Some(path.clone());
             let door = door.clone();
-            listeners._tasks.push(executor.spawn(async move {
+            listeners.tasks.push(executor.spawn(async move {
                 loop {
                     match listener.accept().await {
                         Ok((stream, _)) => door.welcome(stream),
@@ -128,7 +128,7 @@ impl Listeners {
             // Where the port was left to the system, people need to know which one it is.
             let address = listener.get_ref().local_addr().map_err(no)?;
             log::info!("listening on {address}");
-            listeners._tasks.push(executor.spawn(async move {
+            listeners.tasks.push(executor.spawn(async move {
                 loop {
                     match listener.accept().await {
                         Ok((stream, _)) => door.welcome(stream),
@@ -138,6 +138,13 @@ impl Listeners {
             }));
         }
         Ok(listeners)
+    }
+
+    /// Closes them now, so that others may be opened at the same place.
+    pub async fn close(mut self) {
+        for task in self.tasks.drain(..) {
+            task.cancel().await;
+        }
     }
 }
 

@@ -3,44 +3,139 @@
 use super::input::{Control, Numbers, Sources};
 use crate::{
     engine::{Input, SourceKind},
-    wire::input::{Message, Request},
+    wire::input::{MAX_OBJECT, Message, Request},
 };
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use rustix::fs::{Mode, OFlags};
 use smol::{
-    Async, Timer,
+    Async, LocalExecutor, Timer,
+    future::FutureExt,
     io::{AsyncBufRead, AsyncBufReadExt, BufReader},
-    stream::StreamExt,
 };
 use std::{
+    convert::Infallible,
+    fmt,
     fs::{self, File},
     io,
     os::{fd::OwnedFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
+    rc::Rc,
     time::Duration,
 };
 
 /// Before a list that is not there is looked for again.
 const RETRY: Duration = Duration::from_secs(10);
+/// The longest line: what names a file in any other way may be as long.
+const MAX_LINE: usize = MAX_OBJECT;
 
-/// Follows the list for ever; a regular file and standard input once.
-pub async fn follow(path: PathBuf, numbers: Numbers, sources: Sources, inputs: Sender<Input>) {
-    let reader = List { numbers, sources, inputs };
-    loop {
-        match open(&path).await {
-            Ok(Lines::Once(lines)) => return reader.read(lines).await,
-            Ok(Lines::Pipe(lines)) => reader.read(lines).await,
-            Err(error) => {
-                log::warn!("{}: the list can't be read: {error}; trying again", path.display());
-                Timer::after(RETRY).await;
-            }
-        }
+/// A list that is followed. Dropping it ends that, and its source with it.
+pub struct List {
+    _followed: Sender<Infallible>,
+}
+
+impl List {
+    /// Follows the list, if there is one: a named pipe for ever, a regular file and standard input once.
+    pub fn follow(
+        executor: &Rc<LocalExecutor<'static>>,
+        path: Option<&Path>,
+        numbers: &Numbers,
+        sources: &Sources,
+        inputs: &Sender<Input>,
+    ) -> Option<List> {
+        let (followed, dropped) = async_channel::bounded(1);
+        let follower = Follower {
+            path: path?.to_owned(),
+            numbers: numbers.clone(),
+            sources: sources.clone(),
+            inputs: inputs.clone(),
+            dropped,
+        };
+        // Not cancelled: a source that has begun needs its end.
+        executor.spawn(async move { follower.follow().await }).detach();
+        Some(List { _followed: followed })
     }
+}
+
+struct Follower {
+    path: PathBuf,
+    numbers: Numbers,
+    sources: Sources,
+    inputs: Sender<Input>,
+    dropped: Receiver<Infallible>,
 }
 
 enum Lines {
     Once(Box<dyn AsyncBufRead + Unpin>),
     Pipe(Box<dyn AsyncBufRead + Unpin>),
+}
+
+/// Why a line names no file.
+enum LineError {
+    TooLong,
+    NotText,
+    Unreadable(io::Error),
+}
+
+impl Follower {
+    async fn follow(&self) {
+        loop {
+            let opened = async { Some(open(&self.path).await) };
+            match opened.or(self.end()).await {
+                None => return,
+                Some(Ok(Lines::Once(lines))) => return self.read(lines).await,
+                Some(Ok(Lines::Pipe(lines))) => self.read(lines).await,
+                Some(Err(error)) => {
+                    log::warn!("{}: the list can't be read: {error}; trying again", self.path.display());
+                    let rested = async { Some(Timer::after(RETRY).await) };
+                    rested.or(self.end()).await;
+                }
+            }
+        }
+    }
+
+    /// `None`, once nobody wants the list any more.
+    async fn end<T>(&self) -> Option<T> {
+        while self.dropped.recv().await.is_ok() {}
+        None
+    }
+
+    /// One source from the first line to the end of the file.
+    async fn read(&self, mut lines: Box<dyn AsyncBufRead + Unpin>) {
+        let id = self.numbers.next();
+        let controls = self.sources.add(id);
+        if self.inputs.send(Input::SourceOpened(id, SourceKind::List)).await.is_err() {
+            return;
+        }
+        let next_control = async || async { controls.recv().await.ok() }.or(self.end()).await;
+        while let Some(control) = next_control().await {
+            if let Control::Reply(_) = control {
+                continue;
+            }
+            let Some(path) = self.next_path(&mut lines).or(self.end()).await else { break };
+            let message = Message::Segment { path, naming: None };
+            let request = Request { message, ack: false, unknown: Vec::new() };
+            if self.inputs.send(Input::SourceSaid(id, Ok(request))).await.is_err() {
+                return;
+            }
+        }
+        self.sources.end(id);
+        let _ = self.inputs.send(Input::SourceEnded(id, None)).await;
+    }
+
+    async fn next_path(&self, lines: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
+        loop {
+            match next_line(lines).await? {
+                Ok(line) if line.trim().is_empty() => {}
+                Ok(line) => return Some(line.trim().to_owned()),
+                Err(error) => {
+                    log::warn!("{}: {error}", self.path.display());
+                    if let LineError::Unreadable(_) = error {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
 }
 
 async fn open(path: &Path) -> io::Result<Lines> {
@@ -61,40 +156,70 @@ async fn open(path: &Path) -> io::Result<Lines> {
     Ok(Lines::Pipe(Box::new(BufReader::new(pipe))))
 }
 
-struct List {
-    numbers: Numbers,
-    sources: Sources,
-    inputs: Sender<Input>,
+/// The next line; `None` at the end. Of one that is too long nothing is kept but that it was.
+async fn next_line(lines: &mut (impl AsyncBufRead + Unpin)) -> Option<Result<String, LineError>> {
+    let (mut line, mut is_too_long) = (Vec::new(), false);
+    loop {
+        let bytes = match lines.fill_buf().await {
+            Ok([]) if line.is_empty() && !is_too_long => return None,
+            Ok(bytes) => bytes,
+            Err(error) => return Some(Err(LineError::Unreadable(error))),
+        };
+        let end = bytes.iter().position(|&byte| byte == b'\n');
+        let part = &bytes[..end.unwrap_or(bytes.len())];
+        is_too_long |= line.len() + part.len() > MAX_LINE;
+        if is_too_long {
+            line.clear();
+        } else {
+            line.extend_from_slice(part);
+        }
+        let is_whole = end.is_some() || bytes.is_empty();
+        let taken = part.len() + usize::from(end.is_some());
+        lines.consume(taken);
+        if is_whole {
+            break;
+        }
+    }
+    if is_too_long {
+        return Some(Err(LineError::TooLong));
+    }
+    Some(String::from_utf8(line).map_err(|_| LineError::NotText))
 }
 
-impl List {
-    /// One source from the first line to the end of the file.
-    async fn read(&self, lines: Box<dyn AsyncBufRead + Unpin>) {
-        let id = self.numbers.next();
-        let controls = self.sources.add(id);
-        let mut lines = lines.lines();
-        if self.inputs.send(Input::SourceOpened(id, SourceKind::List)).await.is_err() {
-            return;
-        }
-        while let Ok(control) = controls.recv().await {
-            if let Control::Reply(_) = control {
-                continue;
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LineError::TooLong => {
+                write!(f, "expected a path of at most {MAX_LINE} bytes a line, but one is longer: skipped")
             }
-            let path = loop {
-                match lines.next().await {
-                    Some(Ok(line)) if line.trim().is_empty() => {}
-                    Some(Ok(line)) => break Some(line.trim().to_owned()),
-                    Some(Err(_)) | None => break None,
-                }
-            };
-            let Some(path) = path else { break };
-            let message = Message::Segment { path, naming: None };
-            let request = Request { message, ack: false, unknown: Vec::new() };
-            if self.inputs.send(Input::SourceSaid(id, Ok(request))).await.is_err() {
-                return;
-            }
+            LineError::NotText => write!(f, "expected a path in UTF-8 a line, but one is not: skipped"),
+            LineError::Unreadable(error) => write!(f, "the list can't be read on: {error}"),
         }
-        self.sources.end(id);
-        let _ = self.inputs.send(Input::SourceEnded(id, None)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_line_is_told_and_the_next_one_counts() {
+        let long = "x".repeat(3 * MAX_LINE);
+        let list = [b"a.mp4\n", long.as_bytes(), b"\n\xff.mp4\n\nb.mp4"].concat();
+        let mut lines = BufReader::new(list.as_slice());
+        let mut heard = Vec::new();
+        while let Some(line) = smol::block_on(next_line(&mut lines)) {
+            heard.push(line.unwrap_or_else(|error| error.to_string()));
+        }
+        let [long, no_text] = [LineError::TooLong, LineError::NotText].map(|error| error.to_string());
+        assert_eq!(heard, ["a.mp4", &long, &no_text, "", "b.mp4"]);
+    }
+
+    #[test]
+    fn the_longest_line_is_taken() {
+        let list = ["x".repeat(MAX_LINE), "y".to_owned()].join("\n");
+        let mut lines = BufReader::new(list.as_bytes());
+        let line = smol::block_on(next_line(&mut lines)).unwrap();
+        assert!(line.is_ok_and(|line| line.len() == MAX_LINE));
     }
 }

@@ -19,7 +19,7 @@ mod ureq_tls;
 
 use crate::{
     cli,
-    config::Config,
+    config::{Config, InputConfig},
     engine::{
         Engine, Input, Output, Settings,
         event::{Event, Level},
@@ -35,6 +35,7 @@ use cloud::{Link, Target};
 use commands::Commands;
 use disk::Disk;
 use input::{Control, Listeners, Numbers, Sources};
+use list::List;
 use lock::LockError;
 use signals::Signal;
 use smol::{LocalExecutor, Task, Timer, future::FutureExt};
@@ -111,7 +112,7 @@ struct Shell {
     reload_due: bool,
     /// When a stopping agent ends in any case.
     end: Option<Instant>,
-    _list: Option<Task<()>>,
+    list: Option<List>,
     _signals: Task<()>,
 }
 
@@ -141,10 +142,7 @@ impl Shell {
         let state_dir = &config.spool.state_dir;
         let uploader = Uploader::start(state_dir, tls.config.clone(), config.max_rate, inputs.clone())
             .map_err(StartError::Thread)?;
-        let list = config
-            .motion_file_list
-            .clone()
-            .map(|path| executor.spawn(list::follow(path, numbers.clone(), sources.clone(), inputs.clone())));
+        let list = List::follow(&executor, config.motion_file_list.as_deref(), &numbers, &sources, &inputs);
         let clock = Clock::start();
         let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls), found);
         Ok(Some(Shell {
@@ -167,13 +165,13 @@ impl Shell {
             uploader,
             reload_due,
             end: None,
-            _list: list,
+            list,
             _signals: signals_task,
         }))
     }
 
     async fn run(mut self) {
-        let mut next = if self.reload_due { self.reload() } else { None };
+        let mut next = if self.reload_due { self.reload().await } else { None };
         loop {
             let deadline = self.drain(next.take());
             if self.end.is_some_and(|end| self.engine.is_finished() || end <= Instant::now()) {
@@ -256,7 +254,7 @@ impl Shell {
         });
         match woken.await {
             Woken::Input(input) => Some(input),
-            Woken::Signal(Signal::Reload) => self.reload(),
+            Woken::Signal(Signal::Reload) => self.reload().await,
             Woken::Signal(Signal::Stop) => {
                 self.listeners = None;
                 self.end.get_or_insert_with(|| Instant::now() + GRACE);
@@ -266,8 +264,8 @@ impl Shell {
     }
 
     /// Reads certificate, key and configuration anew. What is wrong is told, and the former ones stay.
-    fn reload(&mut self) -> Option<Input> {
-        let config = match Config::load(&self.args) {
+    async fn reload(&mut self) -> Option<Input> {
+        let mut config = match Config::load(&self.args) {
             Ok(config) => config,
             Err(error) => {
                 warn!("SIGHUP: {error}; the former configuration stays");
@@ -281,12 +279,8 @@ impl Shell {
                 return None;
             }
         };
-        if config.spool.state_dir != self.config.spool.state_dir {
-            warn!("SIGHUP: another --state_dir takes a restart; the former one stays");
-        }
-        if config.input != self.config.input {
-            self.reopen_input(&config);
-        }
+        self.keep_what_takes_a_restart(&mut config);
+        self.reload_inputs(&mut config).await;
         if config.commands != self.config.commands {
             match Commands::open(&self.executor, config.commands.as_ref(), &self.inputs) {
                 Ok(commands) => self.commands = commands,
@@ -295,24 +289,53 @@ impl Shell {
         }
         self.uploader.reconfigure(self.tls.config.clone(), config.max_rate);
         ::log::set_max_level(config.log_level);
-        let state_dir = std::mem::take(&mut self.config.spool.state_dir);
         self.config = config;
-        self.config.spool.state_dir = state_dir;
         Some(Input::Reload(settings(&self.config, &self.tls)))
     }
 
-    fn reopen_input(&mut self, config: &Config) {
-        // The former sockets go first: the new ones may be at the same place.
-        self.listeners = None;
-        let reopen =
-            |input| Listeners::open(&self.executor, input, &self.numbers, &self.sources, &self.inputs);
-        match reopen(&config.input).or_else(|error| {
-            warn!("SIGHUP: {error}; the former input stays");
-            reopen(&self.config.input)
-        }) {
-            Ok(listeners) => self.listeners = Some(listeners),
-            Err(error) => error!("no input socket is open any more: {error}"),
+    fn keep_what_takes_a_restart(&self, config: &mut Config) {
+        let (new, former) = (&mut config.spool, &self.config.spool);
+        if new.state_dir != former.state_dir {
+            warn!("SIGHUP: another --state_dir takes a restart; the former one stays");
+            new.state_dir.clone_from(&former.state_dir);
         }
+        // Connections of the network's that were confined to it may still be open.
+        if new.capture_dirs.is_empty() && !former.capture_dirs.is_empty() {
+            warn!("SIGHUP: to take files from anywhere takes a restart; the former --capture_dir stays");
+            new.capture_dirs.clone_from(&former.capture_dirs);
+        }
+    }
+
+    /// Sockets, the directories that they are confined to, and the list.
+    async fn reload_inputs(&mut self, config: &mut Config) {
+        // First: a socket that is open to the network is confined before it is open.
+        self.disk.confine(config.spool.capture_dirs.clone());
+        if config.input != self.config.input {
+            self.reopen_sockets(config).await;
+        }
+        if config.motion_file_list != self.config.motion_file_list {
+            let path = config.motion_file_list.as_deref();
+            self.list = List::follow(&self.executor, path, &self.numbers, &self.sources, &self.inputs);
+        }
+    }
+
+    async fn reopen_sockets(&mut self, config: &mut Config) {
+        // The former sockets go first: the new ones may be at the same place.
+        if let Some(listeners) = self.listeners.take() {
+            listeners.close().await;
+        }
+        let open = |input: &InputConfig| {
+            Listeners::open(&self.executor, input, &self.numbers, &self.sources, &self.inputs)
+        };
+        let mut opened = open(&config.input);
+        if let Err(error) = &opened {
+            warn!("SIGHUP: {error}; the former input stays");
+            config.input = self.config.input.clone();
+            opened = open(&config.input);
+        }
+        self.listeners = opened
+            .inspect_err(|error| error!("no input socket is open any more: {error}; mend it and send SIGHUP"))
+            .ok();
     }
 }
 

@@ -1,10 +1,13 @@
 //! Starting, stopping and reloading, as init scripts and supervisors do it.
 
-use crate::harness::{Agent, Board, Process, Server, Source, eventually, file_names, program};
+use crate::harness::{
+    Agent, Board, Camera, Process, Server, Source, eventually, file_names, free_port, program,
+};
 use rustix::process::Signal;
 use std::{
-    fs, io,
-    os::unix::net::UnixStream,
+    fs,
+    io::{self, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     path::Path,
     time::{Duration, Instant},
 };
@@ -154,6 +157,76 @@ fn sighup_reads_the_configuration_again() {
         "the capture is there",
         |captures| matches!(captures, [capture] if capture.is("pir", TIME, &segments)),
     );
+}
+
+#[test]
+fn sighup_opens_the_same_port_again() {
+    let board = Board::alone().with_port();
+    let file = board.dir.at("agent.conf");
+    fs::write(&file, "").unwrap();
+    let board = board.with(&["--config", file.to_str().unwrap()]);
+    let mut agent = board.start();
+    for (number, mode) in (0..).zip([0o600, 0o620]) {
+        fs::write(&file, format!("input_mode = {mode:o}\n")).unwrap();
+        agent.reload();
+        agent.says("certificate, key and configuration are read again");
+        let segment = board.record(&format!("pir.{}.0.mp4", TIME + number), 3000);
+        Source::at_port(board.port.unwrap()).hand_over(&segment);
+        assert_eq!(fs::metadata(board.input_sock()).unwrap().permissions().mode() & 0o777, mode);
+    }
+    assert!(!agent.log().contains("SIGHUP: "), "nothing was in the way");
+}
+
+#[test]
+fn sighup_confines_a_port_to_directories_before_it_is_open_to_the_network() {
+    let board = Board::alone();
+    let (file, port) = (board.dir.at("agent.conf"), free_port());
+    fs::write(&file, "").unwrap();
+    let board = board.with(&["--config", file.to_str().unwrap()]);
+    let mut agent = board.start();
+    let segment = board.record(&format!("pir.{TIME}.0.mp4"), 3000);
+    let outside = board.dir.at(&format!("pir.{TIME}.1.mp4"));
+    fs::write(&outside, "secret").unwrap();
+    let open = format!("input_port = {port}\ninput_bind = 0.0.0.0\n");
+    fs::write(&file, format!("{open}capture_dir = {}\n", board.capture_dir().display())).unwrap();
+    agent.reload();
+    agent.says("certificate, key and configuration are read again");
+    let mut source = Source::at_port(port);
+    let refusal = source.refusal(outside.to_str().unwrap());
+    assert!(refusal.contains("outside the directories given by --capture_dir"), "{refusal}");
+    source.hand_over(&segment);
+    fs::write(&file, "").unwrap();
+    agent.reload();
+    agent.says("takes a restart; the former --capture_dir stays");
+    agent.says("certificate, key and configuration are read again");
+    let refusal = source.refusal(outside.to_str().unwrap());
+    assert!(refusal.contains("outside the directories given by --capture_dir"), "{refusal}");
+}
+
+#[test]
+fn sighup_follows_another_list_of_files() {
+    let server = Server::start();
+    let board = Board::new(&server).with_camera();
+    let camera = Camera::at(&board.cam_sock());
+    let [former, next] = ["former", "next"].map(|name| board.dir.at(name));
+    for list in [&former, &next] {
+        assert!(std::process::Command::new("mkfifo").arg(list).status().unwrap().success());
+    }
+    let file = board.dir.at("agent.conf");
+    fs::write(&file, format!("motion_file_list = {}\n", former.display())).unwrap();
+    let board = board.with(&["--config", file.to_str().unwrap()]);
+    let mut agent = board.start();
+    server.tell("porch", "arm");
+    assert_eq!(camera.hears(), r#"{"command":"arm"}"#);
+    let segments = [board.record_capture(TIME, &[3000]), board.record_capture(TIME + 1, &[3000])];
+    let mut writer = fs::File::create(&former).unwrap();
+    writeln!(writer, "{}", segments[0][0].path()).unwrap();
+    agent.says(".pir/0.mp4 is safe");
+    fs::write(&file, format!("motion_file_list = {}\n", next.display())).unwrap();
+    agent.reload();
+    agent.says(&format!("{TIME}.pir has ended"));
+    fs::write(&next, format!("{}\n", segments[1][0].path())).unwrap();
+    agent.says(&format!("{}.pir has ended", TIME + 1));
 }
 
 #[test]
