@@ -65,10 +65,8 @@ impl Subject {
 impl Chores {
     /// Queues a task. What replaces a whole file is queued once: it is filled in when it is done.
     pub fn add(&mut self, task: Task) {
-        let is_same = |waiting: &&mut Task| match (&task, &**waiting) {
-            (Task::Remember(_), Task::Remember(_)) | (Task::SetAlarms { .. }, Task::SetAlarms { .. }) => true,
-            _ => false,
-        };
+        let replaces_a_file = matches!(task, Task::Remember(_) | Task::SetAlarms { .. });
+        let is_same = |waiting: &&mut Task| replaces_a_file && Subject::of(waiting) == Subject::of(&task);
         match (self.waiting.iter_mut().find(is_same), task) {
             (Some(Task::SetAlarms { given_up, .. }), Task::SetAlarms { given_up: more, .. }) => {
                 given_up.extend(more);
