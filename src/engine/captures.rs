@@ -11,6 +11,10 @@ use std::{
     time::Duration,
 };
 
+/// A capture's end lists all its segments in one message, which a cloud must take: 1 MiB for so many. What comes
+/// beyond begins another capture of the same time.
+const MAX_SEGMENTS: usize = 10_000;
+
 /// Every capture that is owed, oldest first.
 #[derive(Debug, Default)]
 pub struct Captures {
@@ -164,6 +168,7 @@ impl Captures {
             }
         }
         let number_in = |capture: &Capture| match seg_no {
+            _ if capture.segments.len() >= MAX_SEGMENTS => None,
             Some(seg_no) => capture.segment(seg_no).is_none().then_some(seg_no),
             None => capture.next_seg_no(),
         };
@@ -407,6 +412,23 @@ mod tests {
         add(&mut captures, 2, 0, OTHER);
         assert_eq!(place(&captures, 1, OTHER), Placement::Join(name(2), 1));
         assert_eq!(place(&captures, 2, OTHER), Placement::Join(name(2), 2));
+    }
+
+    #[test]
+    fn a_capture_that_is_full_is_followed_by_another() {
+        let mut captures = captures(1);
+        for seg_no in 1..u32::try_from(MAX_SEGMENTS).unwrap() {
+            add(&mut captures, 1, seg_no, DIGEST);
+        }
+        assert_eq!(place(&captures, 10_000, OTHER), Placement::Begin(name(2), 10_000));
+    }
+
+    #[test]
+    fn a_lost_segment_is_no_repeat() {
+        let mut captures = captures(0);
+        let lost = captures.at_mut(name(1)).unwrap().segment_mut(0).unwrap();
+        lost.standing = Standing::Lost(LostReason::Evicted);
+        assert_eq!(place(&captures, 0, DIGEST), Placement::Begin(name(2), 0));
     }
 
     #[test]
