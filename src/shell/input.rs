@@ -6,27 +6,34 @@ use crate::{
     wire::input::{Request, Scanner, StreamError},
 };
 use async_channel::{Receiver, Sender};
-use rustix::fs::Mode;
+use rustix::{
+    fs::Mode,
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
+};
 use smol::{
-    Async, LocalExecutor, Task,
+    Async, LocalExecutor, Task, Timer,
     future::FutureExt,
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
 };
 use std::{
     cell::Cell,
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt, fs, io,
     net::{SocketAddr, TcpListener},
     os::unix::{
         fs::{FileTypeExt, PermissionsExt},
-        net::{UnixListener, UnixStream},
+        net::UnixListener,
     },
     path::{Path, PathBuf},
     rc::Rc,
+    time::Duration,
 };
 
 /// What is read at a time; a message is rarely longer.
 const BUFFER: usize = 4 * 1024;
+/// How long a program may leave an answer unread. It is a line; sockets hold hundreds.
+const UNREAD: Duration = Duration::from_secs(30);
 
 /// Numbers for sources, never given twice.
 #[derive(Clone, Default)]
@@ -81,6 +88,8 @@ pub enum ListenError {
     Answered(PathBuf),
     /// Something that is no socket is there.
     NoSocket(PathBuf),
+    /// A socket that is no dead agent's.
+    Foreign(PathBuf, Errno),
     /// The system says no to a socket file.
     Unix(PathBuf, io::Error),
     /// The system says no to a port.
@@ -159,9 +168,9 @@ impl Drop for Listeners {
 
 /// Out of descriptors, mostly: accepting again at once would only spin.
 async fn rest(error: &io::Error) {
-    const REST: std::time::Duration = std::time::Duration::from_millis(200);
+    const REST: Duration = Duration::from_millis(200);
     log::warn!("a local connection can't be taken: {error}");
-    smol::Timer::after(REST).await;
+    Timer::after(REST).await;
 }
 
 fn bind_unix(path: &Path, mode: u32) -> Result<Async<UnixListener>, ListenError> {
@@ -170,9 +179,13 @@ fn bind_unix(path: &Path, mode: u32) -> Result<Async<UnixListener>, ListenError>
         Ok(metadata) if !metadata.file_type().is_socket() => {
             return Err(ListenError::NoSocket(path.to_owned()));
         }
-        Ok(_) if UnixStream::connect(path).is_ok() => return Err(ListenError::Answered(path.to_owned())),
-        // Left by a process that died.
-        Ok(_) => fs::remove_file(path).map_err(no)?,
+        Ok(_) => match knock(path) {
+            // A queue that is full has an owner, too.
+            Ok(()) | Err(Errno::AGAIN) => return Err(ListenError::Answered(path.to_owned())),
+            // Left by a process that died.
+            Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(no)?,
+            Err(error) => return Err(ListenError::Foreign(path.to_owned(), error)),
+        },
         Err(_) => {}
     }
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -186,6 +199,13 @@ fn bind_unix(path: &Path, mode: u32) -> Result<Async<UnixListener>, ListenError>
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(no)?;
     log::info!("listening on {}", path.display());
     Async::new(listener).map_err(no)
+}
+
+/// Whether somebody answers at a socket. Does not wait for one who is busy.
+fn knock(path: &Path) -> Result<(), Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)
 }
 
 #[derive(Clone)]
@@ -213,6 +233,39 @@ impl Door {
     }
 }
 
+/// Why a reply did not get through.
+enum ReplyError {
+    /// The connection has gone.
+    Unheard,
+    /// It is there, and nobody reads.
+    Unread,
+}
+
+/// What the engine says, in order, also while something else is under way.
+struct Controls<'a> {
+    receiver: &'a Receiver<Control>,
+    /// Came meanwhile.
+    early: VecDeque<Control>,
+}
+
+impl Controls<'_> {
+    /// `None` once the engine has ended the source.
+    async fn next(&mut self) -> Option<Control> {
+        match self.early.pop_front() {
+            Some(control) => Some(control),
+            None => self.receiver.recv().await.ok(),
+        }
+    }
+
+    /// Waits until the engine ends the source.
+    async fn end<T>(&mut self) -> Option<T> {
+        while let Ok(control) = self.receiver.recv().await {
+            self.early.push_back(control);
+        }
+        None
+    }
+}
+
 struct Connection<S> {
     stream: S,
     scanner: Scanner,
@@ -233,18 +286,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         controls: &Receiver<Control>,
         inputs: &Sender<Input>,
     ) -> Option<Option<StreamError>> {
+        let mut controls = Controls { receiver: controls, early: VecDeque::new() };
         loop {
-            match controls.recv().await.ok()? {
+            match controls.next().await? {
                 Control::Reply(line) => {
-                    // Who does not stay for the answer does not need it.
-                    let _ = self.stream.write_all(line.as_bytes()).await;
+                    match async { Some(self.reply(&line).await) }.or(controls.end()).await? {
+                        // Who does not stay for the answer does not need it.
+                        Ok(()) | Err(ReplyError::Unheard) => {}
+                        Err(ReplyError::Unread) => {
+                            log::warn!(
+                                "a local connection took no answer for {} s: closed",
+                                UNREAD.as_secs()
+                            );
+                            return Some(None);
+                        }
+                    }
                 }
                 Control::Next => {
-                    let ended = async {
-                        while controls.recv().await.is_ok() {}
-                        None
-                    };
-                    let said = match async { Some(self.message().await) }.or(ended).await? {
+                    let said = match async { Some(self.message().await) }.or(controls.end()).await? {
                         Ok(Some(object)) => match Request::parse(&object) {
                             Ok(request) => request,
                             Err(error) => return Some(Some(error)),
@@ -256,6 +315,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
         }
+    }
+
+    async fn reply(&mut self, line: &str) -> Result<(), ReplyError> {
+        let written = async { self.stream.write_all(line.as_bytes()).await.map_err(|_| ReplyError::Unheard) };
+        let unread = async {
+            Timer::after(UNREAD).await;
+            Err(ReplyError::Unread)
+        };
+        written.or(unread).await
     }
 
     /// The next object; `None` at the end.
@@ -284,6 +352,13 @@ impl fmt::Display for ListenError {
             }
             ListenError::NoSocket(path) => {
                 write!(f, "{}: expected a socket or nothing, but something else is there", path.display())
+            }
+            ListenError::Foreign(path, error) => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path}: expected a dead agent's socket or nothing, but: {error}; give another --input_sock"
+                )
             }
             ListenError::Unix(path, error) => write!(f, "{}: {error}", path.display()),
             ListenError::Tcp(address, error) => write!(f, "{address}: {error}"),

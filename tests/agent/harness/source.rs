@@ -1,7 +1,10 @@
 //! A local program that hands segments to the agent.
 
 use super::{DEADLINE, Segment};
-use rustix::net::{Shutdown, shutdown, sockopt};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{Shutdown, shutdown, sockopt},
+};
 use serde_json::{Value, json};
 use std::{
     fs::File,
@@ -62,6 +65,13 @@ impl Source {
         let answer = self.ask(&json!({"segment": path, "ack": true}));
         assert_eq!(answer["ok"], false, "{path}: {answer}");
         answer["error"].as_str().expect("a refusal has a reason").to_owned()
+    }
+
+    /// Waits until the agent closes it, and reads nothing meanwhile.
+    pub fn is_closed(&self) -> bool {
+        let patience = Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 };
+        // A hang-up is told without being asked for.
+        poll(&mut [PollFd::new(self.0.get_ref(), PollFlags::empty())], Some(&patience)) == Ok(1)
     }
 
     /// Says that nothing more will come, and gives all that the agent still wrote before it closed, too.
