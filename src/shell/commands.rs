@@ -2,8 +2,8 @@
 
 use crate::{config::CommandTarget, engine::Input, wire::command::Command};
 use async_channel::Sender;
-use rustix::fs::inotify;
-use smol::{Async, LocalExecutor, Task};
+use rustix::fs::inotify::{self, ReadFlags};
+use smol::{Async, LocalExecutor, Task, Timer};
 use std::{
     cell::RefCell,
     io,
@@ -11,10 +11,13 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     rc::Rc,
+    time::Duration,
 };
 
 /// Room for a few events of a directory; a name has 255 bytes at most.
 const INOTIFY_BUFFER: usize = 4 * 1024;
+/// Before a directory that is not there is looked for again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The way to the camera program. Sending never waits.
 pub struct Commands {
@@ -160,31 +163,46 @@ impl Udp {
 
 /// Tells whenever a socket of this name is made: whoever listens there now knows nothing yet.
 async fn watch(path: PathBuf, inputs: Sender<Input>) {
-    // Without a directory to watch, the level is told at heartbeats and while it is undelivered.
-    let Ok(events) = events_of(path.parent().filter(|dir| !dir.as_os_str().is_empty())) else { return };
-    loop {
-        if events.readable().await.is_err() {
-            return;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let mut is_late = false;
+    while !inputs.is_closed() {
+        // The directory may come later, or come anew: a supervisor makes it with each start of the camera program.
+        if let Ok(events) = events_of(dir) {
+            let was_missed = is_late && path.exists();
+            if was_missed && inputs.send(Input::ListenerAppeared).await.is_err() {
+                return;
+            }
+            tell_of(&path, &events, &inputs).await;
+        } else {
+            Timer::after(RETRY).await;
         }
+        is_late = true;
+    }
+}
+
+/// Until there is nothing more to be heard of the directory.
+async fn tell_of(path: &Path, events: &Async<OwnedFd>, inputs: &Sender<Input>) {
+    while events.readable().await.is_ok() {
         let mut buffer = [std::mem::MaybeUninit::uninit(); INOTIFY_BUFFER];
         let mut reader = inotify::Reader::new(events.get_ref(), &mut buffer);
-        let mut appeared = false;
+        let (mut appeared, mut has_gone) = (false, false);
         while let Ok(event) = reader.next() {
             let name = event.file_name().and_then(|name| name.to_str().ok());
             appeared |= name.is_some() && name == path.file_name().and_then(|name| name.to_str());
+            has_gone |= event.events().intersects(ReadFlags::IGNORED | ReadFlags::MOVE_SELF);
             if reader.is_buffer_empty() {
                 break;
             }
         }
-        if appeared && inputs.send(Input::ListenerAppeared).await.is_err() {
+        if appeared && inputs.send(Input::ListenerAppeared).await.is_err() || has_gone {
             return;
         }
     }
 }
 
-fn events_of(dir: Option<&Path>) -> io::Result<Async<OwnedFd>> {
+fn events_of(dir: &Path) -> io::Result<Async<OwnedFd>> {
     let events = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
     let made = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
-    inotify::add_watch(&events, dir.unwrap_or_else(|| Path::new(".")), made)?;
+    inotify::add_watch(&events, dir, made | inotify::WatchFlags::MOVE_SELF)?;
     Async::new(events)
 }

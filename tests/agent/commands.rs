@@ -106,6 +106,31 @@ fn a_camera_program_that_starts_anew_is_told_at_once() {
     assert_eq!(camera.hears(), ARM);
 }
 
+#[test]
+fn a_camera_program_whose_directory_comes_anew_is_told() {
+    let mut server = Server::start();
+    let board = Board::new(&server);
+    let (run, sock) = (board.dir.at("run"), board.dir.at("run/camera.sock"));
+    let board = board.with(&["--cam_sock", sock.to_str().unwrap()]);
+    let mut agent = board.start();
+    server.tell("porch", "arm");
+    agent.says("the camera program can't be told to arm");
+    fs::create_dir(&run).unwrap();
+    let camera = Camera::at(&sock);
+    assert_eq!(camera.hears(), ARM);
+    // No heartbeat may be what tells it from now on.
+    server.kill();
+    agent.says("no connection to the cloud");
+    drop(camera);
+    for _ in 0..2 {
+        let camera = Camera::at(&sock);
+        assert_eq!(camera.hears(), ARM);
+        drop(camera);
+        fs::remove_dir(&run).unwrap();
+        fs::create_dir(&run).unwrap();
+    }
+}
+
 fn each_command_arrives(server: &Server, camera: &Camera) {
     for (command, datagram) in [("arm", ARM), ("capture", CAPTURE), ("disarm", DISARM), ("arm", ARM)] {
         server.tell("porch", command);
