@@ -19,6 +19,9 @@ use std::{
     process::ExitCode,
 };
 
+/// Of `send`: who waits longer has something else to mend.
+const MAX_WAIT: u64 = 24 * 60 * 60;
+
 /// What exit codes mean; the texts of `--help` say the same.
 pub mod exit {
     /// The agent, or something else, refused.
@@ -243,7 +246,7 @@ pub struct Send {
     #[argh(option, from_str_fn(trigger))]
     pub name: Option<Trigger>,
     /// seconds to wait for the agent, and then for each answer; 30 unless given
-    #[argh(option, default = "30")]
+    #[argh(option, default = "30", from_str_fn(wait))]
     pub wait: u64,
     /// video files, in the order of their recording
     #[argh(positional, arg_name = "file")]
@@ -331,6 +334,11 @@ const NAME: &str = "cloudtalker";
 
 fn given<const N: usize>(options: [(&'static str, &Option<String>); N]) -> Vec<(&'static str, String)> {
     options.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+}
+
+fn wait(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= MAX_WAIT);
+    seconds.ok_or_else(|| format!("expected seconds, {MAX_WAIT} (a day) at most"))
 }
 
 fn trigger(name: &str) -> Result<Trigger, String> {

@@ -227,7 +227,10 @@ fn answer_of(url: &str, result: Result<Response<ureq::Body>, ureq::Error>) -> An
     // Only a server that TLS has verified is believed what time it is.
     let date = header("Date").filter(|_| url.starts_with("https://")).and_then(http_date);
     let status = response.status().as_u16();
-    let text = response.body_mut().with_config().limit(MAX_TEXT).read_to_string().unwrap_or_default();
+    let mut text = Vec::new();
+    // What came of it says more than how it ended.
+    let _ = response.body_mut().as_reader().take(MAX_TEXT).read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text);
     let text = text.lines().next().unwrap_or_default().trim().to_owned();
     Answer::Status { status, offset, location, retry_after, date, text }
 }

@@ -83,6 +83,8 @@ fn the_tools_have_the_same_manners() {
         (&["sned", "a.mp4"][..], "expected an option or a command, but came \"sned\": did you mean send?"),
         (&["send"], "cloudtalker send: expected files to send: cloudtalker send FILE..."),
         (&["send", "--name", "dog", "a.mp4"], "expected pir or cap"),
+        (&["send", "--wait", "soon", "a.mp4"], "expected seconds, 86400 (a day) at most"),
+        (&["send", "--wait", "18446744073709551615", "a.mp4"], "expected seconds, 86400 (a day) at most"),
         (
             &["listen"],
             "cloudtalker listen: expected a place to receive commands at: give --cam_sock or --cam_addr",
