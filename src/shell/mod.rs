@@ -13,13 +13,14 @@ mod disk;
 mod input;
 mod list;
 mod lock;
+mod reload;
 mod signals;
 mod uploader;
 mod ureq_tls;
 
 use crate::{
     cli,
-    config::{Config, InputConfig},
+    config::Config,
     engine::{
         Engine, Input, Output, Settings,
         event::{Event, Level},
@@ -28,7 +29,7 @@ use crate::{
     tls::{self, ClientTls, Floor, IdentityFiles},
     wire::tus,
 };
-use ::log::{error, info, warn};
+use ::log::{error, info};
 use async_channel::{Receiver, Sender};
 use clock::Clock;
 use cloud::{Link, Target};
@@ -71,10 +72,8 @@ enum StartError {
 pub fn run(args: cli::Run, config: Config) -> ExitCode {
     let executor = Rc::new(LocalExecutor::new());
     let ended = smol::block_on(executor.run(async {
-        match Shell::start(args, config, executor.clone()).await? {
-            Some(shell) => shell.run().await,
-            // It was told to end before it had begun.
-            None => {}
+        if let Some(shell) = Shell::start(args, config, executor.clone()).await? {
+            shell.run().await;
         }
         Ok::<(), StartError>(())
     }));
@@ -261,81 +260,6 @@ impl Shell {
                 Some(Input::Stop)
             }
         }
-    }
-
-    /// Reads certificate, key and configuration anew. What is wrong is told, and the former ones stay.
-    async fn reload(&mut self) -> Option<Input> {
-        let mut config = match Config::load(&self.args) {
-            Ok(config) => config,
-            Err(error) => {
-                warn!("SIGHUP: {error}; the former configuration stays");
-                return None;
-            }
-        };
-        self.tls = match client_tls(&config, &self.floor) {
-            Ok(tls) => tls,
-            Err(error) => {
-                warn!("SIGHUP: {error}; the former configuration stays");
-                return None;
-            }
-        };
-        self.keep_what_takes_a_restart(&mut config);
-        self.reload_inputs(&mut config).await;
-        if config.commands != self.config.commands {
-            match Commands::open(&self.executor, config.commands.as_ref(), &self.inputs) {
-                Ok(commands) => self.commands = commands,
-                Err(error) => warn!("SIGHUP: the camera program can't be reached: {error}"),
-            }
-        }
-        self.uploader.reconfigure(self.tls.config.clone(), config.max_rate);
-        ::log::set_max_level(config.log_level);
-        self.config = config;
-        Some(Input::Reload(settings(&self.config, &self.tls)))
-    }
-
-    fn keep_what_takes_a_restart(&self, config: &mut Config) {
-        let (new, former) = (&mut config.spool, &self.config.spool);
-        if new.state_dir != former.state_dir {
-            warn!("SIGHUP: another --state_dir takes a restart; the former one stays");
-            new.state_dir.clone_from(&former.state_dir);
-        }
-        // Connections of the network's that were confined to it may still be open.
-        if new.capture_dirs.is_empty() && !former.capture_dirs.is_empty() {
-            warn!("SIGHUP: to take files from anywhere takes a restart; the former --capture_dir stays");
-            new.capture_dirs.clone_from(&former.capture_dirs);
-        }
-    }
-
-    /// Sockets, the directories that they are confined to, and the list.
-    async fn reload_inputs(&mut self, config: &mut Config) {
-        // First: a socket that is open to the network is confined before it is open.
-        self.disk.confine(config.spool.capture_dirs.clone());
-        if config.input != self.config.input {
-            self.reopen_sockets(config).await;
-        }
-        if config.motion_file_list != self.config.motion_file_list {
-            let path = config.motion_file_list.as_deref();
-            self.list = List::follow(&self.executor, path, &self.numbers, &self.sources, &self.inputs);
-        }
-    }
-
-    async fn reopen_sockets(&mut self, config: &mut Config) {
-        // The former sockets go first: the new ones may be at the same place.
-        if let Some(listeners) = self.listeners.take() {
-            listeners.close().await;
-        }
-        let open = |input: &InputConfig| {
-            Listeners::open(&self.executor, input, &self.numbers, &self.sources, &self.inputs)
-        };
-        let mut opened = open(&config.input);
-        if let Err(error) = &opened {
-            warn!("SIGHUP: {error}; the former input stays");
-            config.input = self.config.input.clone();
-            opened = open(&config.input);
-        }
-        self.listeners = opened
-            .inspect_err(|error| error!("no input socket is open any more: {error}; mend it and send SIGHUP"))
-            .ok();
     }
 }
 
