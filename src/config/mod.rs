@@ -5,14 +5,14 @@
 //! change; a flag for one end of the camera's commands (`cam_sock`, `cam_addr`) puts both of the file's aside.
 //! Certificates and keys are only named here: [`tls`](crate::tls) reads them.
 
-mod settings;
+mod entries;
 mod value;
 
-pub use settings::{ConfigError, Place, Setting};
+pub use entries::{ConfigError, Entry, Origin};
 
 use crate::cli;
+use entries::Entries;
 use log::LevelFilter;
-use settings::Settings;
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -132,21 +132,21 @@ pub struct SpoolConfig {
 impl Config {
     /// Takes the settings from flags and the file that they name; again at each reload.
     pub fn load(run: &cli::Run) -> Result<Config, ConfigError> {
-        let settings = Settings::gather(run.settings(), run.config.as_deref().map(Path::new))?;
-        let spool = SpoolConfig::take(&settings)?;
-        let endpoint = settings.parse("endpoint", "HOST:PORT/PATH (wss:// is implied)", value::endpoint)?;
+        let entries = Entries::gather(run.settings(), run.config.as_deref().map(Path::new))?;
+        let spool = SpoolConfig::take(&entries)?;
+        let endpoint = entries.parse("endpoint", "HOST:PORT/PATH (wss:// is implied)", value::endpoint)?;
         Ok(Config {
             endpoint: endpoint.ok_or(ConfigError::NoEndpoint)?,
-            cert: settings.path("cert")?.unwrap_or_else(|| "cert.pem".into()),
-            key: settings.path("key")?.unwrap_or_else(|| "key.pem".into()),
-            ca: settings.path("ca")?,
-            input: InputConfig::take(&settings, !spool.capture_dirs.is_empty())?,
-            motion_file_list: settings.path("motion_file_list")?,
-            commands: CommandTarget::take(&settings)?,
+            cert: entries.path("cert")?.unwrap_or_else(|| "cert.pem".into()),
+            key: entries.path("key")?.unwrap_or_else(|| "key.pem".into()),
+            ca: entries.path("ca")?,
+            input: InputConfig::take(&entries, !spool.capture_dirs.is_empty())?,
+            motion_file_list: entries.path("motion_file_list")?,
+            commands: CommandTarget::take(&entries)?,
             spool,
-            upload_url: settings.parse("upload_url", "https://HOST:PORT/PATH", value::url)?,
-            max_rate: settings.parse("max_rate", "bytes a second above 0, as 200K", value::some_bytes)?,
-            log_level: settings
+            upload_url: entries.parse("upload_url", "https://HOST:PORT/PATH", value::url)?,
+            max_rate: entries.parse("max_rate", "bytes a second above 0, as 200K", value::some_bytes)?,
+            log_level: entries
                 .parse("log_level", "error, warn, info, debug or trace", |text| text.parse().ok())?
                 .unwrap_or(LevelFilter::Info),
         })
@@ -157,23 +157,23 @@ impl InputConfig {
     /// Where a running agent takes captures: what the flags say, else the file, else the usual socket.
     pub fn find(flags: Vec<(&'static str, String)>, file: Option<&str>) -> Result<InputConfig, ConfigError> {
         let file = file.filter(|_| flags.is_empty()).map(Path::new);
-        InputConfig::take(&Settings::gather(flags, file)?, true)
+        InputConfig::take(&Entries::gather(flags, file)?, true)
     }
 
-    fn take(settings: &Settings, is_confined: bool) -> Result<InputConfig, ConfigError> {
-        let unix = settings.parse("input_sock", value::SOCKET_PATH, value::socket_path)?;
-        let port = settings.parse("input_port", "a port, 1 to 65535", value::port)?;
-        let bind = settings.parse("input_bind", "an address, as 127.0.0.1", value::address)?;
-        if let (Some(at), None) = (settings.find("input_bind"), port) {
+    fn take(entries: &Entries, is_confined: bool) -> Result<InputConfig, ConfigError> {
+        let unix = entries.parse("input_sock", value::SOCKET_PATH, value::socket_path)?;
+        let port = entries.parse("input_port", "a port, 1 to 65535", value::port)?;
+        let bind = entries.parse("input_bind", "an address, as 127.0.0.1", value::address)?;
+        if let (Some(at), None) = (entries.find("input_bind"), port) {
             return Err(ConfigError::BindWithoutPort(at.clone()));
         }
         let bind = bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         if let (Some(at), false, false) =
-            (settings.find("input_bind"), bind.to_canonical().is_loopback(), is_confined)
+            (entries.find("input_bind"), bind.to_canonical().is_loopback(), is_confined)
         {
             return Err(ConfigError::OpenBind(at.clone()));
         }
-        let mode = settings.parse("input_mode", "an octal mode, as 0660", value::mode)?;
+        let mode = entries.parse("input_mode", "an octal mode, as 0660", value::mode)?;
         let tcp = port.map(|port| SocketAddr::new(bind, port));
         Ok(InputConfig {
             unix: unix.or_else(|| tcp.is_none().then(|| DEFAULT_INPUT.into())),
@@ -189,32 +189,32 @@ impl CommandTarget {
         flags: Vec<(&'static str, String)>,
         file: Option<&str>,
     ) -> Result<Option<CommandTarget>, ConfigError> {
-        CommandTarget::take(&Settings::gather(flags, file.map(Path::new))?)
+        CommandTarget::take(&Entries::gather(flags, file.map(Path::new))?)
     }
 
-    fn take(settings: &Settings) -> Result<Option<CommandTarget>, ConfigError> {
-        if let (Some(one), Some(other)) = (settings.find("cam_sock"), settings.find("cam_addr")) {
+    fn take(entries: &Entries) -> Result<Option<CommandTarget>, ConfigError> {
+        if let (Some(one), Some(other)) = (entries.find("cam_sock"), entries.find("cam_addr")) {
             return Err(ConfigError::Both([one.clone(), other.clone()].into()));
         }
-        let unix = settings.parse("cam_sock", value::SOCKET_PATH, value::socket_path)?;
-        let udp = settings.parse("cam_addr", "HOST:PORT", |text| value::host_port(text, None))?;
+        let unix = entries.parse("cam_sock", value::SOCKET_PATH, value::socket_path)?;
+        let udp = entries.parse("cam_addr", "HOST:PORT", |text| value::host_port(text, None))?;
         let udp = udp.map(|(host, port)| CommandTarget::Udp { host, port });
         Ok(unix.map(CommandTarget::Unix).or(udp))
     }
 }
 
 impl SpoolConfig {
-    fn take(settings: &Settings) -> Result<SpoolConfig, ConfigError> {
+    fn take(entries: &Entries) -> Result<SpoolConfig, ConfigError> {
         const TOGGLE: &str = "true or false";
         Ok(SpoolConfig {
-            state_dir: settings.path("state_dir")?.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
-            max: settings.parse("spool_max", "bytes above 0, as 500M or 2G", value::some_bytes)?,
-            min_free: settings
+            state_dir: entries.path("state_dir")?.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
+            max: entries.parse("spool_max", "bytes above 0, as 500M or 2G", value::some_bytes)?,
+            min_free: entries
                 .parse("min_free", "bytes, as 64M or 1G", value::bytes)?
                 .unwrap_or(DEFAULT_MIN_FREE),
-            copy: settings.parse("spool_copy", TOGGLE, value::toggle)?.unwrap_or(false),
-            capture_dirs: settings.parse_all("capture_dir", "a directory", value::path)?,
-            delete_uploaded: settings.parse("delete_uploaded", TOGGLE, value::toggle)?.unwrap_or(false),
+            copy: entries.parse("spool_copy", TOGGLE, value::toggle)?.unwrap_or(false),
+            capture_dirs: entries.parse_all("capture_dir", "a directory", value::path)?,
+            delete_uploaded: entries.parse("delete_uploaded", TOGGLE, value::toggle)?.unwrap_or(false),
         })
     }
 }
