@@ -12,6 +12,7 @@ use std::{
     net::{Ipv4Addr, TcpStream},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
+    time::Duration,
 };
 
 /// One connection on an input socket.
@@ -39,6 +40,13 @@ impl Source {
 
     pub fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.0.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// Says this again and again, until the agent reads no more of it: answers fill the way back.
+    pub fn say_until_unheard(&mut self, text: &str) {
+        const UNHEARD: Duration = Duration::from_secs(2);
+        sockopt::set_socket_timeout(self.0.get_ref(), sockopt::Timeout::Send, Some(UNHEARD)).unwrap();
+        while self.try_say(text).is_ok() {}
     }
 
     /// Says something and gives the line of answer.
