@@ -42,6 +42,8 @@ pub struct Camera {
     armed: Option<bool>,
     level_undelivered: bool,
     capture_undelivered: bool,
+    /// When the last wish for a capture lapses, delivered or not: by UDP, word that nobody was there comes later.
+    capture_lapses: Duration,
     /// The last `capture_asap`: a wish without an identity is its change to true.
     pub capture_asap: bool,
     /// When the owner was last told that nobody listens.
@@ -55,6 +57,7 @@ impl Camera {
             armed: remembered.pir_armed,
             level_undelivered: false,
             capture_undelivered: false,
+            capture_lapses: Duration::ZERO,
             capture_asap: false,
             silence_told: None,
         }
@@ -110,7 +113,8 @@ impl Engine {
 
     fn want_capture(&mut self, now: Now) {
         self.camera.capture_undelivered = true;
-        self.timers.set(Timer::CaptureLapse, now.mono + CAPTURE_LAPSE);
+        self.camera.capture_lapses = now.mono + CAPTURE_LAPSE;
+        self.timers.set(Timer::CaptureLapse, self.camera.capture_lapses);
         self.command(Command::Capture);
         self.tell(Event::CaptureWanted);
     }
@@ -152,9 +156,8 @@ impl Engine {
         match command {
             Command::Capture => {
                 self.camera.capture_undelivered = true;
-                if !self.timers.is_set(Timer::CaptureLapse) {
-                    self.timers.set(Timer::CaptureLapse, now.mono + CAPTURE_LAPSE);
-                }
+                // Where it has lapsed meanwhile, that is told at once.
+                self.timers.set(Timer::CaptureLapse, self.camera.capture_lapses);
             }
             Command::Arm | Command::Disarm => {
                 self.camera.level_undelivered = self.camera.armed.map(level) == Some(command);
