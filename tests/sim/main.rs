@@ -10,6 +10,7 @@
 
 mod cloud;
 mod disk;
+mod scenarios;
 mod world;
 
 use std::collections::BTreeMap;

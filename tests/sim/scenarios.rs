@@ -1,0 +1,253 @@
+//! Single decisions of the engine: a state reached as it would be in life, one act, one assertion.
+
+use crate::cloud::sha256;
+use cloudtalker::{
+    engine::{
+        Engine, Frame, Input, Now, Output, Settings, SourceId, SourceKind,
+        spool::{Done, Kept, Scanned, Staged, Task},
+        uploads::{Answer, Request},
+    },
+    wire::{
+        cloud::{Receipt, ToAgent, ToCloud},
+        command::Command,
+        input::{Message, Request as Said},
+    },
+};
+use std::time::Duration;
+
+const SOURCE: SourceId = SourceId(1);
+
+/// An engine whose outputs are kept, and whose disk answers only when it is told to.
+struct Scene {
+    engine: Engine,
+    now: Duration,
+    outputs: Vec<Output>,
+    deadline: Option<Duration>,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let settings = Settings {
+            version: "sim".into(),
+            endpoint: "cloud:443/".into(),
+            upload_url: "https://cloud/uploads/".into(),
+            uploads_elsewhere: false,
+            state_dir: "/".into(),
+            spool_max: None,
+            min_free: 0,
+            copy: false,
+            delete_uploaded: false,
+            has_camera: true,
+            certificate_expires: None,
+        };
+        let found = Scanned { alarms: Some(Vec::new()), ..Scanned::default() };
+        let engine = Engine::new(Now::default(), 1, settings, found);
+        let mut scene = Scene { engine, now: Duration::ZERO, outputs: Vec::new(), deadline: None };
+        scene.drain();
+        scene
+    }
+
+    /// With a session of a cloud that gives receipts.
+    fn connected() -> Scene {
+        let mut scene = Scene::new();
+        scene.tell(Input::SessionUp(None));
+        scene.hear(&ToAgent { receipts: Some(true), ..ToAgent::default() });
+        scene.outputs.clear();
+        scene
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.engine.handle(Now { mono: self.now, unix: 1_795_000_000 }, input);
+        self.drain();
+    }
+
+    fn hear(&mut self, message: &ToAgent) {
+        self.tell(Input::SessionHeard(Frame::Text(message.to_text())));
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.engine.poll() {
+                Output::Wait(deadline) => return self.deadline = deadline,
+                output => self.outputs.push(output),
+            }
+        }
+    }
+
+    /// Lets time pass, waking at each deadline; nobody answers pings.
+    fn pass_unanswered(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
+            self.now = self.now.max(deadline);
+            self.tell(Input::Wake);
+        }
+        self.now = end;
+    }
+
+    /// Lets time pass on a link that lives.
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.pass_unanswered(Duration::from_secs(1).min(end - self.now));
+            self.tell(Input::SessionHeard(Frame::Other));
+        }
+    }
+
+    /// A segment is handed over and kept.
+    fn keep(&mut self, name: &str) {
+        self.tell(Input::SourceOpened(SOURCE, SourceKind::Stream));
+        let message = Message::Segment { path: name.into(), naming: None };
+        self.tell(Input::SourceSaid(SOURCE, Ok(Said { message, ack: true, unknown: Vec::new() })));
+        let sha256 = sha256(name.as_bytes());
+        let staged = Staged { bytes: 10, sha256, mtime_ns: 0, free: u64::MAX };
+        self.tell(Input::DiskDone(Done::Staged(Ok(staged))));
+        self.tell(Input::DiskDone(Done::Kept(Ok(Kept { bytes: 10, sha256, mtime_ns: 0 }))));
+    }
+
+    fn answer(&mut self, status: u16, offset: Option<u64>, retry_after: Option<u32>) {
+        let location = Some("/uploads/1".to_owned());
+        let text = String::new();
+        self.tell(Input::UploadAnswered(Answer::Status {
+            status,
+            offset,
+            location,
+            retry_after,
+            date: None,
+            text,
+        }));
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        let command =
+            |output: &Output| if let Output::Command(command) = output { Some(*command) } else { None };
+        self.outputs.iter().filter_map(command).collect()
+    }
+
+    fn requests(&self) -> Vec<&Request> {
+        let outputs = self.outputs.iter();
+        outputs
+            .filter_map(|output| if let Output::Upload(request) = output { Some(request) } else { None })
+            .collect()
+    }
+
+    fn forgets(&self) -> usize {
+        self.outputs.iter().filter(|output| matches!(output, Output::Disk(Task::Forget { .. }))).count()
+    }
+
+    fn capture_end(&self) -> Option<(cloudtalker::wire::Id, u32)> {
+        self.outputs.iter().rev().find_map(|output| match output {
+            Output::Send(ToCloud::CaptureEnd(end)) => {
+                Some((end.capture?, u32::try_from(end.segments.as_ref()?.len()).ok()?))
+            }
+            _ => None,
+        })
+    }
+}
+
+fn arm(armed: bool) -> ToAgent {
+    ToAgent { pir_armed: Some(armed), ..ToAgent::default() }
+}
+
+fn wish(id: &str) -> ToAgent {
+    ToAgent { capture_asap: Some(true), request: Some(id.into()), ..ToAgent::default() }
+}
+
+#[test]
+fn commands_and_pings_go_out_while_the_disk_and_an_upload_hang() {
+    let mut scene = Scene::connected();
+    scene.keep("pir.5.0.mp4");
+    let message = Message::Segment { path: "pir.5.1.mp4".into(), naming: None };
+    scene.tell(Input::SourceSaid(SOURCE, Ok(Said { message, ack: true, unknown: Vec::new() })));
+    scene.outputs.clear();
+    // Neither the staging nor the upload is ever answered.
+    scene.hear(&arm(true));
+    assert!(matches!(scene.outputs[0], Output::Command(Command::Arm)), "{:?}", scene.outputs);
+    scene.tell(Input::CommandDelivered(Command::Arm));
+    scene.pass(Duration::from_secs(55));
+    assert!(scene.outputs.iter().any(|output| matches!(output, Output::Ping)));
+}
+
+#[test]
+fn being_armed_is_told_again_at_each_heartbeat() {
+    let mut scene = Scene::connected();
+    scene.hear(&arm(true));
+    scene.tell(Input::CommandDelivered(Command::Arm));
+    scene.outputs.clear();
+    scene.pass(Duration::from_secs(300));
+    assert_eq!(scene.commands(), [Command::Arm; 3]);
+}
+
+#[test]
+fn a_wish_is_acted_on_once_whatever_the_cloud_repeats() {
+    let mut scene = Scene::connected();
+    for id in ["a", "a", "b", "a"] {
+        scene.hear(&wish(id));
+    }
+    assert_eq!(scene.commands(), [Command::Capture; 2]);
+}
+
+#[test]
+fn a_wish_lapses_after_a_minute_also_where_each_try_comes_back_later() {
+    let mut scene = Scene::connected();
+    scene.hear(&wish("a"));
+    for _ in 0..90 {
+        scene.tell(Input::CommandDelivered(Command::Capture));
+        if scene.commands().is_empty() {
+            break;
+        }
+        scene.tell(Input::CommandUndelivered(Command::Capture, "refused".into()));
+        scene.outputs.clear();
+        scene.pass(Duration::from_secs(1));
+    }
+    assert!(scene.now >= Duration::from_secs(60) && scene.now <= Duration::from_secs(62), "{:?}", scene.now);
+}
+
+#[test]
+fn a_server_that_asks_for_patience_has_it_whatever_else_comes() {
+    let mut scene = Scene::connected();
+    scene.keep("pir.5.0.mp4");
+    scene.answer(503, None, Some(300));
+    scene.outputs.clear();
+    scene.keep("pir.6.0.mp4");
+    scene.pass(Duration::from_secs(200));
+    assert!(scene.requests().is_empty(), "{:?}", scene.requests());
+    scene.pass(Duration::from_secs(101));
+    assert_eq!(scene.requests().len(), 1);
+}
+
+#[test]
+fn a_receipt_for_a_shorter_list_forgets_nothing() {
+    let mut scene = Scene::connected();
+    scene.keep("pir.5.0.mp4");
+    scene.answer(201, Some(10), None);
+    scene.tell(Input::SourceEnded(SOURCE, None));
+    let (capture, segments) = scene.capture_end().unwrap();
+    scene.keep("pir.5.1.mp4");
+    scene.answer(201, Some(10), None);
+    scene.tell(Input::SourceEnded(SOURCE, None));
+    let receipt = |segments| Some(Receipt::Capture { capture, segments: Some(segments) });
+    scene.hear(&ToAgent { receipt: receipt(segments), ..ToAgent::default() });
+    assert_eq!((segments, scene.forgets()), (1, 0));
+    let (_, segments) = scene.capture_end().unwrap();
+    scene.hear(&ToAgent { receipt: receipt(segments), ..ToAgent::default() });
+    settle_chores(&mut scene);
+    assert_eq!((segments, scene.forgets()), (2, 1));
+}
+
+/// The disk does what it has been given, until there is nothing more.
+fn settle_chores(scene: &mut Scene) {
+    for _ in 0..20 {
+        scene.tell(Input::DiskDone(Done::Settled(Ok(()))));
+    }
+}
+
+#[test]
+fn silence_on_a_dead_link_is_no_sign_of_a_cloud_without_receipts() {
+    let mut scene = Scene::new();
+    scene.tell(Input::SessionUp(None));
+    scene.keep("pir.5.0.mp4");
+    scene.pass_unanswered(Duration::from_secs(74));
+    assert!(scene.requests().is_empty());
+    scene.tell(Input::SessionHeard(Frame::Other));
+    assert_eq!(scene.requests().len(), 1);
+}
