@@ -6,6 +6,7 @@ use crate::{
     control::{self, Answer, Request},
     pki,
     serve::{self, Options, Web},
+    server::DataDir,
 };
 use argh::FromArgs;
 use arguments::{
@@ -129,7 +130,13 @@ async fn added(add: &CameraAdd) -> ExitCode {
     if let Err(error) = std::fs::create_dir_all(&add.out) {
         return failed(1, &format!("{}: {error}", add.out.display()));
     }
-    let (certificate, key, ca, endpoint) = match control::ask(&add.data, &request).await {
+    let data = DataDir::at(&add.data);
+    let was_begun = data.is_begun();
+    let asked = control::ask(&add.data, &request).await;
+    if !was_begun && data.is_begun() {
+        note(&format!("new data is begun in {}: no server has served from it yet", add.data.display()));
+    }
+    let (certificate, key, ca, endpoint) = match asked {
         Ok((Answer::Added { certificate, key, ca, endpoint }, _)) => (certificate, key, ca, endpoint),
         Ok((answer, _)) => return refused(answer),
         Err(error) => return failed(1, &error.to_string()),
@@ -244,8 +251,13 @@ fn print(line: &str) {
 }
 
 fn failed(status: u8, message: &str) -> ExitCode {
-    let _ = writeln!(io::stderr().lock(), "cloudtalker-server: {message}");
+    note(message);
     ExitCode::from(status)
+}
+
+/// What is no result.
+fn note(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "cloudtalker-server: {message}");
 }
 
 #[cfg(test)]

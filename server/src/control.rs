@@ -18,7 +18,13 @@ use cloudtalker::wire::command::Command;
 use futures_util::{StreamExt, pin_mut};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{fmt, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
@@ -118,6 +124,8 @@ enum Refusal {
 /// Why a command got no answer.
 #[derive(Debug)]
 pub enum AskError {
+    /// There is no server's data in the directory, and the command is no reason to begin some.
+    NoData(PathBuf),
     /// The data directory can't be opened.
     Open(OpenError),
     /// The process that serves went away, or speaks another language.
@@ -184,6 +192,10 @@ async fn converse(mut stream: UnixStream, request: &Request) -> io::Result<(Answ
 
 /// Nobody serves: the other end of the returned stream is this very process.
 async fn answered_here(data: &Path, request: &Request) -> Result<UnixStream, AskError> {
+    // Adding cameras prepares a first start; for all else a directory without data is a typing error.
+    if !matches!(request, Request::AddCamera { .. }) && !DataDir::at(data).is_begun() {
+        return Err(AskError::NoData(data.to_owned()));
+    }
     let server = Arc::new(Server::open(data, DEFAULT_QUOTA).await.map_err(AskError::Open)?);
     let (ours, theirs) = UnixStream::pair().map_err(AskError::Broken)?;
     let exports = matches!(request, Request::Export { .. });
@@ -410,6 +422,9 @@ impl From<BlobError> for Refusal {
 impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            AskError::NoData(dir) => {
+                write!(f, "no server's data in {}: run serve first, or mend --data", dir.display())
+            }
             AskError::Open(error) => error.fmt(f),
             AskError::Broken(error) => write!(f, "the process that serves gave no answer: {error}"),
         }

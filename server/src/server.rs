@@ -119,6 +119,11 @@ impl DataDir {
         DataDir(path.to_owned())
     }
 
+    /// Whether a server's data was begun here. What can't be looked at is for opening it to tell.
+    pub fn is_begun(&self) -> bool {
+        self.database().try_exists().unwrap_or(true)
+    }
+
     /// The socket for commands.
     pub fn control_socket(&self) -> PathBuf {
         self.0.join("control.sock")

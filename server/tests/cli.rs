@@ -58,6 +58,7 @@ fn commands_do_without_a_process_that_serves() {
     let run = |arguments: &[&str]| program().args(arguments).arg("--data").arg(&data).output().unwrap();
     let added = run(&["camera", "add", "porch", "--out", out.to_str().unwrap()]);
     assert!(added.status.success(), "{}", text(&added.stderr));
+    assert!(text(&added.stderr).contains("new data is begun in"), "{}", text(&added.stderr));
     let line = text(&added.stdout);
     assert!(line.starts_with("cloudtalker --endpoint ") && line.contains(":8443/ --cert "), "{line}");
     for (file, mode) in [("porch.pem", 0o644), ("porch-key.pem", 0o600), ("ca.pem", 0o644)] {
@@ -75,6 +76,30 @@ fn commands_do_without_a_process_that_serves() {
     assert!(run(&["camera", "remove", "porch"]).status.success());
     assert_eq!(text(&run(&["camera", "list"]).stdout), "");
     refused(&run(&["camera", "remove", "porch"]), "there is no camera");
+}
+
+#[test]
+fn a_directory_without_data_is_refused_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (missing, empty) = (dir.path().join("dtbb"), dir.path().join("empty"));
+    std::fs::create_dir(&empty).unwrap();
+    for arguments in [
+        ["camera", "list"].as_slice(),
+        &["camera", "remove", "porch"],
+        &["camera", "command", "porch", "arm"],
+        &["captures", "list", "--json"],
+        &["captures", "export", "3", "/dev/null"],
+        &["password"],
+    ] {
+        for data in [&missing, &empty] {
+            let output = program().args(arguments).arg("--data").arg(data).output().unwrap();
+            let why = format!("no server's data in {}: run serve first, or mend --data\n", data.display());
+            refused(&output, &why);
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        }
+        assert!(!missing.exists(), "{arguments:?}");
+        assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0, "{arguments:?}");
+    }
 }
 
 #[tokio::test]

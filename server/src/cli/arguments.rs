@@ -89,7 +89,7 @@ pub(super) struct CameraAdd {
     /// its name: letters, digits, '-', '_' and '.'
     #[argh(positional)]
     pub(super) name: String,
-    /// the server's directory
+    /// the server's directory; begun if missing
     #[argh(option)]
     pub(super) data: PathBuf,
     /// directory for NAME.pem, NAME-key.pem and ca.pem; made if missing
