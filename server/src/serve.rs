@@ -108,6 +108,9 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
     let people = bound("people", options.web_addr).await?;
     let mut names = pki::machine_names();
     names.extend(options.hosts.iter().cloned());
+    // What is printed for cameras and people must be in the certificate, though no interface has it: 127.0.0.2.
+    let listened = [options.camera_addr, options.web_addr].map(|address| address.ip());
+    names.extend(listened.iter().filter(|ip| !ip.is_unspecified()).map(IpAddr::to_string));
     let camera_tls = net::camera_tls(server.pki.server(&names)?, server.pki.ca())?;
     let (reach, door) = match &options.web {
         Web::Loopback => (Reach::Loopback, Door::Plain),

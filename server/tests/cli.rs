@@ -122,6 +122,23 @@ fn the_command_line_names_where_the_server_is() {
 }
 
 #[test]
+fn the_address_that_is_listened_at_is_in_the_certificate() {
+    let mut serving = Serving::start();
+    serving.kill();
+    serving.cameras = "127.0.0.2:0".parse().unwrap();
+    serving.go_on();
+    let out = tempfile::tempdir().unwrap();
+    let line = serving.ok(&["camera", "add", "porch", "--out", out.path().to_str().unwrap()]);
+    assert!(line.contains(&format!("--endpoint {}/ ", serving.cameras)), "{line}");
+    let [ca, certificate, key] = ["ca.pem", "porch.pem", "porch-key.pem"].map(|file| out.path().join(file));
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--output", "/dev/null", "--cacert"]).arg(ca);
+    curl.arg("--cert").arg(certificate).arg("--key").arg(key);
+    let output = curl.arg(format!("https://{}/", serving.cameras)).output().expect("curl is installed");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn the_control_socket_is_the_owners_alone() {
     let serving = Serving::start();
     let socket = std::fs::metadata(serving.data.path().join("control.sock")).unwrap();
