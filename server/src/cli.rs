@@ -194,8 +194,11 @@ async fn exported(export: &CapturesExport) -> ExitCode {
         Ok((answer, _)) => return refused(answer),
         Err(error) => return failed(1, &error.to_string()),
     };
+    let mut file = match tokio::fs::File::create(&export.file).await {
+        Ok(file) => file,
+        Err(error) => return failed(1, &format!("{} can't be made: {error}", export.file.display())),
+    };
     let copied = async {
-        let mut file = tokio::fs::File::create(&export.file).await?;
         let copied = tokio::io::copy(&mut (&mut stream).take(bytes), &mut file).await?;
         file.sync_all().await?;
         if copied == bytes { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof)) }

@@ -84,6 +84,11 @@ async fn segments_in_any_order_become_one_video() {
     received(&mut session).await;
     let file = serving.data.path().join("out.mp4");
     exported(&serving, &file);
+    let nowhere = serving.data.path().join("nodir/out.mp4");
+    let output = serving.command(&["captures", "export", "1", nowhere.to_str().unwrap()]);
+    let error = text(&output.stderr);
+    assert!(error.contains("nodir/out.mp4 can't be made: No such file"), "{error}");
+    assert_eq!(output.status.code(), Some(1));
 
     let capture = &serving.captures()[0];
     assert_eq!(capture["state"], "complete");
