@@ -178,7 +178,12 @@ async fn listed(data: &Path, request: &Request, json: bool, line: fn(&Value) -> 
 }
 
 async fn done(data: &Path, request: &Request) -> ExitCode {
-    match control::ask(data, request).await {
+    let mut asked = control::ask(data, request).await;
+    while let Ok((Answer::Waiting(why), stream)) = asked {
+        note(&why);
+        asked = control::wait(stream).await;
+    }
+    match asked {
         Ok((Answer::Done(text), _)) => {
             print(&text);
             ExitCode::SUCCESS
@@ -241,9 +246,11 @@ fn capture_line(capture: &Value) -> String {
 fn refused(answer: Answer) -> ExitCode {
     match answer {
         Answer::Failed(message) => failed(1, &message),
-        Answer::Added { .. } | Answer::List(_) | Answer::Done(_) | Answer::File { .. } => {
-            failed(1, "the process that serves is of another version: restart it")
-        }
+        Answer::Added { .. }
+        | Answer::List(_)
+        | Answer::Waiting(_)
+        | Answer::Done(_)
+        | Answer::File { .. } => failed(1, "the process that serves is of another version: restart it"),
     }
 }
 

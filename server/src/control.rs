@@ -1,4 +1,5 @@
-//! Commands: one JSON line asks, one JSON line answers, and a file's bytes may follow.
+//! Commands: one JSON line asks, one JSON line answers, and a file's bytes may follow. Before an answer that takes long
+//! comes one line of what it waits for.
 //!
 //! While a process serves they reach it through `DIR/control.sock`; otherwise the command opens the data directory
 //! itself and answers over a pair of sockets, so that there is one way to do each thing.
@@ -6,7 +7,7 @@
 use crate::{
     blobs::BlobError,
     bus::Event,
-    commands::Commanded,
+    commands::{Commanded, REQUEST_LIFE},
     library::{Capture, CaptureId, Joined, State, jobs},
     pki::PkiError,
     serve::{ENDPOINT, ServeError},
@@ -94,6 +95,8 @@ pub enum Answer {
     },
     /// Cameras or captures.
     List(Vec<Value>),
+    /// Not done yet, and why: another answer follows.
+    Waiting(String),
     /// Done, and what there is to say about it.
     Done(String),
     /// So many bytes follow.
@@ -180,11 +183,19 @@ pub async fn ask(data: &Path, request: &Request) -> Result<(Answer, BufReader<Un
     converse(stream, request).await.map_err(AskError::Broken)
 }
 
+/// What follows [`Answer::Waiting`].
+pub async fn wait(stream: BufReader<UnixStream>) -> Result<(Answer, BufReader<UnixStream>), AskError> {
+    next_answer(stream).await.map_err(AskError::Broken)
+}
+
 async fn converse(mut stream: UnixStream, request: &Request) -> io::Result<(Answer, BufReader<UnixStream>)> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
-    let mut stream = BufReader::new(stream);
+    next_answer(BufReader::new(stream)).await
+}
+
+async fn next_answer(mut stream: BufReader<UnixStream>) -> io::Result<(Answer, BufReader<UnixStream>)> {
     let mut line = String::new();
     stream.read_line(&mut line).await?;
     Ok((serde_json::from_str(&line)?, stream))
@@ -229,16 +240,14 @@ async fn answer(server: &Arc<Server>, stream: UnixStream, mode: Mode) -> io::Res
             file = Some(joined);
             answer
         }),
-        Ok(request) => done(server, request, mode).await,
+        Ok(request) => done(server, &mut stream, request, mode).await,
         Err(error) => Ok(Answer::Failed(format!("the command was not understood: {error}"))),
     };
     let answer = answer.unwrap_or_else(|refusal| {
         refusal.log();
         Answer::Failed(refusal.to_string())
     });
-    let mut line = serde_json::to_vec(&answer)?;
-    line.push(b'\n');
-    stream.write_all(&line).await?;
+    tell(&mut stream, &answer).await?;
     if let Some(joined) = file {
         let bytes = server.blobs.read(&joined.blob, 0..joined.bytes).await.map_err(io::Error::other)?;
         pin_mut!(bytes);
@@ -249,7 +258,18 @@ async fn answer(server: &Arc<Server>, stream: UnixStream, mode: Mode) -> io::Res
     stream.shutdown().await
 }
 
-async fn done(server: &Arc<Server>, request: Request, mode: Mode) -> Result<Answer, Refusal> {
+async fn tell(stream: &mut BufReader<UnixStream>, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    stream.write_all(&line).await
+}
+
+async fn done(
+    server: &Arc<Server>,
+    stream: &mut BufReader<UnixStream>,
+    request: Request,
+    mode: Mode,
+) -> Result<Answer, Refusal> {
     match request {
         Request::AddCamera { name } => added(server, &name).await,
         Request::Cameras => {
@@ -263,7 +283,7 @@ async fn done(server: &Arc<Server>, request: Request, mode: Mode) -> Result<Answ
             server.bus.tell(Event::CameraRemoved(camera.id));
             Ok(Answer::Done(format!("{name} is removed; its captures stay")))
         }
-        Request::Command { name, command } => commanded(server, name, &command, mode).await,
+        Request::Command { name, command } => commanded(server, stream, name, &command, mode).await,
         Request::Captures => Ok(Answer::List(captures(server).await?)),
         Request::Export { id } => joined(server, id).await.map(|joined| Answer::File { bytes: joined.bytes }),
         Request::NewPassword => {
@@ -290,7 +310,13 @@ async fn added(server: &Server, name: &str) -> Result<Answer, Refusal> {
     })
 }
 
-async fn commanded(server: &Arc<Server>, name: String, command: &str, mode: Mode) -> Result<Answer, Refusal> {
+async fn commanded(
+    server: &Arc<Server>,
+    stream: &mut BufReader<UnixStream>,
+    name: String,
+    command: &str,
+    mode: Mode,
+) -> Result<Answer, Refusal> {
     let command = Command::from_word(command).ok_or_else(|| Refusal::NoCommand(command.to_owned()))?;
     let camera = server.store.camera_named(&name).await?.ok_or_else(|| Refusal::NoCamera(name.clone()))?;
     if command == Command::Capture && mode == Mode::Alone {
@@ -303,6 +329,11 @@ async fn commanded(server: &Arc<Server>, name: String, command: &str, mode: Mode
         }
         Commanded::Requested(request) => request,
     };
+    if !camera.online {
+        let why = format!("{name} is offline: waiting up to {} s", REQUEST_LIFE.as_secs());
+        // Who asks may be gone; the request stands all the same.
+        let _ = tell(stream, &Answer::Waiting(why)).await;
+    }
     match server.request_settled(&request).await? {
         RequestState::Delivered => Ok(Answer::Done(format!("{name} is told to {command}"))),
         RequestState::Lapsed | RequestState::Waiting => Err(Refusal::Lapsed(name)),

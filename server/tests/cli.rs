@@ -112,6 +112,24 @@ async fn a_camera_added_before_the_first_start_is_let_in() {
     Camera::of(serving.cameras, out.path(), "porch").session().await.nothing_else().await;
 }
 
+#[tokio::test]
+async fn a_capture_by_a_camera_that_is_offline_says_what_it_waits_for() {
+    let serving = Serving::start();
+    let camera = serving.add("porch");
+    let mut command = program();
+    command.args(["camera", "command", "porch", "capture", "--data"]).arg(serving.data.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "cloudtalker-server: porch is offline: waiting up to 60 s\n");
+    let mut session = camera.session().await;
+    assert_eq!(session.next().await.capture_asap, Some(true));
+    session.state(false).await;
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), "porch is told to capture\n");
+}
+
 #[test]
 fn the_command_line_names_where_the_server_is() {
     let serving = Serving::with(&["--host", "cameras.example.org"]);
