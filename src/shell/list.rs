@@ -10,13 +10,14 @@ use rustix::fs::{Mode, OFlags};
 use smol::{
     Async, LocalExecutor, Timer,
     future::FutureExt,
-    io::{AsyncBufRead, AsyncBufReadExt, BufReader},
+    io::{AsyncRead, AsyncReadExt},
 };
 use std::{
     convert::Infallible,
     fmt,
     fs::{self, File},
     io,
+    ops::Range,
     os::{fd::OwnedFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
     rc::Rc,
@@ -27,6 +28,9 @@ use std::{
 const RETRY: Duration = Duration::from_secs(10);
 /// The longest line: what names a file in any other way may be as long.
 const MAX_LINE: usize = MAX_OBJECT;
+
+/// What is read at a time.
+const BUFFER: usize = 4 * 1024;
 
 /// A list that is followed. Dropping it ends that, and its source with it.
 pub struct List {
@@ -64,9 +68,17 @@ struct Follower {
     dropped: Receiver<Infallible>,
 }
 
-enum Lines {
-    Once(Box<dyn AsyncBufRead + Unpin>),
-    Pipe(Box<dyn AsyncBufRead + Unpin>),
+enum Opened {
+    Once(Lines),
+    Pipe(Lines),
+}
+
+/// A stream, line by line. futures-lite's BufReader won't do: at the end of what `Unblock` reads it panics, because it
+/// polls once more what has just been ready.
+struct Lines {
+    stream: Box<dyn AsyncRead + Unpin>,
+    buffer: Vec<u8>,
+    unread: Range<usize>,
 }
 
 /// Why a line names no file.
@@ -82,8 +94,8 @@ impl Follower {
             let opened = async { Some(open(&self.path).await) };
             match opened.or(self.end()).await {
                 None => return,
-                Some(Ok(Lines::Once(lines))) => return self.read(lines).await,
-                Some(Ok(Lines::Pipe(lines))) => self.read(lines).await,
+                Some(Ok(Opened::Once(lines))) => return self.read(lines).await,
+                Some(Ok(Opened::Pipe(lines))) => self.read(lines).await,
                 Some(Err(error)) => {
                     log::warn!("{}: the list can't be read: {error}; trying again", self.path.display());
                     let rested = async { Some(Timer::after(RETRY).await) };
@@ -100,7 +112,7 @@ impl Follower {
     }
 
     /// One source from the first line to the end of the file.
-    async fn read(&self, mut lines: Box<dyn AsyncBufRead + Unpin>) {
+    async fn read(&self, mut lines: Lines) {
         let id = self.numbers.next();
         let controls = self.sources.add(id);
         if self.inputs.send(Input::SourceOpened(id, SourceKind::List)).await.is_err() {
@@ -122,9 +134,9 @@ impl Follower {
         let _ = self.inputs.send(Input::SourceEnded(id, None)).await;
     }
 
-    async fn next_path(&self, lines: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
+    async fn next_path(&self, lines: &mut Lines) -> Option<String> {
         loop {
-            match next_line(lines).await? {
+            match lines.next().await? {
                 Ok(line) if line.trim().is_empty() => {}
                 Ok(line) => return Some(line.trim().to_owned()),
                 Err(error) => {
@@ -138,52 +150,65 @@ impl Follower {
     }
 }
 
-async fn open(path: &Path) -> io::Result<Lines> {
+async fn open(path: &Path) -> io::Result<Opened> {
     if path == Path::new("-") {
         // Any kind of file may be there, so it is read on smol's thread for blocking calls.
         let stdin = smol::Unblock::new(io::stdin());
-        return Ok(Lines::Once(Box::new(BufReader::new(stdin))));
+        return Ok(Opened::Once(Lines::of(stdin)));
     }
     if !fs::metadata(path)?.file_type().is_fifo() {
         let file = smol::Unblock::new(File::open(path)?);
-        return Ok(Lines::Once(Box::new(BufReader::new(file))));
+        return Ok(Opened::Once(Lines::of(file)));
     }
     let pipe: OwnedFd =
         rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
     let pipe = Async::new(File::from(pipe))?;
     // Before its first writer comes, reading would find an end.
     pipe.readable().await?;
-    Ok(Lines::Pipe(Box::new(BufReader::new(pipe))))
+    Ok(Opened::Pipe(Lines::of(pipe)))
 }
 
-/// The next line; `None` at the end. Of one that is too long nothing is kept but that it was.
-async fn next_line(lines: &mut (impl AsyncBufRead + Unpin)) -> Option<Result<String, LineError>> {
-    let (mut line, mut is_too_long) = (Vec::new(), false);
-    loop {
-        let bytes = match lines.fill_buf().await {
-            Ok([]) if line.is_empty() && !is_too_long => return None,
-            Ok(bytes) => bytes,
-            Err(error) => return Some(Err(LineError::Unreadable(error))),
-        };
-        let end = bytes.iter().position(|&byte| byte == b'\n');
-        let part = &bytes[..end.unwrap_or(bytes.len())];
-        is_too_long |= line.len() + part.len() > MAX_LINE;
+impl Lines {
+    fn of(stream: impl AsyncRead + Unpin + 'static) -> Lines {
+        Lines { stream: Box::new(stream), buffer: vec![0; BUFFER], unread: 0..0 }
+    }
+
+    /// The next line; `None` at the end. Of one that is too long nothing is kept but that it was.
+    async fn next(&mut self) -> Option<Result<String, LineError>> {
+        let (mut line, mut is_too_long) = (Vec::new(), false);
+        loop {
+            let bytes = match self.fill().await {
+                Ok([]) if line.is_empty() && !is_too_long => return None,
+                Ok(bytes) => bytes,
+                Err(error) => return Some(Err(LineError::Unreadable(error))),
+            };
+            let end = bytes.iter().position(|&byte| byte == b'\n');
+            let part = &bytes[..end.unwrap_or(bytes.len())];
+            is_too_long |= line.len() + part.len() > MAX_LINE;
+            if is_too_long {
+                line.clear();
+            } else {
+                line.extend_from_slice(part);
+            }
+            let is_whole = end.is_some() || bytes.is_empty();
+            self.unread.start += part.len() + usize::from(end.is_some());
+            if is_whole {
+                break;
+            }
+        }
         if is_too_long {
-            line.clear();
-        } else {
-            line.extend_from_slice(part);
+            return Some(Err(LineError::TooLong));
         }
-        let is_whole = end.is_some() || bytes.is_empty();
-        let taken = part.len() + usize::from(end.is_some());
-        lines.consume(taken);
-        if is_whole {
-            break;
+        Some(String::from_utf8(line).map_err(|_| LineError::NotText))
+    }
+
+    /// What is unread, after reading more if need be; nothing at the end.
+    async fn fill(&mut self) -> io::Result<&[u8]> {
+        if self.unread.is_empty() {
+            self.unread = 0..self.stream.read(&mut self.buffer).await?;
         }
+        Ok(&self.buffer[self.unread.clone()])
     }
-    if is_too_long {
-        return Some(Err(LineError::TooLong));
-    }
-    Some(String::from_utf8(line).map_err(|_| LineError::NotText))
 }
 
 impl fmt::Display for LineError {
@@ -201,14 +226,32 @@ impl fmt::Display for LineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smol::io::Cursor;
+
+    #[test]
+    fn a_regular_file_ends_quietly() {
+        let path = std::env::temp_dir().join(format!("cloudtalker-list-{}", std::process::id()));
+        fs::write(&path, "a.mp4\nb.mp4\n").unwrap();
+        for _ in 0..50 {
+            let Ok(Opened::Once(mut lines)) = smol::block_on(open(&path)) else {
+                panic!("it is a regular file")
+            };
+            for expected in [Some("a.mp4"), Some("b.mp4"), None] {
+                let line =
+                    smol::block_on(lines.next()).map(|line| line.unwrap_or_else(|error| error.to_string()));
+                assert_eq!(line.as_deref(), expected);
+            }
+        }
+        fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn a_bad_line_is_told_and_the_next_one_counts() {
         let long = "x".repeat(3 * MAX_LINE);
         let list = [b"a.mp4\n", long.as_bytes(), b"\n\xff.mp4\n\nb.mp4"].concat();
-        let mut lines = BufReader::new(list.as_slice());
+        let mut lines = Lines::of(Cursor::new(list));
         let mut heard = Vec::new();
-        while let Some(line) = smol::block_on(next_line(&mut lines)) {
+        while let Some(line) = smol::block_on(lines.next()) {
             heard.push(line.unwrap_or_else(|error| error.to_string()));
         }
         let [long, no_text] = [LineError::TooLong, LineError::NotText].map(|error| error.to_string());
@@ -218,8 +261,8 @@ mod tests {
     #[test]
     fn the_longest_line_is_taken() {
         let list = ["x".repeat(MAX_LINE), "y".to_owned()].join("\n");
-        let mut lines = BufReader::new(list.as_bytes());
-        let line = smol::block_on(next_line(&mut lines)).unwrap();
+        let mut lines = Lines::of(Cursor::new(list.into_bytes()));
+        let line = smol::block_on(lines.next()).unwrap();
         assert!(line.is_ok_and(|line| line.len() == MAX_LINE));
     }
 }
