@@ -117,7 +117,7 @@ and `#` before comments. Sizes take K, M or G. SIGHUP reads everything again;
 SIGTERM ends the agent within five seconds.",
     error_code(0, "asked to stop"),
     error_code(64, "wrong usage, configuration, certificate or key"),
-    error_code(69, "a socket or the state directory can't be opened: the log says why")
+    error_code(69, "a socket can't be opened, or another agent has the state directory")
 )]
 pub struct Run {
     /// the cloud, HOST:PORT/PATH; required; the port is 443 unless given
@@ -217,8 +217,8 @@ impl Run {
     }
 }
 
-/// Hands files to the running agent as one capture, and waits until they are safe with it. Files already sent may
-/// be sent again.
+/// Hands files to the running agent as one capture, and waits until they are safe with it. Until the cloud has their
+/// capture, files may be sent again; after that they make another one.
 #[derive(FromArgs, Clone, Debug, PartialEq, Eq)]
 #[argh(
     subcommand,

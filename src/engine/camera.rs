@@ -80,6 +80,9 @@ impl Engine {
             self.remembered.pir_armed = Some(armed);
             self.send_level();
             self.tell(Event::Armed(armed));
+            if !self.settings.has_camera {
+                self.tell(Event::NobodyToCommand);
+            }
         }
         if let Some(asap) = message.capture_asap {
             let rises = asap && !self.camera.capture_asap;
@@ -112,6 +115,9 @@ impl Engine {
     }
 
     fn want_capture(&mut self, now: Now) {
+        if !self.settings.has_camera {
+            return self.tell(Event::NobodyToCommand);
+        }
         self.camera.capture_undelivered = true;
         self.camera.capture_lapses = now.mono + CAPTURE_LAPSE;
         self.timers.set(Timer::CaptureLapse, self.camera.capture_lapses);
@@ -192,11 +198,7 @@ impl Engine {
 
     pub(super) fn lapse_capture(&mut self, _now: Now) {
         self.camera.capture_undelivered = false;
-        if self.settings.has_camera {
-            self.tell(Event::CaptureLapsed);
-        } else {
-            self.tell(Event::NobodyToCommand);
-        }
+        self.tell(Event::CaptureLapsed);
     }
 }
 

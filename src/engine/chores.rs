@@ -76,9 +76,9 @@ impl Chores {
         }
     }
 
-    /// Whether all is done.
-    pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_none()
+    /// Whether there is nothing that can be done now: what rests after a failure is for a later life.
+    pub fn is_at_rest(&self) -> bool {
+        self.under_way.is_none() && self.waiting.iter().all(|task| self.is_resting(task))
     }
 
     /// Whether something is still to be done that gives the disk room, and may succeed soon.
@@ -124,7 +124,7 @@ impl Engine {
                 self.chores.resting.extend(Subject::of(&chore));
                 self.chores.waiting.push_front(chore);
                 self.timers.set(Timer::DiskRetry, now.mono + RETRY);
-                self.tell(Event::DiskFailed(error.to_string()));
+                self.tell(Event::DiskFailed(format!("{}: {error}", self.settings.state_dir)));
             }
         }
     }
@@ -150,7 +150,7 @@ impl Engine {
     pub(super) fn found(&mut self, now: Now, scanned: Scanned) {
         let Scanned { captures, unread, is_partial, alarms, problems, .. } = scanned;
         for problem in problems {
-            self.tell(Event::SpoolProblem(problem));
+            self.tell(Event::SpoolProblem(format!("{}: {problem}", self.settings.state_dir)));
         }
         if is_partial || !unread.is_empty() || alarms.is_none() {
             self.look_again(now);

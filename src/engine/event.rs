@@ -15,7 +15,7 @@ pub enum Event {
 
     SessionUp,
     SessionReady { receipts: bool },
-    SessionDown { was_up: bool, reason: String, wait: Duration },
+    SessionDown { endpoint: String, was_up: bool, reason: String, wait: Duration },
     CloudText(String),
 
     Armed(bool),
@@ -109,7 +109,7 @@ impl fmt::Display for Event {
             }
             Event::Stopping => write!(f, "stopping"),
             Event::Reloaded => write!(f, "certificate, key and configuration are read again"),
-            Event::SpoolProblem(problem) => write!(f, "the state directory: {problem}"),
+            Event::SpoolProblem(problem) => write!(f, "the state directory {problem}"),
             Event::SessionUp => write!(f, "the cloud took the connection"),
             Event::SessionReady { receipts: true } => write!(f, "connected to the cloud"),
             Event::SessionReady { receipts: false } => {
@@ -118,10 +118,10 @@ impl fmt::Display for Event {
                     "connected to the cloud; it gives no receipts, so a confirmed upload is the last word"
                 )
             }
-            Event::SessionDown { was_up, reason, wait } => {
+            Event::SessionDown { endpoint, was_up, reason, wait } => {
                 let what =
                     if *was_up { "the connection to the cloud ended" } else { "no connection to the cloud" };
-                write!(f, "{what}: {reason}; next try in {:.1} s", wait.as_secs_f32())
+                write!(f, "{what}: {reason}; {endpoint} is tried again in {:.1} s", wait.as_secs_f32())
             }
             Event::CloudText(why) => write!(f, "a message of the cloud's: {why}"),
             Event::Armed(true) => write!(f, "armed by the cloud"),
@@ -133,7 +133,7 @@ impl fmt::Display for Event {
             Event::NobodyToCommand => {
                 write!(
                     f,
-                    "the cloud wanted a capture, but there is nobody to tell: give --cam_sock or --cam_addr"
+                    "the cloud commands the camera, but there is nobody to tell: give --cam_sock or --cam_addr"
                 )
             }
             Event::CommandDelivered(command) => write!(f, "told the camera program: {command}"),

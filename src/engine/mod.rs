@@ -247,7 +247,7 @@ impl Engine {
 
     /// Whether the agent was told to end, and neither disk nor cloud has anything left to do for it.
     pub fn is_finished(&self) -> bool {
-        self.stopping && self.intake.is_idle() && self.chores.is_idle() && !self.session.is_up()
+        self.stopping && self.intake.is_idle() && self.chores.is_at_rest() && !self.session.is_up()
     }
 
     fn wake(&mut self, now: Now) {
@@ -300,7 +300,7 @@ impl Engine {
         self.settings = settings;
         self.tell(Event::Reloaded);
         self.outputs.push_back(Output::Disconnect);
-        self.session_down(now, "the configuration was read again".to_owned());
+        self.end_session(now);
         self.timers.clear(Timer::Reconnect);
         self.connect();
         self.send_level();

@@ -166,26 +166,32 @@ impl Engine {
 
     pub(super) fn session_down(&mut self, now: Now, reason: String) {
         let was_up = self.session.is_up();
-        if let Phase::Ready { at, .. } = self.session.phase
-            && now.mono >= at + STEADY
-        {
-            self.session.backoff.succeed();
-        }
-        self.session.phase = Phase::Down;
-        if was_up {
-            self.session.since = now.unix;
-        }
-        for timer in [Timer::Heartbeat, Timer::Ping, Timer::Pong, Timer::FirstWord] {
-            self.timers.clear(timer);
-        }
+        self.end_session(now);
         let jitter = self.session.backoff.fail(&mut self.rng);
         let asked = Duration::from_secs(self.session.retry_after.take().unwrap_or(0).into());
         let wait = asked + jitter;
         self.timers.set(Timer::Reconnect, now.mono + wait);
         if !self.stopping {
-            self.tell(Event::SessionDown { was_up, reason: reason.clone(), wait });
+            let endpoint = self.settings.endpoint.clone();
+            self.tell(Event::SessionDown { endpoint, was_up, reason: reason.clone(), wait });
         }
         self.session.reason = Some(reason);
+    }
+
+    /// Nothing of the former session counts any more.
+    pub(super) fn end_session(&mut self, now: Now) {
+        if let Phase::Ready { at, .. } = self.session.phase
+            && now.mono >= at + STEADY
+        {
+            self.session.backoff.succeed();
+        }
+        if self.session.is_up() {
+            self.session.since = now.unix;
+        }
+        self.session.phase = Phase::Down;
+        for timer in [Timer::Heartbeat, Timer::Ping, Timer::Pong, Timer::FirstWord] {
+            self.timers.clear(timer);
+        }
     }
 
     pub(super) fn ping(&mut self, now: Now) {

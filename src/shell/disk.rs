@@ -97,8 +97,10 @@ struct StateDir {
 impl StateDir {
     /// Makes the directory if need be. A directory that can't be made is told by every later call.
     fn new(dir: &Path, sources: SourceDirs) -> StateDir {
-        // The reason comes up again where the directory is used, and is told there.
-        let _ = make_dirs(dir);
+        if let Err(error) = make_dirs(dir) {
+            let dir = dir.display();
+            log::warn!("{dir} can't be made: {error}; make it for this user, or give another --state_dir");
+        }
         StateDir { dir: dir.to_owned(), lock: None, sources }
     }
 

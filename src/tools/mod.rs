@@ -185,10 +185,11 @@ impl fmt::Display for ToolError {
             ToolError::Config(error) => error.fmt(f),
             ToolError::Usage(why) => f.write_str(why),
             ToolError::Absent(address, error) => {
-                write!(
-                    f,
-                    "expected the agent at {address}, but: {error}; does it run, and with this input socket?"
-                )
+                let hint = match error.kind() {
+                    io::ErrorKind::PermissionDenied => "join the group of its socket, or see --input_mode",
+                    _ => "does it run, and with this input socket?",
+                };
+                write!(f, "expected the agent at {address}, but: {error}; {hint}")
             }
             ToolError::Silent(address, wait) => {
                 write!(f, "the agent at {address} did not answer within {} s", wait.as_secs())

@@ -248,7 +248,8 @@ fn a_read_only_state_directory_refuses_segments_and_keeps_the_session() {
     agent.says("is not taken: it can't be kept: Read-only file system");
     server.tell("porch", "arm");
     agent.says("armed by the cloud");
-    agent.says("the state directory can't be written: Read-only file system (os error 30); trying again");
+    let why = format!("{}: Read-only file system (os error 30); trying again", dir.display());
+    agent.says(&format!("the state directory can't be written: {why}"));
     // The disk is mended.
     let id = agent.id().to_string();
     let mut enter = Command::new("nsenter");
@@ -268,7 +269,8 @@ fn a_state_directory_that_can_not_be_made_is_told_and_made_later() {
     let board = Board::alone();
     fs::write(board.state_dir(), "a file").unwrap();
     let mut agent = board.launch();
-    agent.says("the state directory: spool/ can't be made: Not a directory");
+    let dir = board.state_dir().display().to_string();
+    agent.says(&format!("the state directory {dir}: spool/ can't be made: Not a directory"));
     let segment = board.record(&format!("pir.{TIME}.0.mp4"), 3000);
     let refusal = Source::at(&board.input_sock()).refusal(segment.path());
     assert!(refusal.contains("Not a directory"), "{refusal}");
