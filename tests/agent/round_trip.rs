@@ -39,6 +39,25 @@ fn the_originals_sample_client_is_understood() {
 }
 
 #[test]
+fn the_sample_in_the_readme_works_as_it_stands() {
+    let server = Server::start();
+    let board = Board::new(&server).with_port();
+    let _agent = board.start();
+    let segments = board.record_capture(TIME, &[3000, 4000, 5000]);
+    let readme = include_str!("../../README.md");
+    let sample = readme.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    // But for the places, which are this test's own.
+    let sample = sample
+        .replace("9000", &board.port.unwrap().to_string())
+        .replace("/videos", &board.capture_dir().display().to_string());
+    assert!(Command::new("python3").args(["-c", &sample]).status().unwrap().success());
+    server.captures_when(
+        "the capture is whole",
+        |captures| matches!(captures, [capture] if capture.is("pir", TIME, &segments)),
+    );
+}
+
+#[test]
 fn a_client_that_closes_at_once_loses_nothing() {
     let server = Server::start();
     let board = Board::new(&server).with_port();
@@ -122,6 +141,28 @@ fn a_list_of_files_counts_while_the_camera_is_armed() {
         assert!(server.captures().last().is_some_and(|capture| capture.is("pir", time, &segments)));
     }
     assert_eq!(server.captures().len(), 2, "what came before it was armed did not count");
+}
+
+#[test]
+fn a_list_in_a_regular_file_is_one_capture_and_the_agent_goes_on() {
+    let server = Server::start();
+    let board = Board::new(&server).with_camera();
+    let camera = Camera::at(&board.cam_sock());
+    server.tell("porch", "arm");
+    // So that the next start knows it from the beginning.
+    let agent = board.start();
+    assert_eq!(camera.hears(), r#"{"command":"arm"}"#);
+    agent.terminate();
+    let segments = board.record_capture(TIME, &[3000, 4000]);
+    let list = board.dir.at("list");
+    let lines = segments.iter().map(|segment| format!("{}\n", segment.path()));
+    fs::write(&list, lines.collect::<String>()).unwrap();
+    let board = board.with(&["--motion_file_list", list.to_str().unwrap()]);
+    let mut agent = board.start();
+    agent.says(&format!("{TIME}.pir has ended"));
+    agent.owes_nothing();
+    assert_only(&server.captures(), "pir", TIME, &segments);
+    assert!(agent.terminate().status.success());
 }
 
 #[test]
