@@ -8,6 +8,7 @@ mod commands;
 mod configuration;
 mod eviction;
 mod examples;
+mod links;
 mod restarts;
 mod round_trip;
 mod signals;

@@ -1,6 +1,8 @@
 //! A board: directories, sockets and flags, and the agent that runs on it.
 
-use super::{Ended, Identity, Process, Segment, Server, Source, TempDir, eventually, file_names, free_port};
+use super::{
+    Ended, Identity, Process, Segment, Server, Source, TempDir, eventually, file_names, free_port, process,
+};
 use rustix::process::Signal;
 use serde::Deserialize;
 use std::{
@@ -107,8 +109,8 @@ impl Board {
     }
 
     /// Another program runs the agent's: `unshare --mount`, say.
-    pub fn run_by(mut self, program: &[&str]) -> Board {
-        self.runner.splice(0..0, program.iter().map(|&argument| argument.to_owned()));
+    pub fn run_by(mut self, program: &[impl AsRef<str>]) -> Board {
+        self.runner.splice(0..0, program.iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
@@ -249,12 +251,5 @@ fn runner() -> Vec<String> {
 fn agent_command(runner: &[String]) -> Command {
     let built = PathBuf::from(env!("CARGO_BIN_EXE_cloudtalker"));
     let program = env::var_os("CLOUDTALKER_BIN").map_or(built, PathBuf::from);
-    match runner {
-        [] => Command::new(program),
-        [runner, arguments @ ..] => {
-            let mut command = Command::new(runner);
-            command.args(arguments).arg(program);
-            command
-        }
-    }
+    process::run_by(runner, &program)
 }

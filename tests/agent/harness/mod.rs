@@ -15,6 +15,7 @@
 mod board;
 mod camera;
 mod files;
+mod link;
 mod process;
 mod server;
 mod source;
@@ -22,6 +23,7 @@ mod source;
 pub use board::{Agent, Board, Status, program, tool};
 pub use camera::Camera;
 pub use files::{Segment, TempDir, file_names, seeded, sha256};
+pub use link::Link;
 pub use process::{Ended, Process};
 pub use server::{Capture, Identity, Server, Stored};
 pub use source::Source;
@@ -34,8 +36,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Generous: it only ends a test that would hang.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+/// Generous, also beside a link that is gone for a minute: it only ends a test that would hang.
+pub const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Looks until what is seen is as it should be, and gives it.
 pub fn eventually<T: Debug>(what: &str, mut look: impl FnMut() -> T, is_so: impl Fn(&T) -> bool) -> T {

@@ -8,6 +8,7 @@ use rustix::{
 use std::{
     io::{self, BufRead, BufReader, PipeReader},
     os::unix::process::ExitStatusExt,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -126,6 +127,18 @@ impl Process {
     fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program, run by another one where there is one.
+pub fn run_by(runner: &[String], program: &Path) -> Command {
+    match runner {
+        [] => Command::new(program),
+        [runner, arguments @ ..] => {
+            let mut command = Command::new(runner);
+            command.args(arguments).arg(program);
+            command
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The server, as its owner uses it: by its commands.
 
-use super::{Ended, Process, TempDir, eventually, free_port};
+use super::{Ended, Link, Process, TempDir, eventually, free_port, process::run_by};
 use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,6 +16,8 @@ pub struct Server {
     process: Option<Process>,
     pub dir: TempDir,
     program: PathBuf,
+    /// What runs the program that serves, and its first arguments.
+    runner: Vec<String>,
     address: String,
     flags: Vec<String>,
 }
@@ -67,20 +69,29 @@ impl Server {
         server
     }
 
+    /// At the cloud's end of a link. Its commands need no network.
+    pub fn behind(link: &Link) -> Server {
+        let mut server =
+            Server { runner: link.cloud().into(), address: Link::cloud_address(), ..Server::stopped() };
+        server.go_on();
+        server
+    }
+
     /// One that has not served yet; cameras can be added to it all the same.
     pub fn stopped() -> Server {
         let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("server/target/debug/cloudtalker-server");
         let program = env::var_os("CLOUDTALKER_SERVER").map_or(built, PathBuf::from);
         assert!(program.exists(), "there is no {}: `make debug-build` builds it", program.display());
         let address = format!("127.0.0.1:{}", free_port());
-        Server { process: None, dir: TempDir::new(), program, address, flags: Vec::new() }
+        Server { process: None, dir: TempDir::new(), program, runner: Vec::new(), address, flags: Vec::new() }
     }
 
     /// Serves, or serves again.
     pub fn go_on(&mut self) {
-        let mut serve = self.command(&["serve", "--web-addr", "127.0.0.1:0", "--log-level", "debug"]);
-        let mut process =
-            Process::start("server", serve.args(["--camera-addr", &self.address]).args(&self.flags));
+        let mut serve = run_by(&self.runner, &self.program);
+        serve.args(["serve", "--web-addr", "127.0.0.1:0", "--log-level", "debug"]);
+        serve.args(["--camera-addr", &self.address]).args(&self.flags).arg("--data").arg(self.data());
+        let mut process = Process::start("server", &mut serve);
         process.says("people: ");
         self.process = Some(process);
     }
@@ -157,8 +168,12 @@ impl Server {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments).arg("--data").arg(self.dir.at("data"));
+        command.args(arguments).arg("--data").arg(self.data());
         command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.at("data")
     }
 }
 
