@@ -91,17 +91,22 @@ impl FromStr for Metadata {
 }
 
 /// Where a `Location` leads, seen from the URL that answered with it: absolute, from the root, or beside it.
-/// `None` where it would leave TLS for plain HTTP, or is no HTTP URL.
+/// A server that does not know of the TLS before it says `http` of itself: that is meant as `https`. `None` where the
+/// location would leave TLS for another place by plain HTTP, or is no HTTP URL.
 pub fn resolve(base: &str, location: &str) -> Option<String> {
     let (scheme, rest) = base.split_once("://")?;
-    if let Some((other, _)) = location.split_once("://") {
-        let is_http = other == "https" || (other == "http" && scheme == "http");
-        return is_http.then(|| location.to_owned());
+    let root = rest.find('/').unwrap_or(rest.len());
+    if let Some((other, place)) = location.split_once("://") {
+        let is_same_host = place.split('/').next() == Some(&rest[..root]);
+        return match (scheme, other) {
+            (_, "https") | ("http", "http") => Some(location.to_owned()),
+            ("https", "http") if is_same_host => Some(format!("https://{place}")),
+            _ => None,
+        };
     }
     if let Some(path) = location.strip_prefix("//") {
         return Some(format!("{scheme}://{path}"));
     }
-    let root = rest.find('/').unwrap_or(rest.len());
     if location.starts_with('/') {
         return Some(format!("{scheme}://{}{location}", &rest[..root]));
     }
@@ -188,7 +193,10 @@ mod tests {
     fn a_location_is_seen_from_where_it_was_given() {
         for (base, location, url) in [
             ("https://h:1/uploads/", "https://g/x", Some("https://g/x")),
-            ("https://h:1/uploads/", "http://h:1/x", None),
+            ("https://h:1/uploads/", "http://h:1/x", Some("https://h:1/x")),
+            ("https://h:1", "http://h:1/x", Some("https://h:1/x")),
+            ("https://h:1/uploads/", "http://h/x", None),
+            ("https://h:1/uploads/", "http://g:1/x", None),
             ("http://h:1/uploads/", "http://h:1/x", Some("http://h:1/x")),
             ("https://h:1/uploads/", "ftp://h:1/x", None),
             ("https://h:1/uploads/", "/uploads/x", Some("https://h:1/uploads/x")),

@@ -46,7 +46,7 @@ pub fn step(request: &Request, bytes: u64, answer: Answer) -> Step {
         (Request::Create { .. }, 409) | (_, 413 | 415 | 422) => Step::Refused(format!("{status} {text}")),
         (Request::Create { url, .. }, 201) => match location.as_deref().and_then(|to| resolve(url, to)) {
             Some(url) => at_offset(url, offset.unwrap_or(0), bytes),
-            None => later("expected a Location on the same scheme"),
+            None => later("expected a Location by HTTPS"),
         },
         (Request::Create { .. }, _) => later("expected 201"),
         (Request::Ask { .. } | Request::Send { .. }, 404 | 410) => Step::CreateAgain,
