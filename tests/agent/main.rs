@@ -9,6 +9,7 @@ mod configuration;
 mod eviction;
 mod examples;
 mod links;
+mod peers;
 mod restarts;
 mod round_trip;
 mod signals;
