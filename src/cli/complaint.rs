@@ -7,7 +7,7 @@ const COMMANDS: [&str; 4] = ["run", "send", "listen", "status"];
 /// argh's complaint in this program's words.
 pub(super) fn complaint(output: &str, command: &str) -> String {
     let output = with_underscores(output.trim_end());
-    let Some(arg) = output.strip_prefix("Unrecognized argument: ") else { return output };
+    let Some(arg) = output.strip_prefix("Unrecognized argument: ") else { return of_a_value(output) };
     if arg == command && !COMMANDS.contains(&command) {
         let meant = nearest(arg, &COMMANDS);
         return format!("expected an option or a command, but came {arg:?}: did you mean {meant}?");
@@ -24,6 +24,23 @@ pub(super) fn complaint(output: &str, command: &str) -> String {
             format!("unknown option --{name}: did you mean --{}?", nearest(&name, options))
         }
         None => format!("expected an option, but came {arg:?}"),
+    }
+}
+
+/// What argh says of an option's value.
+fn of_a_value(output: String) -> String {
+    if let Some(name) = output.strip_prefix("No value provided for option '") {
+        return format!("{}: expected a value, but none came", name.trim_end_matches(['\'', '.']));
+    }
+    let parts =
+        output.strip_prefix("Error parsing option '").and_then(|rest| rest.split_once("' with value '"));
+    let Some((name, (value, why))) = parts.and_then(|(name, rest)| Some((name, rest.rsplit_once("': ")?)))
+    else {
+        return output;
+    };
+    match why {
+        "duplicate values provided" => format!("{name} is given twice: leave one out"),
+        expected => format!("{name}: {expected}, but came {value:?}"),
     }
 }
 

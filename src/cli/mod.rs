@@ -400,9 +400,10 @@ mod tests {
             ("status --jsn", "unknown option --jsn: did you mean --json?"),
             ("sned a", "expected an option or a command, but came \"sned\": did you mean send?"),
             ("run a", "expected an option, but came \"a\""),
-            ("--input_sock", "No value provided for option '--input_sock'."),
-            ("send --name x a", "Error parsing option '--name' with value 'x': expected pir or cap"),
-            ("--cert a --cert b", "Error parsing option '--cert' with value 'b': duplicate values provided"),
+            ("--input_sock", "--input_sock: expected a value, but none came"),
+            ("send --name x a", r#"--name: expected pir or cap, but came "x""#),
+            ("send --wait 1y a", r#"--wait: expected seconds, 86400 (a day) at most, but came "1y""#),
+            ("--cert a --cert b", "--cert is given twice: leave one out"),
         ] {
             assert_eq!(parsed(line), Err(Early::Wrong(expected.into())), "{line}");
         }

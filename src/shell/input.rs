@@ -351,7 +351,11 @@ impl fmt::Display for ListenError {
                 write!(f, "{}: another agent answers there; stop it, or give --input_sock", path.display())
             }
             ListenError::NoSocket(path) => {
-                write!(f, "{}: expected a socket or nothing, but something else is there", path.display())
+                let path = path.display();
+                write!(
+                    f,
+                    "{path}: expected a socket or nothing, but something else is there; give another --input_sock"
+                )
             }
             ListenError::Foreign(path, error) => {
                 let path = path.display();
@@ -360,8 +364,12 @@ impl fmt::Display for ListenError {
                     "{path}: expected a dead agent's socket or nothing, but: {error}; give another --input_sock"
                 )
             }
-            ListenError::Unix(path, error) => write!(f, "{}: {error}", path.display()),
-            ListenError::Tcp(address, error) => write!(f, "{address}: {error}"),
+            ListenError::Unix(path, error) => {
+                write!(f, "--input_sock: expected to open a socket at {}, but: {error}", path.display())
+            }
+            ListenError::Tcp(address, error) => {
+                write!(f, "--input_port: expected to open {address}, but: {error}")
+            }
         }
     }
 }

@@ -158,6 +158,18 @@ impl fmt::Display for TlsError {
             TlsError::Unreadable(part, file, error) => {
                 write!(f, "{part} in {}, but: {error}", file.display())
             }
+            // What these two hold may be the key: a file without line ends is one long marker.
+            TlsError::NotPem(
+                part,
+                file,
+                pem::Error::MissingSectionEnd { .. } | pem::Error::IllegalSectionStart { .. },
+            ) => {
+                let file = file.display();
+                write!(
+                    f,
+                    "{part} in {file}, but its -----BEGIN and -----END lines are not whole: was it cut short?"
+                )
+            }
             TlsError::NotPem(part, file, error) => write!(f, "{part} in {}, but: {error}", file.display()),
             TlsError::Missing(part, file) => write!(f, "{part} in {}, but it holds none", file.display()),
             TlsError::Malformed(part, file, error) => write!(f, "{part} in {}, but: {error}", file.display()),

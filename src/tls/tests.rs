@@ -4,7 +4,7 @@ use super::*;
 use crate::utc::Utc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::{
-    ClientConnection, ServerConfig, ServerConnection,
+    AlertDescription, ClientConnection, Error, ServerConfig, ServerConnection,
     pki_types::{ServerName, UnixTime},
     server::WebPkiClientVerifier,
     time_provider::TimeProvider,
@@ -281,6 +281,40 @@ fn files_that_lack_something_are_named() {
             "--key: expected a private key (PEM, not encrypted) in cert.pem, but it holds none",
         ),
         (
+            with_key(&files.write("encrypted.pem", &key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"))),
+            None,
+            "--key: expected a private key (PEM, not encrypted) in encrypted.pem, but it holds none",
+        ),
+        (
+            with_key(
+                &files.write("short.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+            ),
+            None,
+            "--key: expected a private key (PEM, not encrypted) in short.pem, but: ",
+        ),
+        (
+            with_key(&files.write("cut.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n")),
+            None,
+            "--key: expected a private key (PEM, not encrypted) in cut.pem, but its -----BEGIN and -----END \
+             lines are not whole: was it cut short?",
+        ),
+        (
+            with_key(&files.write("line.pem", &key.replace('\n', ""))),
+            None,
+            "--key: expected a private key (PEM, not encrypted) in line.pem, but its -----BEGIN and -----END \
+             lines are not whole: was it cut short?",
+        ),
+        (
+            with_key(&absent),
+            None,
+            "--key: expected a private key (PEM, not encrypted) in absent.pem, but: No such file",
+        ),
+        (
+            whole.clone(),
+            Some(absent.as_path()),
+            "--ca: expected certificates of authorities (PEM) in absent.pem, but: No such file",
+        ),
+        (
             whole.clone(),
             Some(nothing.as_path()),
             "--ca: expected certificates of authorities (PEM) in nothing.pem, but it holds none",
@@ -293,8 +327,26 @@ fn files_that_lack_something_are_named() {
     ] {
         let refusal = files.refusal(&identity, ca);
         assert!(refusal.starts_with(expected), "{refusal}");
+        assert!(!refusal.contains("MIG"), "it shows the key: {refusal}");
     }
     assert!(client_config(&whole, None, Arc::new(Floor::at(0))).is_ok(), "the web's roots are built in");
+}
+
+#[test]
+fn a_server_that_refuses_the_camera_is_understood() {
+    let refused = |why: &str| {
+        format!("the server refuses this camera's certificate: {why}; is --cert the one that it issued?")
+    };
+    for (alert, expected) in [
+        (AlertDescription::CertificateRevoked, refused("it was revoked")),
+        (AlertDescription::CertificateExpired, refused("it has expired")),
+        (AlertDescription::UnknownCA, refused("another authority signed it")),
+        (AlertDescription::CertificateRequired, refused("it came without one")),
+        (AlertDescription::CertificateUnknown, refused("it does not know it")),
+        (AlertDescription::ProtocolVersion, "the server ended the handshake: ProtocolVersion".to_owned()),
+    ] {
+        assert_eq!(describe(&Error::AlertReceived(alert)), expected);
+    }
 }
 
 #[test]

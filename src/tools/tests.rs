@@ -109,11 +109,17 @@ fn a_refused_file_does_not_hold_up_the_next() {
 #[test]
 fn an_agent_that_is_silent_or_absent_is_told_apart() {
     let path = SocketPath::new();
+    let at = path.0.display();
     let error = send::run(&path.send(None, 0, &["/a"])).unwrap_err();
-    assert!(matches!(error, ToolError::Absent(..)) && error.exit_code() == 69, "{error}");
+    let absent = format!(
+        "expected the agent at {at}, but: No such file or directory (os error 2); \
+         does it run, and with this input socket?"
+    );
+    assert_eq!((error.to_string(), error.exit_code()), (absent, 69));
     let agent = agent(&path, vec![vec![None]]);
     let error = send::run(&path.send(None, 1, &["/a"])).unwrap_err();
-    assert!(matches!(error, ToolError::Silent(..)) && error.exit_code() == 69, "{error}");
+    let silent = format!("the agent at {at} did not answer within 1 s");
+    assert_eq!((error.to_string(), error.exit_code()), (silent, 69));
     agent.join().unwrap();
 }
 
@@ -132,12 +138,31 @@ fn an_agent_that_comes_later_is_waited_for() {
 #[test]
 fn nonsense_is_no_ack() {
     for answer in ["", "[]", "{}", r#"{"ok":"yes"}"#] {
+        let came = format!("but came {answer:?}");
         let path = SocketPath::new();
         let agent = agent(&path, vec![vec![Some(answer)]]);
         let error = send::run(&path.send(None, 30, &["/a"])).unwrap_err();
-        assert!(matches!(error, ToolError::Nonsense(..)), "{answer}: {error}");
+        let (said, code) = (error.to_string(), error.exit_code());
+        assert!(
+            said.starts_with("expected another answer of the agent (") && said.ends_with(&came),
+            "{said}"
+        );
+        assert_eq!(code, 1);
         agent.join().unwrap();
     }
+}
+
+#[test]
+fn an_agent_that_ends_the_connection_is_told() {
+    let path = SocketPath::new();
+    let agent = agent(&path, vec![vec![]]);
+    let error = send::run(&path.send(None, 0, &["/a"])).unwrap_err();
+    assert!(
+        error.to_string().starts_with(&format!("the agent at {} ended the connection: ", path.0.display())),
+        "{error}"
+    );
+    assert_eq!(error.exit_code(), 69);
+    agent.join().unwrap();
 }
 
 #[test]

@@ -375,8 +375,41 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused() {
-        assert!(matches!(ToAgent::parse("not json"), Err(CloudTextError::NotJson(_))));
-        assert_eq!(ToAgent::parse("[1,2]"), Err(CloudTextError::NotAnObject));
+        for (text, why) in [
+            ("not json", "expected a JSON object, but it is not JSON: expected ident at line 1 column 2"),
+            ("", "expected a JSON object, but it is not JSON: EOF while parsing a value at line 1 column 0"),
+            ("{\"id\":1", "expected a JSON object, but it is not JSON: EOF while parsing an object"),
+            ("[1,2]", "expected a JSON object, but it is another JSON value"),
+            ("null", "expected a JSON object, but it is another JSON value"),
+        ] {
+            let error = ToAgent::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_key_says_what_it_should_hold() {
+        for (text, why) in [
+            (r#"{"pir_armed":"yes"}"#, r#""pir_armed" should hold true or false"#),
+            (r#"{"capture_asap":1}"#, r#""capture_asap" should hold true or false"#),
+            (r#"{"request":5}"#, r#""request" should hold a string"#),
+            (r#"{"id":-1}"#, r#""id" should hold a whole number"#),
+            (
+                r#"{"heartbeat_period":0.5}"#,
+                r#""heartbeat_period" should hold a whole number of tens of seconds"#,
+            ),
+            (r#"{"receipts":"true"}"#, r#""receipts" should hold true or false"#),
+            (r#"{"uploads":[]}"#, r#""uploads" should hold a URL"#),
+            (
+                r#"{"receipt":{"capture":"7"}}"#,
+                r#""receipt" should hold an object with "capture" or "alarm""#,
+            ),
+            (r#"{"retry_after":"soon"}"#, r#""retry_after" should hold a whole number of seconds"#),
+        ] {
+            let (message, wrong) = ToAgent::parse(text).unwrap();
+            assert_eq!(message, ToAgent::default(), "{text}");
+            assert_eq!(wrong.iter().map(ToString::to_string).collect::<Vec<_>>(), [why], "{text}");
+        }
     }
 
     #[test]

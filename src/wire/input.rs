@@ -280,7 +280,9 @@ impl fmt::Display for StreamError {
                 write!(f, "expected a JSON object of at most {MAX_OBJECT} bytes, but this one is longer")
             }
             StreamError::NotJson(why) => write!(f, "expected a JSON object, but it is not JSON: {why}"),
-            StreamError::CutOff => write!(f, "it ended in the middle of a JSON object"),
+            StreamError::CutOff => {
+                write!(f, "expected a whole JSON object, but the connection ended in the middle of one")
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::{
     fs::{self, File},
     io::Write,
-    os::unix::fs::symlink,
+    os::unix::{fs::symlink, net::UnixListener},
     path::Path,
     process::Command,
     sync::{
@@ -32,11 +32,23 @@ fn a_message_that_says_nothing_is_refused_and_the_connection_goes_on() {
         (json!({"segment": ["a"]}), r#""segment" should be a path, not ["a"]"#),
         (json!({"event": "party"}), r#""event" should be "alarm", not "party""#),
         (json!({"event": "alarm", "gpio": "left"}), r#""gpio" should be a whole number, not "left""#),
+        (json!({"event": "alarm", "gpio": -1}), r#""gpio" should be a whole number, not -1"#),
+        (json!({"event": null}), r#""event" should be "alarm", not null"#),
         (json!({"query": "weather"}), r#""query" should be "status", not "weather""#),
         (
             json!({"segment": "a.mp4", "trigger": "dog"}),
             r#""trigger" should be "pir" or "request", not "dog""#,
         ),
+        (json!({"segment": "a.mp4", "trigger": 5}), r#""trigger" should be "pir" or "request", not 5"#),
+        (
+            json!({"segment": "a.mp4", "trigger": "pir", "trigger_timestamp": "now"}),
+            r#""trigger_timestamp" should be a whole number, not "now""#,
+        ),
+        (
+            json!({"segment": "a.mp4", "trigger": "pir", "seg_no": u64::from(u32::MAX) + 1}),
+            r#""seg_no" should be a whole number, not 4294967296"#,
+        ),
+        (json!({"query": "x".repeat(9_000)}), r#""query" should be "status", not "xxxxx"#),
         (
             json!({"segment": "a.mp4", "trigger": "pir", "trigger_timestamp": 0}),
             r#""trigger_timestamp" should be a number of seconds above 0, not 0"#,
@@ -83,6 +95,8 @@ fn a_file_that_is_no_segment_is_refused() {
     symlink(&outside, at(&format!("pir.{TIME}.8.mp4"))).unwrap();
     fs::create_dir(at(&format!("pir.{TIME}.2.mp4"))).unwrap();
     make_fifo(&at(&format!("pir.{TIME}.3.mp4")));
+    let _socket = UnixListener::bind(at(&format!("pir.{TIME}.5.mp4"))).unwrap();
+    symlink(format!("pir.{TIME}.6.mp4"), at(&format!("pir.{TIME}.6.mp4"))).unwrap();
     fs::write(at(&format!("pir.{TIME}.4.mp4")), "").unwrap();
     for name in ["holiday.mp4", "pir.0.0.mp4", "dog.5.0.mp4", "pir.5.x.mp4", "pir.5.0.avi"] {
         fs::write(at(name), "film").unwrap();
@@ -95,6 +109,11 @@ fn a_file_that_is_no_segment_is_refused() {
             format!("{scheme}there are not four parts; or hand it over with \"trigger\""),
         ),
         ("pir.0.0.mp4".to_owned(), format!("{scheme}timestamp 0 is no time: set the clock or count from 1")),
+        ("pir.now.0.mp4".to_owned(), format!("{scheme}\"now\" is no number of seconds")),
+        ("pir.-5.0.mp4".to_owned(), format!("{scheme}\"-5\" is no number of seconds")),
+        ("pir.5.4294967296.mp4".to_owned(), format!("{scheme}\"4294967296\" is no segment number")),
+        (String::new(), format!("{scheme}the path ends in no file name")),
+        ("..".to_owned(), format!("{scheme}the path ends in no file name")),
         ("dog.5.0.mp4".to_owned(), format!("{scheme}it begins with \"dog\"")),
         ("pir.5.x.mp4".to_owned(), format!("{scheme}\"x\" is no segment number")),
         ("pir.5.0.avi".to_owned(), format!("{scheme}it ends in \"avi\"")),
@@ -102,6 +121,14 @@ fn a_file_that_is_no_segment_is_refused() {
         (format!("pir.{TIME}.2.mp4"), "expected a regular file, but it is a directory".to_owned()),
         (format!("pir.{TIME}.3.mp4"), "expected a regular file, but it is a named pipe".to_owned()),
         (format!("pir.{TIME}.4.mp4"), "the file is empty: name a segment once it is finished".to_owned()),
+        (format!("pir.{TIME}.5.mp4"), "expected a regular file, but it is a socket".to_owned()),
+        (format!("pir.{TIME}.6.mp4"), "it can't be read: Too many levels of symbolic links".to_owned()),
+        (format!("{}/pir.{TIME}.7.mp4", "x".repeat(300)), "it can't be read: File name too long".to_owned()),
+        (
+            format!("x\0/pir.{TIME}.7.mp4"),
+            "it can't be read: file name contained an unexpected NUL byte".to_owned(),
+        ),
+        (format!("pir.{TIME}.4.mp4/pir.{TIME}.7.mp4"), "there is no such file".to_owned()),
         (format!("pir.{TIME}.8.mp4"), "it lies outside the directories given by --capture_dir".to_owned()),
         (format!("../pir.{TIME}.9.mp4"), "it lies outside the directories given by --capture_dir".to_owned()),
     ] {
@@ -109,8 +136,11 @@ fn a_file_that_is_no_segment_is_refused() {
         let refusal = source.refusal(path.to_str().unwrap());
         assert!(refusal.contains(&why), "{name}: {refusal}");
         let told = agent.says(" is not taken: ");
-        assert!(told.contains(&why) && told.contains(&name), "{told}");
+        assert!(told.contains(&why) && told.contains(&format!("{path:?}")), "{told}");
     }
+    let trailer = at("trailer.avi");
+    let named = source.ask(&json!({"segment": trailer, "trigger": "pir", "ack": true}));
+    assert_eq!(named["error"], "expected a file that ends in .mp4 or .ts", "{named}");
     goes_on(&board, &agent, 0);
 }
 
@@ -158,8 +188,13 @@ fn a_stream_that_is_no_json_is_closed_and_nothing_of_it_counts() {
         (post, "expected a JSON object ({…}), but it begins with 'P'"),
         (format!("[{message}]"), "expected a JSON object ({…}), but it begins with '['"),
         (format!("{{hello}}{message}"), "expected a JSON object, but 'h' can't continue one"),
+        (format!("{{\"a\":\"\u{7}\"}}{message}"), r"expected a JSON object, but '\u{7}' can't continue one"),
+        (format!("{{\"a\":[}}{message}"), "expected a JSON object, but '}' can't continue one"),
         (format!("{{1:2}}{message}"), "expected a JSON object, but it is not JSON: key must be a string"),
-        ("{\"segment\":".to_owned(), "it ended in the middle of a JSON object"),
+        (
+            "{\"segment\":".to_owned(),
+            "expected a whole JSON object, but the connection ended in the middle of one",
+        ),
         (
             "{\"segment\":\"".to_owned() + &"x".repeat(1 << 20),
             "expected a JSON object of at most 65536 bytes",

@@ -1,7 +1,12 @@
 //! Wrong arguments and files: each with exit code 64 and a message, before anything is opened.
 
-use crate::harness::{Board, program, tool};
-use std::fs;
+use crate::harness::{Board, Process, program, tool};
+use std::{
+    ffi::OsStr,
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::ffi::OsStrExt,
+};
 
 #[test]
 fn a_bad_configuration_is_told_before_anything_is_opened() {
@@ -37,7 +42,8 @@ fn a_bad_configuration_is_told_before_anything_is_opened() {
         (&["--config", "/nowhere"], "expected a configuration file at /nowhere, but: No such file"),
         (&["--inptu_port", "1"], "unknown option --inptu_port: did you mean --input_port?"),
         (&["rnu"], "expected an option, but came \"rnu\""),
-        (&["--cert"], "No value provided for option '--cert'"),
+        (&["--cert"], "--cert: expected a value, but none came"),
+        (&["--cert", "a", "--cert", "b"], "--cert is given twice: leave one out"),
     ] {
         let mut agent = program();
         agent.arg("--state_dir").arg(board.state_dir());
@@ -78,12 +84,76 @@ fn a_bad_line_of_a_file_is_named() {
 }
 
 #[test]
+fn a_file_that_is_no_configuration_is_named() {
+    let board = Board::alone();
+    let text = board.dir.at("agent.conf");
+    fs::write(&text, b"endpoint = cloud\xff/\n").unwrap();
+    for (file, why) in
+        [(board.dir.path(), "but: Is a directory"), (&text, "but: stream did not contain valid UTF-8")]
+    {
+        let ended = program().arg("--config").arg(file).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(64), "{said}");
+        let expected = format!("cloudtalker: expected a configuration file at {}, {why}", file.display());
+        assert!(said.starts_with(&expected), "expected {expected:?}: {said}");
+    }
+}
+
+#[test]
+fn arguments_that_are_no_text_are_named() {
+    let ended = program().arg(OsStr::from_bytes(b"--cert=\xff.pem")).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(64), "{said}");
+    assert!(
+        said.starts_with(r#"cloudtalker: expected arguments in UTF-8, but one is "--cert=\xFF.pem""#),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_input_that_can_not_be_opened_is_named_with_its_option() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap();
+    let port = address.port().to_string();
+    let board = Board::alone();
+    let ca = board.identity.ca.display();
+    for (option, value, why) in [
+        (
+            "--input_port",
+            port.as_str(),
+            format!("--input_port: expected to open {address}, but: Address already in use"),
+        ),
+        (
+            "--input_sock",
+            &format!("{ca}/in.sock"),
+            format!("--input_sock: expected to open a socket at {ca}/in.sock, but: "),
+        ),
+        (
+            "--input_sock",
+            &ca.to_string(),
+            format!(
+                "{ca}: expected a socket or nothing, but something else is there; give another --input_sock"
+            ),
+        ),
+    ] {
+        let mut agent = program();
+        agent.args([option, value, "--state_dir"]).arg(board.state_dir()).args(&board.flags);
+        let ended = Process::start("agent", &mut agent).ends();
+        assert_eq!(ended.code(), Some(69), "{}", ended.log);
+        assert!(ended.log.contains(&format!("can't start: {why}")), "expected {why:?}: {}", ended.log);
+    }
+}
+
+#[test]
 fn the_tools_have_the_same_manners() {
     for (arguments, why) in [
         (&["sned", "a.mp4"][..], "expected an option or a command, but came \"sned\": did you mean send?"),
         (&["send"], "cloudtalker send: expected files to send: cloudtalker send FILE..."),
-        (&["send", "--name", "dog", "a.mp4"], "expected pir or cap"),
-        (&["send", "--wait", "soon", "a.mp4"], "expected seconds, 86400 (a day) at most"),
+        (&["send", "--name", "dog", "a.mp4"], "--name: expected pir or cap, but came \"dog\""),
+        (
+            &["send", "--wait", "soon", "a.mp4"],
+            "--wait: expected seconds, 86400 (a day) at most, but came \"soon\"",
+        ),
         (&["send", "--wait", "18446744073709551615", "a.mp4"], "expected seconds, 86400 (a day) at most"),
         (
             &["listen"],
