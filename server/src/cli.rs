@@ -19,6 +19,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::ExitCode,
+    time::{Duration, UNIX_EPOCH},
 };
 use tokio::io::AsyncReadExt;
 
@@ -231,16 +232,30 @@ fn camera_line(camera: &Value) -> String {
 
 fn capture_line(capture: &Value) -> String {
     let text = |key: &str| capture[key].as_str().unwrap_or_default();
-    let segments = capture["segments"].as_array().map_or(0, Vec::len);
+    let segments = match capture["segments"].as_array().map_or(0, Vec::len) {
+        1 => "1 segment".to_owned(),
+        count => format!("{count} segments"),
+    };
     format!(
-        "{}\t{}\t{}\t{}\t{}\t{segments} segments\t{}",
+        "{}\t{}\t{}\t{}\t{}\t{segments}\t{}",
         text("id"),
         text("camera"),
         text("trigger"),
-        capture["trigger_timestamp"],
+        moment(capture["trigger_timestamp"].as_u64().unwrap_or_default()),
         text("state"),
         text("error")
     )
+}
+
+/// In UTC, as RFC 3339 has it. A camera may say any number: those after the year 9999 stay as they are.
+fn moment(seconds: u64) -> String {
+    const YEAR_10000: u64 = 253_402_300_800;
+    match seconds {
+        0..YEAR_10000 => {
+            humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+        }
+        later => later.to_string(),
+    }
 }
 
 fn refused(answer: Answer) -> ExitCode {
@@ -303,6 +318,20 @@ mod tests {
         }
         assert!(serve(&["--data", "d", "--web-cert", "c"]).is_err());
         assert!(serve(&["--data", "d", "--web-self-signed", "--behind-proxy"]).is_err());
+    }
+
+    #[test]
+    fn a_capture_is_listed_with_a_date() {
+        let line = |timestamp: u64, segments: &[u32]| {
+            capture_line(&serde_json::json!({
+                "id": "1", "camera": "porch", "trigger": "pir", "trigger_timestamp": timestamp, "state": "complete",
+                "segments": segments,
+            }))
+        };
+        assert_eq!(line(1_529_842_538, &[0]), "1\tporch\tpir\t2018-06-24T12:15:38Z\tcomplete\t1 segment\t");
+        assert_eq!(line(35, &[0, 1]), "1\tporch\tpir\t1970-01-01T00:00:35Z\tcomplete\t2 segments\t");
+        assert!(line(253_402_300_799, &[]).contains("\t9999-12-31T23:59:59Z\tcomplete\t0 segments"));
+        assert!(line(u64::MAX, &[]).contains("\t18446744073709551615\t"));
     }
 
     #[test]
