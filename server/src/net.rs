@@ -235,7 +235,7 @@ where
 async fn removed(server: Arc<Server>, certificate: Option<Sha256>) {
     let mut events = server.bus.listen();
     let Some(certificate) = certificate else { return std::future::pending().await };
-    let Ok(Some(camera)) = server.store.camera_of_certificate(certificate).await else {
+    let Ok(Some((camera, _))) = server.store.camera_of_certificate(certificate).await else {
         return std::future::pending().await;
     };
     loop {

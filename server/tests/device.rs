@@ -253,7 +253,7 @@ async fn a_session_that_ends_as_sessions_do_is_no_warning() {
     let mut serving = Serving::start();
     let camera = serving.add("porch");
     camera.session().await.close().await;
-    let line = serving.logged("session ended");
+    let line = serving.logged("porch: session ended");
     assert!(line.contains(" INFO ") && line.ends_with("the camera closed it"), "{line}");
     // Its board lost its power: nothing is said, neither by the WebSocket nor by TLS.
     camera.session().await.drop_connection();

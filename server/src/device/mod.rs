@@ -36,8 +36,12 @@ pub(crate) use original::CUT_OFF;
 pub use tus::reap;
 
 /// The camera whose request this is, as an extension of it.
-#[derive(Clone, Copy, Debug)]
-struct Caller(CameraId);
+#[derive(Clone, Debug)]
+struct Caller {
+    camera: CameraId,
+    /// For people who read the log.
+    name: Arc<str>,
+}
 
 async fn authenticate(
     State(server): State<Arc<Server>>,
@@ -49,8 +53,8 @@ async fn authenticate(
         return (StatusCode::FORBIDDEN, "a camera shows its certificate\n").into_response();
     };
     match server.store.camera_of_certificate(certificate).await {
-        Ok(Some(camera)) => {
-            request.extensions_mut().insert(Caller(camera));
+        Ok(Some((camera, name))) => {
+            request.extensions_mut().insert(Caller { camera, name: name.into() });
             next.run(request).await
         }
         Ok(None) => {

@@ -60,6 +60,8 @@ const RETRY_AFTER_S: u32 = 2;
 struct Session {
     server: Arc<Server>,
     camera: CameraId,
+    /// What people call it.
+    camera_name: Arc<str>,
     /// A random name, by which the session knows whether it was replaced.
     name: String,
     socket: WebSocket,
@@ -77,7 +79,7 @@ struct Session {
 /// Any path but tus's: the cameras' endpoint.
 pub(super) async fn upgrade(
     State(server): State<Arc<Server>>,
-    Extension(Caller(camera)): Extension<Caller>,
+    Extension(caller): Extension<Caller>,
     Extension(peer): Extension<Peer>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -90,14 +92,16 @@ pub(super) async fn upgrade(
         .write_buffer_size(BUFFER)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| run(server, camera, peer, socket))
+        .on_upgrade(move |socket| run(server, caller, peer, socket))
 }
 
-async fn run(server: Arc<Server>, camera: CameraId, peer: Peer, socket: WebSocket) {
+async fn run(server: Arc<Server>, caller: Caller, peer: Peer, socket: WebSocket) {
+    let Caller { camera, name: camera_name } = caller;
     let mut session = Session {
         incoming: Incoming::new(server.clone(), camera),
         server,
         camera,
+        camera_name: camera_name.clone(),
         name: random_name(),
         socket,
         state: None,
@@ -106,10 +110,10 @@ async fn run(server: Arc<Server>, camera: CameraId, peer: Peer, socket: WebSocke
         receipts: HashMap::new(),
     };
     let end = session.live(&peer).await;
-    log::info!("camera {}: session ended: {end}", camera.0);
+    log::info!("{camera_name}: session ended: {end}");
     session.close(&end).await;
     if let Err(error) = session.after().await {
-        log::error!("camera {}: the end of its session could not be kept: {error}", camera.0);
+        log::error!("{camera_name}: the end of its session could not be kept: {error}");
     }
 }
 
@@ -126,7 +130,7 @@ impl Session {
         self.server.store.session_began(self.camera, &self.name, unix_now()).await?;
         self.server.bus.tell(Event::SessionBegan(self.camera, self.name.clone()));
         self.server.bus.tell(Event::Camera(self.camera));
-        log::info!("camera {}: session began", self.camera.0);
+        log::info!("{}: session began", self.camera_name);
         let mut ping = interval(PING_EVERY);
         let mut again = interval(AGAIN);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -152,7 +156,7 @@ impl Session {
             Message::Text(text) => match serde_json::from_str(&text) {
                 Ok(said) => self.handle_said(said).await,
                 Err(error) => {
-                    log::debug!("camera {}: a message was not understood: {error}", self.camera.0);
+                    log::debug!("{}: a message was not understood: {error}", self.camera_name);
                     Ok(())
                 }
             },

@@ -35,7 +35,7 @@ type Answer = Result<Response, Refusal>;
 /// Requests to the creation URL.
 pub(super) async fn uploads(
     State(server): State<Arc<Server>>,
-    Extension(Caller(camera)): Extension<Caller>,
+    Extension(Caller { camera, .. }): Extension<Caller>,
     request: Request,
 ) -> Response {
     let answer = match method(&request) {
@@ -52,7 +52,7 @@ pub(super) async fn uploads(
 /// Requests to one upload.
 pub(super) async fn upload(
     State(server): State<Arc<Server>>,
-    Extension(Caller(camera)): Extension<Caller>,
+    Extension(Caller { camera, .. }): Extension<Caller>,
     Path(id): Path<String>,
     request: Request,
 ) -> Response {

@@ -89,9 +89,12 @@ impl Store {
     }
 
     /// Who presents this certificate; nobody, where it was never ours or its camera is removed.
-    pub async fn camera_of_certificate(&self, fingerprint: Sha256) -> Result<Option<CameraId>> {
-        let id = sqlx::query_scalar("SELECT id FROM cameras WHERE fingerprint = ? AND removed_at IS NULL");
-        Ok(id.bind(fingerprint.to_string()).fetch_optional(&self.readers).await?.map(CameraId))
+    pub async fn camera_of_certificate(&self, fingerprint: Sha256) -> Result<Option<(CameraId, String)>> {
+        let known =
+            sqlx::query_as("SELECT id, name FROM cameras WHERE fingerprint = ? AND removed_at IS NULL");
+        let known: Option<(i64, String)> =
+            known.bind(fingerprint.to_string()).fetch_optional(&self.readers).await?;
+        Ok(known.map(|(id, name)| (CameraId(id), name)))
     }
 
     /// A camera's session began; an older one of it counts no more.
@@ -238,6 +241,7 @@ mod tests {
         let second = store.add_camera("porch", Sha256([2; 32]), 3).await.unwrap().unwrap();
         assert_ne!(first, second);
         assert_eq!(store.camera_of_certificate(Sha256([1; 32])).await.unwrap(), None);
-        assert_eq!(store.camera_of_certificate(Sha256([2; 32])).await.unwrap(), Some(second));
+        let known = store.camera_of_certificate(Sha256([2; 32])).await.unwrap();
+        assert_eq!(known, Some((second, "porch".to_owned())));
     }
 }
