@@ -10,9 +10,9 @@
 import argparse
 import json
 import os
+import select
 import signal
 import socket
-import sys
 
 arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 place = arguments.add_mutually_exclusive_group(required=True)
@@ -30,14 +30,17 @@ else:
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind((host, int(port)))
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+# By way of a socket: a signal that comes just before recv() would not end it.
+stopped, stop = socket.socketpair()
+stop.setblocking(False)
+signal.set_wakeup_fd(stop.fileno())
+for each in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(each, lambda *_: None)
 try:
     print("listening", flush=True)
-    while True:
+    while stopped not in select.select([listener, stopped], [], [])[0]:
         command = json.loads(listener.recv(4096))["command"]
         print(command, flush=True)  # here a camera program would do it
-except KeyboardInterrupt:
-    pass
 finally:
     if options.cam_sock:
         os.unlink(options.cam_sock)
