@@ -30,6 +30,7 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	@$(call title,formatting)
 	cargo fmt --check
 	cd server && cargo fmt --check
+	cd tests/faultfs && cargo fmt --check
 	@$(call title,the pure core)
 	scripts/check-pure --self-test
 	scripts/check-pure
@@ -38,10 +39,13 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	@$(call title,licences and banned crates)
 	cargo deny --locked check bans licenses sources
 	cd server && cargo deny --locked check bans licenses sources
+	cd tests/faultfs && cargo deny --locked --config ../../deny.toml check -A unmatched-skip \
+		-A license-exception-not-encountered bans licenses sources
 	@$(call title,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 	cd server && cargo clippy --locked --all-targets -- -D warnings
+	cd tests/faultfs && cargo clippy --locked --all-targets -- -D warnings
 	@$(call title,rustdoc)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 	cd server && RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
@@ -54,6 +58,7 @@ test: ## Install what the tests need, build both programs, run every test
 .PHONY: test-agent
 test-agent: debug-build ## The agent: unit tests, the simulation, the real programs together
 	@$(call title,agent)
+	cd tests/faultfs && cargo build --locked && cargo test --locked
 	cargo test --locked --no-fail-fast
 
 .PHONY: test-server
@@ -81,7 +86,7 @@ audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf target server/target tests/node_modules
+	rm -rf target server/target tests/faultfs/target tests/node_modules
 
 .PHONY: help
 help: ## This list
