@@ -8,6 +8,7 @@ mod commands;
 mod configuration;
 mod eviction;
 mod examples;
+mod kill;
 mod links;
 mod peers;
 mod restarts;

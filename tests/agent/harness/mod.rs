@@ -10,6 +10,8 @@
 //! | `CLOUDTALKER_BIN` | another agent than the one just built |
 //! | `CLOUDTALKER_RUNNER` | what runs it, with arguments: `qemu-arm-static -cpu cortex-a7` |
 //! | `CLOUDTALKER_SERVER` | another server than `server/target/debug/cloudtalker-server` |
+//! | `CLOUDTALKER_KILLS` | how many kills |
+//! | `CLOUDTALKER_SEED` | which |
 #![allow(dead_code, unused_imports, reason = "each suite uses its own part")]
 
 mod board;
@@ -17,16 +19,20 @@ mod camera;
 mod files;
 mod link;
 mod process;
+mod recorder;
 mod server;
 mod source;
+mod trial;
 
 pub use board::{Agent, Board, Status, program, tool};
 pub use camera::Camera;
 pub use files::{Segment, TempDir, file_names, seeded, sha256};
 pub use link::Link;
 pub use process::{Ended, Process};
+pub use recorder::{Answer, Handed, Occasions, Recorder};
 pub use server::{Capture, Identity, Server, Stored};
 pub use source::Source;
+pub use trial::{Toll, Trial, number, seed};
 
 use std::{
     fmt::Debug,

@@ -91,6 +91,21 @@ impl Process {
         }
     }
 
+    /// How many lines it has printed so far.
+    pub fn printed(&self) -> usize {
+        self.log.printed.lock().unwrap().lines.len()
+    }
+
+    /// Waits until it has printed so many lines in all.
+    pub fn prints(&self, lines: usize) {
+        let printed = self.log.printed.lock().unwrap();
+        let is_short = |printed: &mut Printed| printed.lines.len() < lines && !printed.is_over;
+        let (printed, _) = self.log.more.wait_timeout_while(printed, DEADLINE, is_short).unwrap();
+        let count = printed.lines.len();
+        drop(printed);
+        assert!(count >= lines, "expected {:?} to print {lines} lines, not {count}", self.name);
+    }
+
     /// All that it has printed so far.
     pub fn log(&self) -> String {
         self.log.printed.lock().unwrap().lines.join("\n")
@@ -115,13 +130,17 @@ impl Process {
     /// Waits until it has ended by itself.
     pub fn ends(mut self) -> Ended {
         let began = Instant::now();
-        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
-        let patience = Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 };
-        let ready = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap();
-        assert!(ready == 1, "expected {:?} to end", self.name);
+        assert!(self.has_ended(), "expected {:?} to end", self.name);
         let after = began.elapsed();
         let status = self.child.wait().unwrap();
         Ended { status, after, log: self.log.whole() }
+    }
+
+    /// Waits until it has ended by itself, if it does before the deadline.
+    pub fn has_ended(&self) -> bool {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
+        let patience = Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 };
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap() == 1
     }
 
     fn end(&mut self) {

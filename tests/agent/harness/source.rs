@@ -20,8 +20,11 @@ pub struct Source(BufReader<File>);
 
 impl Source {
     pub fn at(path: &Path) -> Source {
-        let stream = UnixStream::connect(path);
-        Source::over(stream.unwrap_or_else(|error| panic!("{}: {error}", path.display())).into())
+        Source::try_at(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    pub fn try_at(path: &Path) -> io::Result<Source> {
+        Ok(Source::over(UnixStream::connect(path)?.into()))
     }
 
     pub fn at_port(port: u16) -> Source {
@@ -56,9 +59,22 @@ impl Source {
     }
 
     pub fn answer(&mut self) -> Value {
+        self.try_answer().expect("an answer comes, and the agent lives")
+    }
+
+    /// A line of answer, unless the agent ends before. It comes before the deadline.
+    pub fn try_answer(&mut self) -> io::Result<Value> {
         let mut line = String::new();
-        self.0.read_line(&mut line).expect("an answer comes before the deadline");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?} is no answer: {error}"))
+        match self.0.read_line(&mut line) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                panic!("no answer before the deadline")
+            }
+            read => read?,
+        };
+        if !line.ends_with('\n') {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?} is no answer: {error}")))
     }
 
     /// Hands a segment over and waits until it is safe.
