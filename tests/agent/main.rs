@@ -11,6 +11,7 @@ mod examples;
 mod kill;
 mod links;
 mod peers;
+mod power;
 mod restarts;
 mod round_trip;
 mod signals;

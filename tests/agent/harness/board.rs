@@ -1,7 +1,8 @@
 //! A board: directories, sockets and flags, and the agent that runs on it.
 
 use super::{
-    Ended, Identity, Process, Segment, Server, Source, TempDir, eventually, file_names, free_port, process,
+    Disk, Ended, Identity, Process, Segment, Server, Source, TempDir, eventually, file_names, free_port,
+    process,
 };
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -23,6 +24,8 @@ pub struct Board {
     pub runner: Vec<String>,
     /// The port of its second input socket, if it has one.
     pub port: Option<u16>,
+    state_dir: PathBuf,
+    capture_dir: PathBuf,
 }
 
 /// One life of the agent.
@@ -84,9 +87,9 @@ impl Board {
         let [cert, key, ca] = [cert, key, ca].map(|path| path.to_str().expect("tests' paths are text"));
         let flags = ["--endpoint", endpoint, "--cert", cert, "--key", key, "--ca", ca];
         let flags = flags.map(str::to_owned).into();
-        let board = Board { dir, identity, flags, runner: runner(), port: None };
-        fs::create_dir(board.capture_dir()).unwrap();
-        board
+        let (state_dir, capture_dir) = (dir.at("state"), dir.at("captures"));
+        fs::create_dir(&capture_dir).unwrap();
+        Board { dir, identity, flags, runner: runner(), port: None, state_dir, capture_dir }
     }
 
     pub fn with(mut self, flags: &[&str]) -> Board {
@@ -108,6 +111,18 @@ impl Board {
         self.with(&["--cam_sock", socket.to_str().unwrap()])
     }
 
+    /// Its spool is on this disk, which must outlive it.
+    pub fn on(mut self, disk: &Disk) -> Board {
+        self.state_dir = disk.at("state");
+        self
+    }
+
+    /// Its camera records on this disk, too.
+    pub fn filming_on(mut self, disk: &Disk) -> Board {
+        self.capture_dir = disk.make_dir("captures");
+        self
+    }
+
     /// Another program runs the agent's: `unshare --mount`, say.
     pub fn run_by(mut self, program: &[impl AsRef<str>]) -> Board {
         self.runner.splice(0..0, program.iter().map(|argument| argument.as_ref().to_owned()));
@@ -123,12 +138,12 @@ impl Board {
     }
 
     pub fn state_dir(&self) -> PathBuf {
-        self.dir.at("state")
+        self.state_dir.clone()
     }
 
     /// Where its camera records.
     pub fn capture_dir(&self) -> PathBuf {
-        self.dir.at("captures")
+        self.capture_dir.clone()
     }
 
     /// Starts the agent and waits until it takes captures.

@@ -10,12 +10,14 @@
 //! | `CLOUDTALKER_BIN` | another agent than the one just built |
 //! | `CLOUDTALKER_RUNNER` | what runs it, with arguments: `qemu-arm-static -cpu cortex-a7` |
 //! | `CLOUDTALKER_SERVER` | another server than `server/target/debug/cloudtalker-server` |
-//! | `CLOUDTALKER_KILLS` | how many kills |
+//! | `CLOUDTALKER_FAULTFS` | another file system than `tests/faultfs/target/debug/faultfs` |
+//! | `CLOUDTALKER_KILLS`, `CLOUDTALKER_CUTS` | how many kills and power cuts |
 //! | `CLOUDTALKER_SEED` | which |
 #![allow(dead_code, unused_imports, reason = "each suite uses its own part")]
 
 mod board;
 mod camera;
+mod disk;
 mod files;
 mod link;
 mod process;
@@ -26,6 +28,7 @@ mod trial;
 
 pub use board::{Agent, Board, Status, program, tool};
 pub use camera::Camera;
+pub use disk::Disk;
 pub use files::{Segment, TempDir, file_names, seeded, sha256};
 pub use link::Link;
 pub use process::{Ended, Process};

@@ -1,6 +1,8 @@
 //! A board under load, whatever befalls it, and the toll that this took.
 
-use super::{Agent, Answer, Board, Capture, DEADLINE, Ended, Handed, Occasions, Recorder, Server};
+use super::{
+    Agent, Answer, Board, Capture, DEADLINE, Disk, Ended, Handed, Occasions, Recorder, Server, eventually,
+};
 use cloudtalker::engine::rng::Rng;
 use rustix::process::Signal;
 use std::{
@@ -108,6 +110,26 @@ impl Trial {
         let agent = self.agent.take().expect("it runs");
         agent.signal(Signal::KILL);
         self.buried(&agent.ends());
+    }
+
+    /// One life of the agent, which ends with a power cut so many changes of the disk after it began. Gives the
+    /// operation at which it was.
+    pub fn live_until_cut(&mut self, disk: &Disk, changes: usize, captures: usize) -> String {
+        self.blows += 1;
+        self.record(captures);
+        disk.cut_after(changes);
+        let agent = self.board.launch();
+        let look = || (agent.log().contains("started; "), disk.is_dark());
+        let (has_started, _) = eventually("a start, or its end", look, |(started, dark)| *started || *dark);
+        if has_started {
+            self.occasions.begin_life();
+        }
+        let operation = disk.is_cut();
+        // It can't die before the disk has answered, and dies then.
+        agent.signal(Signal::KILL);
+        disk.power_up(self.rng.bits());
+        self.buried(&agent.ends());
+        operation
     }
 
     fn buried(&mut self, agent: &Ended) {
