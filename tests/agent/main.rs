@@ -9,6 +9,7 @@ mod configuration;
 mod eviction;
 mod examples;
 mod kill;
+mod latency;
 mod links;
 mod peers;
 mod power;
