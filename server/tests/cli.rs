@@ -187,6 +187,26 @@ fn the_password_is_printed_once() {
 }
 
 #[test]
+fn it_opens_as_many_files_as_the_administrator_allows() {
+    let data = tempfile::tempdir().unwrap();
+    let mut child = Command::new("prlimit")
+        .args(["--nofile=256:512", program().get_program().to_str().unwrap()])
+        .args(["serve", "--camera-addr", "127.0.0.1:0", "--web-addr", "127.0.0.1:0", "--data"])
+        .arg(data.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let serves = lines.any(|line| line.contains("people: "));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(serves);
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().collect::<Vec<_>>(), ["512", "512", "files"]);
+}
+
+#[test]
 fn people_are_served_by_https_with_our_own_certificate_or_theirs() {
     let curl = |serving: &Serving, ca: &Path| {
         let mut curl = Command::new("curl");
