@@ -1,11 +1,11 @@
 //! The state directory on a disk that fails: the power is cut in the middle of any change, or the disk is full, broken
 //! or read-only for a while. What was acknowledged is at the server at the end.
 
-use crate::harness::{Answer, Board, Disk, Server, Toll, Trial, number, seed};
+use crate::harness::{Answer, Board, Disk, Server, Toll, Trial, file_names, number, seed};
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt};
 
 /// As many as `make test` has time for; `CLOUDTALKER_CUTS` asks for more.
-const CUTS: u64 = 100;
+const CUTS: u64 = 70;
 
 /// What the disk answers, to one operation in so many.
 const FAULTS: [(&str, u64); 9] = [
@@ -77,10 +77,12 @@ fn cut_the_power(disk: &Disk, mut trial: Trial) -> Toll {
     let mut operations: BTreeMap<String, u32> = BTreeMap::new();
     trial.end_agent();
     for _ in 0..number("CLOUDTALKER_CUTS").unwrap_or(CUTS) {
-        // A capture, taken in and confirmed, makes more changes than these.
-        const CHANGES: usize = 20;
+        // More changes come of each: a capture that is taken in and confirmed, and one that waits in the spool.
+        const OF_A_NEW_ONE: usize = 20;
+        const OF_A_WAITING_ONE: usize = 4;
         let captures = 1 + trial.below(3);
-        let changes = trial.below(CHANGES * captures);
+        let waiting = file_names(&trial.board.state_dir().join("spool")).len();
+        let changes = trial.below(OF_A_NEW_ONE * captures + OF_A_WAITING_ONE * waiting);
         let operation = trial.live_until_cut(disk, changes, captures);
         *operations.entry(operation).or_default() += 1;
     }
