@@ -6,7 +6,7 @@
 
 pub mod wire;
 
-#[cfg(feature = "agent")]
+#[cfg(feature = "engine")]
 pub mod engine;
 
 #[cfg(feature = "agent")]
