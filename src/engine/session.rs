@@ -148,6 +148,9 @@ impl Engine {
             self.tell(Event::CloudText(key.to_string()));
         }
         self.obey(now, &message);
+        if message.receipts == Some(true) || message.receipt.is_some() {
+            self.note_receipts();
+        }
         if matches!(self.session.phase, Phase::Silent { .. }) {
             self.become_ready(now, &message);
         }
@@ -236,14 +239,7 @@ impl Engine {
     /// The cloud's first message, or the lack of one, tells whether it gives receipts. A cloud that once gave
     /// them is held to that: else one bad deployment would make boards forget what is not stored.
     fn become_ready(&mut self, now: Now, first: &ToAgent) {
-        let endpoint = &self.settings.endpoint;
-        let said = first.receipts == Some(true);
-        let known = self.remembered.receipts_from.contains(endpoint);
-        if said && !known {
-            self.remembered.receipts_from.push(endpoint.clone());
-            self.remember();
-        }
-        let receipts = said || known;
+        let receipts = self.remembered.receipts_from.contains(&self.settings.endpoint);
         self.timers.clear(Timer::FirstWord);
         self.session.phase = Phase::Ready { receipts, at: now.mono };
         self.session.uploads.clone_from(&first.uploads);
@@ -251,6 +247,18 @@ impl Engine {
         self.say_alarms(now);
         self.report();
         self.uploads.hurry(now);
+    }
+
+    /// This cloud gives receipts, whenever it comes to say so.
+    fn note_receipts(&mut self) {
+        if let Phase::Ready { receipts, .. } = &mut self.session.phase {
+            *receipts = true;
+        }
+        let endpoint = &self.settings.endpoint;
+        if !self.remembered.receipts_from.contains(endpoint) {
+            self.remembered.receipts_from.push(endpoint.clone());
+            self.remember();
+        }
     }
 
     fn send_state(&mut self, now: Now) {
