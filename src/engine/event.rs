@@ -49,6 +49,8 @@ pub enum Event {
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
+    /// A promise is broken: something that was acknowledged has gone without a decision of the agent's.
+    Error,
     /// A person is needed.
     Warn,
     /// An owner would want to know.
@@ -61,6 +63,7 @@ impl Event {
     /// How much it matters.
     pub fn level(&self) -> Level {
         match self {
+            Event::Lost { reason: LostReason::Missing, .. } => Level::Error,
             Event::SpoolProblem(_)
             | Event::CloudText(_)
             | Event::CaptureLapsed

@@ -320,6 +320,7 @@ fn seed() -> io::Result<crate::engine::rng::Rng> {
 
 fn tell(event: &Event) {
     let level = match event.level() {
+        Level::Error => ::log::Level::Error,
         Level::Warn => ::log::Level::Warn,
         Level::Info => ::log::Level::Info,
         Level::Debug => ::log::Level::Debug,
