@@ -49,14 +49,12 @@ impl Engine {
         if surplus > 0 {
             let given_up = self.alarms.owed.drain(..surplus).collect();
             self.set_alarms(now, given_up);
-        } else if self.session.is_ready_without_receipts() {
-            self.alarms.owed.clear();
-            self.set_alarms(now, Vec::new());
         }
+        self.settle_said_alarms(now);
     }
 
     /// What a former life left.
-    pub(super) fn adopt_alarms(&mut self, found: Vec<Alarm>) {
+    pub(super) fn adopt_alarms(&mut self, now: Now, found: Vec<Alarm>) {
         self.alarms.is_unread = false;
         let new: Vec<Alarm> = found.into_iter().filter(|alarm| !self.alarms.owed.contains(alarm)).collect();
         for alarm in new {
@@ -65,6 +63,7 @@ impl Engine {
             }
             self.alarms.owed.push_back(alarm);
         }
+        self.settle_said_alarms(now);
     }
 
     pub(super) fn alarm_added(&mut self, now: Now, result: io::Result<()>) {
@@ -80,11 +79,16 @@ impl Engine {
         self.settle_message(now, source, ack.then_some(reply));
     }
 
-    /// A new session: what is owed is said again. Without receipts, once on a live session is enough.
+    /// A new session: what is owed is said again.
     pub(super) fn say_alarms(&mut self, now: Now) {
         for alarm in self.alarms.owed() {
             self.say(ToCloud::Alarm(alarm));
         }
+        self.settle_said_alarms(now);
+    }
+
+    /// Without receipts, once on a live session is enough.
+    fn settle_said_alarms(&mut self, now: Now) {
         if self.session.is_ready_without_receipts() && !self.alarms.owed.is_empty() {
             self.alarms.owed.clear();
             self.set_alarms(now, Vec::new());

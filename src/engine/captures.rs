@@ -155,8 +155,16 @@ impl Captures {
     ///
     /// Time is an attribute, no identity: a board without a clock chip gives the same times at every boot. So
     /// the same number and digest is a repeat; else it joins a capture that is open and lacks the number, or
-    /// reopens one that is not confirmed yet; and whatever contradicts those begins a new one.
-    pub fn place(&self, trigger: Trigger, timestamp: u64, seg_no: Option<u32>, sha256: Sha256) -> Placement {
+    /// reopens one that is not confirmed yet; and whatever contradicts those begins a new one, under a name that neither
+    /// the spool nor `is_elsewhere` has.
+    pub fn place(
+        &self,
+        trigger: Trigger,
+        timestamp: u64,
+        seg_no: Option<u32>,
+        sha256: Sha256,
+        is_elsewhere: impl Fn(CaptureName) -> bool,
+    ) -> Placement {
         let namesakes = || self.namesakes(trigger, timestamp).filter(|(_, capture)| !capture.forgotten);
         let is_repeat = |segment: &&Segment| {
             let is_here = !matches!(segment.standing, Standing::Lost(_));
@@ -182,7 +190,8 @@ impl Captures {
             return Placement::Join(name, number);
         }
         let name = |ordinal| CaptureName { timestamp, trigger, ordinal };
-        let is_taken = |name| self.all.contains_key(&name) || self.unread.contains(&name);
+        let is_taken =
+            |name| self.all.contains_key(&name) || self.unread.contains(&name) || is_elsewhere(name);
         let free = (1..).map(name).find(|name| !is_taken(*name)).expect("there are more names than captures");
         Placement::Begin(free, seg_no.unwrap_or(0))
     }
@@ -380,7 +389,7 @@ mod tests {
     }
 
     fn place(captures: &Captures, seg_no: u32, sha256: Sha256) -> Placement {
-        captures.place(Trigger::Pir, 35, Some(seg_no), sha256)
+        captures.place(Trigger::Pir, 35, Some(seg_no), sha256, |_| false)
     }
 
     #[test]
@@ -415,6 +424,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_refused_segments_still_have_is_not_used_again() {
+        let refused = |taken: CaptureName| taken == name(1) || taken == name(2);
+        let placement = Captures::default().place(Trigger::Pir, 35, Some(0), DIGEST, refused);
+        assert_eq!(placement, Placement::Begin(name(3), 0));
+    }
+
+    #[test]
     fn a_capture_that_is_full_is_followed_by_another() {
         let mut captures = captures(1);
         for seg_no in 1..u32::try_from(MAX_SEGMENTS).unwrap() {
@@ -441,8 +457,8 @@ mod tests {
     #[test]
     fn a_segment_without_a_number_gets_the_next_one() {
         let captures = captures(1);
-        assert_eq!(captures.place(Trigger::Pir, 35, None, OTHER), Placement::Join(name(1), 1));
-        assert_eq!(captures.place(Trigger::Pir, 35, None, DIGEST), Placement::Repeat(name(1), 0));
+        assert_eq!(captures.place(Trigger::Pir, 35, None, OTHER, |_| false), Placement::Join(name(1), 1));
+        assert_eq!(captures.place(Trigger::Pir, 35, None, DIGEST, |_| false), Placement::Repeat(name(1), 0));
         assert_eq!(captures.free_second(Trigger::Pir, 35), 36);
         assert_eq!(captures.free_second(Trigger::Request, 35), 35);
     }

@@ -43,7 +43,7 @@ impl Subject {
     /// `None` for tasks that somebody waits for: those are no chores.
     fn of(task: &Task) -> Option<Subject> {
         match task {
-            Task::Mark { capture, .. } | Task::Forget { capture, .. } => Some(Subject::Capture(*capture)),
+            Task::Close { capture } | Task::Forget { capture, .. } => Some(Subject::Capture(*capture)),
             Task::NoteUrl { place, .. } | Task::Confirm { place } | Task::Lose { place, .. } => {
                 Some(Subject::Capture(place.capture))
             }
@@ -62,16 +62,25 @@ impl Subject {
     }
 }
 
+/// Whether the later task leaves nothing of what the earlier one writes.
+fn replace_one_file(earlier: &Task, later: &Task) -> bool {
+    match (earlier, later) {
+        (Task::Remember(_), Task::Remember(_)) | (Task::SetAlarms { .. }, Task::SetAlarms { .. }) => true,
+        (Task::NoteUrl { place, .. }, Task::NoteUrl { place: other, .. }) => place == other,
+        (Task::Close { capture }, Task::Close { capture: other }) => capture == other,
+        _ => false,
+    }
+}
+
 impl Chores {
-    /// Queues a task. What replaces a whole file is queued once: it is filled in when it is done.
+    /// Queues a task. What replaces a whole file is queued once, so that a disk that fails for days gathers no more of
+    /// them than there are files.
     pub fn add(&mut self, task: Task) {
-        let replaces_a_file = matches!(task, Task::Remember(_) | Task::SetAlarms { .. });
-        let is_same = |waiting: &&mut Task| replaces_a_file && Subject::of(waiting) == Subject::of(&task);
-        match (self.waiting.iter_mut().find(is_same), task) {
+        match (self.waiting.iter_mut().find(|waiting| replace_one_file(waiting, &task)), task) {
             (Some(Task::SetAlarms { given_up, .. }), Task::SetAlarms { given_up: more, .. }) => {
                 given_up.extend(more);
             }
-            (Some(_), _) => {}
+            (Some(waiting), task) => *waiting = task,
             (None, task) => self.waiting.push_back(task),
         }
     }
@@ -95,6 +104,11 @@ impl Chores {
 }
 
 impl Engine {
+    /// How many decisions the disk has still to carry out.
+    pub fn chores_waiting(&self) -> usize {
+        self.chores.waiting.len()
+    }
+
     /// Hands the next chore to the disk.
     pub(super) fn do_chore(&mut self) {
         if self.chores.under_way.is_some() {
@@ -118,8 +132,8 @@ impl Engine {
         let Some(chore) = self.chores.under_way.take() else { return };
         match (&chore, result) {
             (Task::Forget { capture, .. }, Ok(())) => self.forgot(*capture),
-            // A mark for people's eyes and a hint are worth no second try.
-            (Task::Mark { .. } | Task::NoteUrl { .. }, _) | (_, Ok(())) => {}
+            // Marks and hints spare work, and are worth no second try.
+            (Task::Close { .. } | Task::NoteUrl { .. }, _) | (_, Ok(())) => {}
             (_, Err(error)) => {
                 self.chores.resting.extend(Subject::of(&chore));
                 self.chores.waiting.push_front(chore);
@@ -158,7 +172,7 @@ impl Engine {
         self.captures.set_unread(unread);
         self.captures.adopt(captures);
         if let Some(alarms) = alarms.filter(|_| self.alarms.is_unread) {
-            self.adopt_alarms(alarms);
+            self.adopt_alarms(now, alarms);
         }
     }
 

@@ -127,7 +127,7 @@ impl Engine {
             }
         };
         let timestamp = naming.timestamp.unwrap_or_else(|| self.pick_time(now, &wanted, naming, &staged));
-        match self.captures.place(naming.trigger, timestamp, naming.seg_no, staged.sha256) {
+        match self.place(naming, timestamp, &staged) {
             Placement::Repeat(capture, seg_no) => {
                 self.outputs.push_back(Output::Disk(Task::Repeat { capture }));
                 let (place, time_was_picked) =
@@ -146,6 +146,11 @@ impl Engine {
                 self.make_room(now, arrival, staged);
             }
         }
+    }
+
+    fn place(&self, naming: Naming, timestamp: u64, staged: &Staged) -> Placement {
+        let is_elsewhere = |name| self.room.has_refused_of(name);
+        self.captures.place(naming.trigger, timestamp, naming.seg_no, staged.sha256, is_elsewhere)
     }
 
     /// There is room: the staged file becomes a segment.
@@ -247,12 +252,8 @@ impl Engine {
         }
         let capture =
             self.captures.at_mut(place.capture).expect("a capture stays while a segment is placed in it");
-        let was_open = capture.is_open();
         capture.add(Segment::new(place.seg_no, place.container, kept));
         self.hold(now, wanted.source, place.capture, time_was_picked);
-        if !was_open && new_capture.is_none() {
-            self.chores.add(Task::Mark { capture: place.capture, closed: false });
-        }
         self.tell(Event::Kept { place, bytes: kept.bytes });
         self.announce_segment(place);
         self.acknowledge(now, &wanted, place, false);
@@ -284,10 +285,7 @@ impl Engine {
         let changed = u64::try_from(staged.mtime_ns / 1_000_000_000).unwrap_or(0);
         let wish = if changed == 0 { now.unix.max(1) } else { changed };
         let free = self.captures.free_second(naming.trigger, wish);
-        let is_repeat = |second: &u64| {
-            let placement = self.captures.place(naming.trigger, *second, naming.seg_no, staged.sha256);
-            matches!(placement, Placement::Repeat(..))
-        };
+        let is_repeat = |second: &u64| matches!(self.place(naming, *second, staged), Placement::Repeat(..));
         (wish..free).find(is_repeat).unwrap_or(free)
     }
 }

@@ -50,7 +50,7 @@ impl Engine {
 
     /// No source adds to it any more.
     pub(super) fn capture_closed(&mut self, now: Now, name: CaptureName) {
-        self.chores.add(Task::Mark { capture: name, closed: true });
+        self.chores.add(Task::Close { capture: name });
         self.tell(Event::Closed(name));
         if self.session.is_ready() {
             self.announce(name);

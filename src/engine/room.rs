@@ -8,7 +8,7 @@ use super::{
     Engine, Event, Now, Output,
     captures::{Capture, Segment, Standing},
     intake::Arrival,
-    spool::{CaptureName, LostReason, Place, Staged, Task},
+    spool::{CaptureName, LostReason, Place, REFUSED, Staged, Task},
 };
 use crate::wire::Trigger;
 use std::{collections::VecDeque, io};
@@ -39,6 +39,12 @@ impl Room {
     /// How many segments the server refused that are still there.
     pub fn refused_count(&self) -> usize {
         self.refused.len()
+    }
+
+    /// Whether segments of a capture of this name were refused, and are still there: another one's would replace them.
+    pub fn has_refused_of(&self, name: CaptureName) -> bool {
+        let beginning = format!("{REFUSED}/{name}.");
+        self.refused.iter().any(|(path, _)| path.starts_with(&beginning))
     }
 
     /// Notes that a segment was put into `refused/`.

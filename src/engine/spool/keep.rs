@@ -79,8 +79,9 @@ fn make_segment<F: Files>(
     new_capture: Option<Id>,
     copy: bool,
 ) -> io::Result<Kept> {
-    if let Some(id) = new_capture {
-        write_whole(files, &format!("{}/id", place.capture.dir()), id.to_string().as_bytes())?;
+    match new_capture {
+        Some(id) => write_whole(files, &format!("{}/id", place.capture.dir()), id.to_string().as_bytes())?,
+        None => absent_is_fine(files.remove(&place.capture.closed()))?,
     }
     let unfinished = place.unfinished();
     absent_is_fine(files.remove(&unfinished))?;

@@ -3,7 +3,7 @@
 //! ```text
 //! spool/1529842538.pir/       one directory a capture; a second one of the same name is 1529842538.pir.2
 //!     id                      its identity, 16 hex digits, made with the directory
-//!     closed                  it has ended (for people's eyes: after a start every capture has)
+//!     closed                  it has ended, and all its names are durable; not synced itself
 //!     0.mp4                   a segment that is owed: a hard link to the camera's file, or a copy
 //!     0.mp4.from              its record, one line of JSON: source, size, time of change, SHA-256
 //!     0.mp4.tus               where its upload was made, and its URL, a line each: a hint
@@ -169,7 +169,7 @@ impl<F: Files> Spool<F> {
                 self.staged = None;
                 Done::Unstaged
             }
-            Task::Mark { capture, closed } => Done::Settled(settle::mark(files, capture, closed)),
+            Task::Close { capture } => Done::Settled(settle::close(files, capture)),
             Task::NoteUrl { place, hint } => Done::Settled(settle::note_url(files, place, hint.as_ref())),
             Task::Rehash { place } => Done::Rehashed(keep::rehash(files, place)),
             Task::Confirm { place } => Done::Settled(settle::confirm(files, place)),
@@ -228,6 +228,11 @@ impl CaptureName {
     /// The capture's directory.
     pub fn dir(self) -> String {
         format!("{SPOOL}/{self}")
+    }
+
+    /// The mark that it has ended.
+    fn closed(self) -> String {
+        format!("{}/closed", self.dir())
     }
 }
 

@@ -134,7 +134,8 @@ fn read_capture<F: Files>(
     let entries = files.list(&dir)?;
     for entry in &entries {
         if entry.starts_with('.') {
-            absent_is_fine(files.remove(&format!("{dir}/{entry}")))?;
+            // What can't go takes room, and nothing else.
+            let _ = files.remove(&format!("{dir}/{entry}"));
         } else if let Some((segment, kind)) = Trace::parse(entry) {
             traces.entry(segment).or_default().add(kind);
         } else if entry != "id" && entry != "closed" {
@@ -172,7 +173,10 @@ fn read_capture<F: Files>(
         }
     };
     if !entries.iter().any(|entry| entry == "closed") {
-        settle::mark(files, name, true)?;
+        // The agent was killed while it was open. What is uploaded now must not be gone after a power cut, and
+        // then come again under another identity. A disk that can't be written is no reason not to send it.
+        let durable = files.sync_dir(&dir).and_then(|()| files.sync_dir(SPOOL));
+        let _ = durable.and_then(|()| settle::close(files, name));
     }
     Ok(Some(FoundCapture { name, id, segments }))
 }
@@ -237,7 +241,8 @@ fn read_segment<F: Files>(
     if traces.sent
         && let Some(record) = if_whole(read_record(files, &place.beside("sent")))?
     {
-        settle::confirm(files, place)?;
+        // On a disk that can't be written it stays as it is, and goes with its capture.
+        let _ = settle::confirm(files, place);
         return Ok(found(&record, Found::Sent));
     }
     if let Some(reason) = traces.lost {

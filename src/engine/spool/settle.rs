@@ -7,10 +7,9 @@ use super::{
 };
 use std::io;
 
-/// Shows whether a capture has ended. Nothing depends on it, so it is not synced.
-pub fn mark<F: Files>(files: &mut F, capture: CaptureName, closed: bool) -> io::Result<()> {
-    let path = format!("{}/closed", capture.dir());
-    if closed { files.create(&path).map(drop) } else { absent_is_fine(files.remove(&path)) }
+/// Shows that a capture has ended. Not synced: without it, a start makes sure of the capture's names once more.
+pub fn close<F: Files>(files: &mut F, capture: CaptureName) -> io::Result<()> {
+    files.create(&capture.closed()).map(drop)
 }
 
 /// A hint: without it a new upload is created, and the server keeps what is whole first. Never synced, so that it may
@@ -47,7 +46,8 @@ pub fn lose<F: Files>(
     let loss = [Loss { unix, lost: &lost, reason: reason.as_str(), why }];
     let noted = ledger::note(files, &loss);
     if reason == LostReason::Refused {
-        write_whole(files, &format!("{}.why", place.refused()), why.as_bytes())?;
+        let refused = free_refused(files, place)?;
+        write_whole(files, &format!("{refused}.why"), why.as_bytes())?;
     }
     absent_is_fine(files.rename(&place.beside("from"), &place.beside(reason.as_str())))?;
     files.sync_dir(&place.capture.dir())?;
@@ -60,11 +60,27 @@ pub fn put_away<F: Files>(files: &mut F, place: Place, reason: LostReason) -> io
     absent_is_fine(files.remove(&place.beside("tus")))?;
     match reason {
         LostReason::Refused => {
-            absent_is_fine(files.rename(&place.file(), &place.refused()))?;
+            let refused = free_refused(files, place)?;
+            absent_is_fine(files.rename(&place.file(), &refused))?;
             files.sync_dir(REFUSED)
         }
         LostReason::Evicted | LostReason::Missing => absent_is_fine(files.remove(&place.file())),
     }
+}
+
+/// Where a refused segment goes. The engine gives no capture a name that is still in `refused/`, as far as a start
+/// could read that: where it could not, nothing may be replaced all the same.
+fn free_refused<F: Files>(files: &mut F, place: Place) -> io::Result<String> {
+    let plain = place.refused();
+    let names = std::iter::once(plain.clone()).chain((2..).map(|ordinal| format!("{plain}.{ordinal}")));
+    for name in names {
+        match files.open(&name) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
+            Err(error) => return Err(error),
+        }
+    }
+    unreachable!("no directory holds every name")
 }
 
 /// A capture is owed no longer: all of it goes, and the camera's own files with it where that is wanted.
@@ -115,7 +131,12 @@ fn absent_weighs_nothing(error: io::Error) -> io::Result<u64> {
 
 fn delete_sent_sources<F: Files>(files: &mut F, capture: CaptureName) -> io::Result<()> {
     let dir = capture.dir();
-    for name in files.list(&dir)? {
+    let names = match files.list(&dir) {
+        // They went in a first try, which failed after the directory had its new name.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed?,
+    };
+    for name in names {
         if !name.ends_with(".sent") {
             continue;
         }

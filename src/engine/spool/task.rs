@@ -28,12 +28,10 @@ pub enum Task {
     },
     /// Let go of the staged file.
     Unstage,
-    /// Mark a capture as ended, or as going on.
-    Mark {
+    /// Mark a capture as ended.
+    Close {
         /// Which.
         capture: CaptureName,
-        /// Whether it has ended.
-        closed: bool,
     },
     /// Note a segment's upload URL, or that it has none any more.
     NoteUrl {
