@@ -10,11 +10,17 @@ use cloudtalker::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Statuses that say no: what servers, and proxies before them, answer when something is wrong.
+pub const STATUSES: [u16; 25] = [
+    301, 302, 307, 400, 401, 403, 404, 405, 408, 409, 410, 411, 412, 413, 415, 422, 423, 429, 460, 500, 501,
+    502, 503, 504, 507,
+];
+
 /// Where uploads are made.
 pub const UPLOADS: &str = "https://cloud/uploads/";
 
-#[derive(Default)]
 pub struct Cloud {
+    gives_receipts: bool,
     uploads: BTreeMap<String, Upload>,
     next_upload: u64,
     /// What is stored, once.
@@ -23,11 +29,22 @@ pub struct Cloud {
     /// Captures whose receipt the agent has confirmed.
     pub settled: BTreeSet<Id>,
     pub alarms: BTreeSet<Id>,
+    /// How often each content was handed over: no more of it may ever be stored.
+    pub may_have: BTreeMap<Sha256, u32>,
+    copies: BTreeMap<Sha256, u32>,
+    /// What should never have come.
+    pub wrong: Option<String>,
 }
 
 pub struct Stored {
-    pub sha256: Sha256,
-    pub bytes: Vec<u8>,
+    sha256: Sha256,
+    bytes: Vec<u8>,
+}
+
+/// The answer to a request, and the capture that something became whole of by it.
+pub struct Reply {
+    pub answer: Answer,
+    pub became_whole: Option<Id>,
 }
 
 struct Upload {
@@ -36,7 +53,38 @@ struct Upload {
     bytes: Vec<u8>,
 }
 
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Reply {
+        Reply { answer, became_whole: None }
+    }
+}
+
 impl Cloud {
+    pub fn new(gives_receipts: bool) -> Cloud {
+        Cloud {
+            gives_receipts,
+            uploads: BTreeMap::new(),
+            next_upload: 0,
+            stored: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            settled: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+            may_have: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            wrong: None,
+        }
+    }
+
+    /// Its first word.
+    pub fn greeting(&self) -> ToAgent {
+        ToAgent { receipts: self.gives_receipts.then_some(true), ..ToAgent::default() }
+    }
+
+    /// Whether it has this content.
+    pub fn has(&self, digest: &Sha256) -> bool {
+        self.copies.contains_key(digest)
+    }
+
     /// Takes a message and gives the answer to it, if there is one.
     pub fn hear(&mut self, message: &ToCloud) -> Option<ToAgent> {
         match message {
@@ -52,7 +100,8 @@ impl Cloud {
             ToCloud::Alarm(alarm) => {
                 let alarm = alarm.id.expect("our agents name alarms");
                 self.alarms.insert(alarm);
-                Some(ToAgent { receipt: Some(Receipt::Alarm { alarm }), ..ToAgent::default() })
+                let receipt = ToAgent { receipt: Some(Receipt::Alarm { alarm }), ..ToAgent::default() };
+                self.gives_receipts.then_some(receipt)
             }
             ToCloud::ReceiptOk { capture } => {
                 self.settled.insert(*capture);
@@ -69,6 +118,9 @@ impl Cloud {
 
     /// The receipt of a capture, once all that its end lists is stored.
     pub fn receipt(&self, capture: Id) -> Option<ToAgent> {
+        if !self.gives_receipts {
+            return None;
+        }
         let listed = self.ends.get(&capture)?.segments.as_ref().expect("our agents list segments");
         let is_stored = listed.iter().all(|segment| {
             self.stored.get(&(capture, segment.seg_no)).is_some_and(|stored| stored.sha256 == segment.sha256)
@@ -83,17 +135,17 @@ impl Cloud {
         self.uploads.clear();
     }
 
-    /// Answers an upload request; of a body only so many bytes arrive. The capture that became whole by it, if any.
-    pub fn serve(&mut self, request: &Request, body: &[u8], arriving: usize) -> (Answer, Option<Id>) {
+    /// Answers an upload request; of a body only so many bytes arrive.
+    pub fn serve(&mut self, request: &Request, body: &[u8], arriving: usize) -> Reply {
         let (Request::Create { url, .. } | Request::Ask { url } | Request::Send { url, .. }) = request;
         if !url.starts_with(UPLOADS) {
-            return (Answer::Broken(format!("nobody is at {url:?}")), None);
+            return Answer::Broken(format!("nobody is at {url:?}")).into();
         }
         match request {
-            Request::Create { bytes, metadata, .. } => (self.create(*bytes, metadata), None),
+            Request::Create { bytes, metadata, .. } => self.create(*bytes, metadata).into(),
             Request::Ask { url } => match self.uploads.get(url) {
-                Some(upload) => (answer(200, Some(upload.bytes.len() as u64), None), None),
-                None => (answer(404, None, None), None),
+                Some(upload) => answer(200, Some(upload.bytes.len() as u64), None).into(),
+                None => answer(404, None, None).into(),
             },
             Request::Send { url, offset, .. } => self.patch(url, *offset, body, arriving),
         }
@@ -113,24 +165,46 @@ impl Cloud {
         answer(201, Some(offset), Some(url))
     }
 
-    fn patch(&mut self, url: &str, offset: u64, body: &[u8], arriving: usize) -> (Answer, Option<Id>) {
-        let Some(upload) = self.uploads.get_mut(url) else { return (answer(404, None, None), None) };
+    fn patch(&mut self, url: &str, offset: u64, body: &[u8], arriving: usize) -> Reply {
+        let Some(upload) = self.uploads.get_mut(url) else { return answer(404, None, None).into() };
         if upload.bytes.len() as u64 != offset {
-            return (answer(409, None, None), None);
+            return answer(409, None, None).into();
         }
         upload.bytes.extend_from_slice(&body[..arriving.min(body.len())]);
         if (upload.bytes.len() as u64) < upload.length {
-            return (answer(204, Some(upload.bytes.len() as u64), None), None);
+            return answer(204, Some(upload.bytes.len() as u64), None).into();
         }
         let sha256 = sha256(&upload.bytes);
         if Some(sha256) != upload.metadata.sha256 {
             self.uploads.remove(url);
-            return (answer(460, None, None), None);
+            return answer(460, None, None).into();
         }
         let capture = upload.metadata.capture.expect("our agents name captures");
-        let stored = Stored { sha256, bytes: upload.bytes.clone() };
-        self.stored.entry((capture, upload.metadata.seg_no)).or_insert(stored);
-        (answer(204, Some(upload.length), None), Some(capture))
+        let (key, stored) =
+            ((capture, upload.metadata.seg_no), Stored { sha256, bytes: upload.bytes.clone() });
+        let answer = answer(204, Some(upload.length), None);
+        self.store(key, stored);
+        Reply { answer, became_whole: Some(capture) }
+    }
+
+    fn store(&mut self, key: (Id, u32), stored: Stored) {
+        if self.stored.contains_key(&key) {
+            return;
+        }
+        let copies = self.copies.entry(stored.sha256).or_default();
+        *copies += 1;
+        let copies = *copies;
+        match self.may_have.get(&stored.sha256) {
+            None => self.wrong = Some(format!("{} was never handed over", stored.sha256)),
+            Some(&times) if copies > times => {
+                self.wrong = Some(format!(
+                    "{} was handed over {times} times, and is there {copies} times",
+                    stored.sha256
+                ));
+            }
+            Some(_) => {}
+        }
+        self.stored.insert(key, stored);
     }
 }
 

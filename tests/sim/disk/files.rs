@@ -1,8 +1,8 @@
 //! The calls of the file system, on the simulated disk.
 
-use super::{Kind, Node, Open, SimFiles};
+use super::{Disk, Kind, Node, Open, SimFiles};
 use cloudtalker::engine::spool::{Facts, Files, Inode, SourceError, SourceFile};
-use std::{collections::BTreeMap, io};
+use std::{io, rc::Rc};
 
 impl Files for SimFiles {
     type File = Open;
@@ -12,15 +12,20 @@ impl Files for SimFiles {
         disk.call("open_source")?;
         let node = disk.find(path)?;
         match disk.nodes[&node] {
-            Node::File { .. } => Ok(Open { node, position: 0, append: false }),
+            Node::File { .. } => Ok(disk.handle(node, false)),
             Node::Dir(_) => Err(SourceError::NotRegular("a directory")),
         }
     }
 
     fn remove_source(&mut self, path: &str, file: SourceFile) {
-        let found = self.open(path).and_then(|open| self.facts(&open));
-        if found.is_ok_and(|found| SourceFile::from(found) == file) {
-            let _ = self.remove(path);
+        let disk = &mut *self.0.borrow_mut();
+        let Ok(node) = disk.call("remove_source").and_then(|()| disk.find(path)) else { return };
+        let Node::File { bytes, mtime_ns } = &disk.nodes[&node] else { return };
+        let inode = Inode { dev: 1, ino: node };
+        if (SourceFile { inode, bytes: bytes.len() as u64, mtime_ns: *mtime_ns }) == file {
+            disk.removed_sources.push(Rc::clone(bytes));
+            let (dir, name) = disk.parent(path).unwrap();
+            disk.change(Kind::Remove { dir, name }, [dir, dir]);
         }
     }
 
@@ -28,36 +33,21 @@ impl Files for SimFiles {
         let disk = &mut *self.0.borrow_mut();
         disk.call("open")?;
         let node = disk.find(path)?;
-        Ok(Open { node, position: 0, append: false })
+        Ok(disk.handle(node, false))
     }
 
     fn create(&mut self, path: &str) -> io::Result<Open> {
         let disk = &mut *self.0.borrow_mut();
         disk.call("create")?;
-        let (dir, name) = disk.parent(path)?;
-        let mtime_ns = disk.mtime();
-        let node = match disk.find(path) {
-            Ok(node) => {
-                disk.nodes.insert(node, Node::File { bytes: Vec::new(), mtime_ns });
-                node
-            }
-            Err(_) => {
-                let node = disk.add_node(Node::File { bytes: Vec::new(), mtime_ns });
-                disk.change(Kind::Add { dir, name, node }, [dir, dir]);
-                node
-            }
-        };
-        Ok(Open { node, position: 0, append: false })
+        disk.make_empty(path)
     }
 
     fn append(&mut self, path: &str) -> io::Result<Open> {
-        let found = self.0.borrow().find(path).ok();
-        match found {
-            Some(node) => {
-                self.0.borrow_mut().call("append")?;
-                Ok(Open { node, position: 0, append: true })
-            }
-            None => self.create(path),
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("append")?;
+        match disk.find(path) {
+            Ok(node) => Ok(disk.handle(node, true)),
+            Err(_) => disk.make_empty(path),
         }
     }
 
@@ -90,6 +80,7 @@ impl Files for SimFiles {
         if file.append {
             file.position = bytes.len();
         }
+        let bytes = Rc::make_mut(bytes);
         let new = if failed.is_ok() { new } else { &new[..partly] };
         bytes.truncate(file.position);
         bytes.extend_from_slice(new);
@@ -108,7 +99,7 @@ impl Files for SimFiles {
     fn facts(&mut self, file: &Open) -> io::Result<Facts> {
         let disk = &mut *self.0.borrow_mut();
         disk.call("facts")?;
-        let links = disk.nodes.values().flat_map(Node::children).filter(|child| *child == file.node).count();
+        let links = disk.nodes.values().map(|node| node.links_to(file.node)).sum::<usize>();
         let inode = Inode { dev: 1, ino: file.node };
         match &disk.nodes[&file.node] {
             Node::File { bytes, mtime_ns } => {
@@ -166,9 +157,9 @@ impl Files for SimFiles {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let (dir, name) = disk.parent(path)?;
-        let node = disk.add_node(Node::Dir(BTreeMap::new()));
+        let node = disk.add_node(Node::Dir(Rc::default()));
         // Its names can become durable before its own.
-        disk.durable.insert(node, Node::Dir(BTreeMap::new()));
+        disk.durable.insert(node, Node::Dir(Rc::default()));
         disk.change(Kind::Add { dir, name, node }, [dir, dir]);
         Ok(())
     }
@@ -207,14 +198,25 @@ impl Files for SimFiles {
     fn free(&mut self) -> io::Result<u64> {
         let disk = &mut *self.0.borrow_mut();
         disk.call("free")?;
-        let used: usize = disk
-            .nodes
-            .values()
-            .map(|node| match node {
-                Node::File { bytes, .. } => bytes.len(),
-                Node::Dir(_) => 0,
-            })
-            .sum();
-        Ok(disk.capacity.saturating_sub(used as u64))
+        Ok(u64::MAX)
+    }
+}
+
+impl Disk {
+    fn make_empty(&mut self, path: &str) -> io::Result<Open> {
+        let (dir, name) = self.parent(path)?;
+        let empty = Node::File { bytes: Rc::default(), mtime_ns: self.mtime() };
+        let node = match self.find(path) {
+            Ok(node) => {
+                self.nodes.insert(node, empty);
+                node
+            }
+            Err(_) => {
+                let node = self.add_node(empty);
+                self.change(Kind::Add { dir, name, node }, [dir, dir]);
+                node
+            }
+        };
+        Ok(self.handle(node, false))
     }
 }

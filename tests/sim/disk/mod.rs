@@ -4,11 +4,14 @@
 //! a directory they touch has made durable. Contents that were not synced survive as they were before, as a torn
 //! beginning, or as zeros. Every call may fail, or be the last one before the power cut.
 
+mod faults;
 mod files;
+
+pub use faults::{Fault, Tally, Trouble};
 
 use cloudtalker::engine::rng::Rng;
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     io,
     rc::Rc,
@@ -30,22 +33,22 @@ pub struct Disk {
     /// Changes of names that are not durable yet, oldest first.
     pending: Vec<Change>,
     next: u64,
-    /// Calls until the power cut, if one is coming.
+    /// Calls until the power cut, or the kill, if one is coming.
     pub cut_in: Option<u64>,
     pub is_cut: bool,
-    /// One call in so many fails; 0 is none.
-    pub failing: u64,
-    pub calls: u64,
-    pub cuts: BTreeMap<&'static str, u64>,
-    pub faults: BTreeMap<&'static str, u64>,
+    pub trouble: Trouble,
+    pub tally: Tally,
     pub now: Duration,
-    pub capacity: u64,
+    /// Handles that are open.
+    pub open: Rc<Cell<usize>>,
+    /// Contents of the camera's files that the agent has removed.
+    pub removed_sources: Vec<Rc<Vec<u8>>>,
 }
 
 #[derive(Clone)]
 enum Node {
-    File { bytes: Vec<u8>, mtime_ns: i64 },
-    Dir(BTreeMap<String, u64>),
+    File { bytes: Rc<Vec<u8>>, mtime_ns: i64 },
+    Dir(Rc<BTreeMap<String, u64>>),
 }
 
 /// One atomic change of names.
@@ -67,50 +70,56 @@ pub struct Open {
     node: u64,
     position: usize,
     append: bool,
+    count: Rc<Cell<usize>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.count.set(self.count.get() - 1);
+    }
 }
 
 impl SimFiles {
     pub fn new(seed: u64) -> SimFiles {
         let mut disk = Disk {
             rng: Rng::new(seed),
-            nodes: BTreeMap::from([(ROOT, Node::Dir(BTreeMap::new()))]),
+            nodes: BTreeMap::from([(ROOT, Node::Dir(Rc::default()))]),
             durable: BTreeMap::new(),
             pending: Vec::new(),
             next: ROOT + 1,
             cut_in: None,
             is_cut: false,
-            failing: 0,
-            calls: 0,
-            cuts: BTreeMap::new(),
-            faults: BTreeMap::new(),
+            trouble: Trouble::default(),
+            tally: Tally::default(),
             now: Duration::ZERO,
-            capacity: u64::MAX,
+            open: Rc::default(),
+            removed_sources: Vec::new(),
         };
         disk.durable = disk.nodes.clone();
         SimFiles(Rc::new(RefCell::new(disk)))
     }
 
     /// The camera writes a file; it does not sync it.
-    pub fn camera_writes(&self, name: &str, bytes: &[u8]) {
+    pub fn camera_writes(&self, name: &str, bytes: Vec<u8>) {
         let disk = &mut *self.0.borrow_mut();
         let camera = disk.camera();
-        let node = disk.add_node(Node::File { bytes: bytes.to_vec(), mtime_ns: disk.mtime() });
+        let node = disk.add_node(Node::File { bytes: Rc::new(bytes), mtime_ns: disk.mtime() });
         disk.change(Kind::Add { dir: camera, name: name.to_owned(), node }, [camera, camera]);
     }
 
     /// The names beneath a directory with their contents, as they are now.
-    pub fn contents(&self, path: &str) -> Vec<(String, Vec<u8>)> {
+    pub fn contents(&self, path: &str) -> Vec<(String, Rc<Vec<u8>>)> {
         let disk = self.0.borrow();
         let Ok(Node::Dir(names)) = disk.find(path).map(|node| &disk.nodes[&node]) else { return Vec::new() };
         let file = |(name, node): (&String, &u64)| match &disk.nodes[node] {
             Node::File { bytes, .. } => (name.clone(), bytes.clone()),
-            Node::Dir(_) => (name.clone(), Vec::new()),
+            Node::Dir(_) => (name.clone(), Rc::default()),
         };
         names.iter().map(file).collect()
     }
 
     /// The contents of one file, and its facts.
-    pub fn file(&self, path: &str) -> Option<(Vec<u8>, i64)> {
+    pub fn file(&self, path: &str) -> Option<(Rc<Vec<u8>>, i64)> {
         let disk = self.0.borrow();
         match &disk.nodes[&disk.find(path).ok()?] {
             Node::File { bytes, mtime_ns } => Some((bytes.clone(), *mtime_ns)),
@@ -118,57 +127,90 @@ impl SimFiles {
         }
     }
 
+    /// Every file's contents beneath a directory.
+    pub fn all_contents(&self, path: &str) -> Vec<Rc<Vec<u8>>> {
+        let disk = self.0.borrow();
+        let (mut unseen, mut all) = (Vec::from_iter(disk.find(path).ok()), Vec::new());
+        while let Some(node) = unseen.pop() {
+            match &disk.nodes[&node] {
+                Node::File { bytes, .. } => all.push(Rc::clone(bytes)),
+                Node::Dir(names) => unseen.extend(names.values()),
+            }
+        }
+        all
+    }
+
+    /// No end is coming any more.
+    pub fn mend(&self) {
+        let disk = &mut *self.0.borrow_mut();
+        (disk.cut_in, disk.is_cut) = (None, false);
+    }
+
     /// The power comes back: what is left is what was durable, and some of the rest.
     pub fn power_up(&self) {
         let disk = &mut *self.0.borrow_mut();
         let volatile = std::mem::replace(&mut disk.nodes, disk.durable.clone());
-        for change in std::mem::take(&mut disk.pending) {
-            if disk.rng.bits().is_multiple_of(2) {
-                apply(&mut disk.nodes, &change.kind, &|node| volatile[&node].without_names());
-            }
+        for change in survivors(std::mem::take(&mut disk.pending), &mut disk.rng) {
+            apply(&mut disk.nodes, &change.kind, &|node| volatile[&node].without_names());
         }
         let mut reachable = BTreeSet::from([ROOT]);
         let mut unseen = vec![ROOT];
         while let Some(node) = unseen.pop() {
-            unseen.extend(disk.nodes.get(&node).map(Node::children).unwrap_or_default());
-            reachable.extend(unseen.iter().copied());
+            if let Some(Node::Dir(names)) = disk.nodes.get(&node) {
+                reachable.extend(names.values().copied());
+                unseen.extend(names.values());
+            }
         }
         for (node, before) in &volatile {
             let (Node::File { bytes, mtime_ns }, true) = (before, reachable.contains(node)) else { continue };
             let synced = match disk.durable.get(node) {
                 Some(Node::File { bytes: synced, .. }) if synced == bytes => continue,
-                Some(Node::File { bytes: synced, .. }) => synced.clone(),
-                Some(Node::Dir(_)) | None => Vec::new(),
+                Some(Node::File { bytes: synced, .. }) => Rc::clone(synced),
+                Some(Node::Dir(_)) | None => Rc::default(),
             };
-            // What was only added to keeps what was synced of it.
-            let kept = if bytes.starts_with(&synced) { synced.len() } else { 0 };
-            let mut torn = bytes.clone();
-            match disk.rng.bits() % 4 {
-                0 => torn = synced,
-                1 => torn.truncate(kept + (disk.rng.bits() as usize) % (bytes.len() - kept + 1)),
-                2 => torn[kept..].fill(0),
-                _ => {}
-            }
-            disk.nodes.insert(*node, Node::File { bytes: torn, mtime_ns: *mtime_ns });
+            let bytes = torn(bytes, &synced, &mut disk.rng);
+            disk.nodes.insert(*node, Node::File { bytes: Rc::new(bytes), mtime_ns: *mtime_ns });
         }
         disk.nodes.retain(|node, _| reachable.contains(node));
         disk.durable = disk.nodes.clone();
-        (disk.cut_in, disk.is_cut) = (None, false);
     }
 }
 
+/// Any subset of the changes that were not durable; now and then out of their order.
+fn survivors(mut pending: Vec<Change>, rng: &mut Rng) -> Vec<Change> {
+    pending.retain(|_| rng.bits().is_multiple_of(2));
+    if rng.bits().is_multiple_of(4) {
+        pending.sort_by_cached_key(|_| rng.bits());
+    }
+    pending
+}
+
+/// What is left of a file that was not synced as it is.
+fn torn(bytes: &[u8], synced: &[u8], rng: &mut Rng) -> Vec<u8> {
+    // What was only added to keeps what was synced of it.
+    let kept = if bytes.starts_with(synced) { synced.len() } else { 0 };
+    let mut torn = bytes.to_vec();
+    match rng.bits() % 4 {
+        0 => torn = synced.to_vec(),
+        1 => torn.truncate(kept + (rng.bits() as usize) % (bytes.len() - kept + 1)),
+        2 => torn[kept..].fill(0),
+        _ => {}
+    }
+    torn
+}
+
 impl Node {
-    fn children(&self) -> Vec<u64> {
+    fn links_to(&self, child: u64) -> usize {
         match self {
-            Node::File { .. } => Vec::new(),
-            Node::Dir(names) => names.values().copied().collect(),
+            Node::File { .. } => 0,
+            Node::Dir(names) => names.values().filter(|node| **node == child).count(),
         }
     }
 
     /// A directory that survives by its name alone is empty: its own names are changes of their own.
     fn without_names(&self) -> Node {
         match self {
-            Node::Dir(_) => Node::Dir(BTreeMap::new()),
+            Node::Dir(_) => Node::Dir(Rc::default()),
             file @ Node::File { .. } => file.clone(),
         }
     }
@@ -183,11 +225,11 @@ impl Disk {
         if let Ok(node) = self.find(CAMERA) {
             return node;
         }
-        let node = self.add_node(Node::Dir(BTreeMap::new()));
-        self.durable.insert(node, Node::Dir(BTreeMap::new()));
+        let node = self.add_node(Node::Dir(Rc::default()));
+        self.durable.insert(node, Node::Dir(Rc::default()));
         for nodes in [&mut self.nodes, &mut self.durable] {
             let Some(Node::Dir(root)) = nodes.get_mut(&ROOT) else { unreachable!() };
-            root.insert(CAMERA.trim_start_matches('/').to_owned(), node);
+            Rc::make_mut(root).insert(CAMERA.trim_start_matches('/').to_owned(), node);
         }
         node
     }
@@ -219,28 +261,29 @@ impl Disk {
         self.pending.push(Change { touches, kind });
     }
 
-    /// Counts a call. It fails where it is to fail, and nothing works after the power cut.
+    /// Fails where it is to fail. Nothing works after the power cut.
     fn call(&mut self, name: &'static str) -> io::Result<()> {
-        self.calls += 1;
         if let Some(left) = &mut self.cut_in {
             if *left == 0 && !self.is_cut {
                 self.is_cut = true;
-                *self.cuts.entry(name).or_default() += 1;
+                return Err(self.tally.count(name, Fault::Crash));
             }
             *left = left.saturating_sub(1);
         }
         if self.is_cut {
             return Err(io::Error::other("the power is cut"));
         }
-        if self.failing > 0 && self.rng.bits().is_multiple_of(self.failing) {
-            *self.faults.entry(name).or_default() += 1;
-            let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::Other, io::ErrorKind::ReadOnlyFilesystem];
-            return Err(kinds[(self.rng.bits() % 3) as usize].into());
+        match self.trouble.befalls(name, &mut self.rng) {
+            Some(fault) => Err(self.tally.count(name, fault)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// The disk's own write-back: some of what is pending becomes durable by itself.
+    fn handle(&self, node: u64, append: bool) -> Open {
+        self.open.set(self.open.get() + 1);
+        Open { node, position: 0, append, count: Rc::clone(&self.open) }
+    }
+
     fn sync_node(&mut self, node: u64) {
         if let Some(file @ Node::File { .. }) = self.nodes.get(&node) {
             self.durable.insert(node, file.clone());
@@ -255,8 +298,8 @@ impl Disk {
         for change in done {
             // A name whose contents were never synced has none that are durable.
             apply(&mut self.durable, &change.kind, &|node| match &self.nodes[&node] {
-                Node::File { mtime_ns, .. } => Node::File { bytes: Vec::new(), mtime_ns: *mtime_ns },
-                Node::Dir(_) => Node::Dir(BTreeMap::new()),
+                Node::File { mtime_ns, .. } => Node::File { bytes: Rc::default(), mtime_ns: *mtime_ns },
+                Node::Dir(_) => Node::Dir(Rc::default()),
             });
         }
     }
@@ -266,21 +309,21 @@ impl Disk {
 fn apply(nodes: &mut BTreeMap<u64, Node>, kind: &Kind, absent: &dyn Fn(u64) -> Node) {
     let mut insert = |dir: u64, name: &str, node: u64| {
         let Some(Node::Dir(names)) = nodes.get_mut(&dir) else { return };
-        names.insert(name.to_owned(), node);
+        Rc::make_mut(names).insert(name.to_owned(), node);
         nodes.entry(node).or_insert_with(|| absent(node));
     };
     match kind {
         Kind::Add { dir, name, node } => insert(*dir, name, *node),
         Kind::Remove { dir, name } => {
             if let Some(Node::Dir(names)) = nodes.get_mut(dir) {
-                names.remove(name);
+                Rc::make_mut(names).remove(name);
             }
         }
         Kind::Move { from, to } => {
             let Some(Node::Dir(names)) = nodes.get_mut(&from.0) else { return };
-            let Some(node) = names.remove(&from.1) else { return };
+            let Some(node) = Rc::make_mut(names).remove(&from.1) else { return };
             let Some(Node::Dir(names)) = nodes.get_mut(&to.0) else { return };
-            names.insert(to.1.clone(), node);
+            Rc::make_mut(names).insert(to.1.clone(), node);
             nodes.entry(node).or_insert_with(|| absent(node));
         }
     }

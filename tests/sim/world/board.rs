@@ -1,19 +1,47 @@
 //! The board: its engine's outputs, carried out with delays and failures.
 
-use super::{Board, Happening, Link, World, pick};
-use crate::cloud::answer;
+use super::{World, network::Link, time::Happening};
+use crate::{cloud::UPLOADS, disk::SimFiles};
 use cloudtalker::{
     engine::{
-        Engine, Frame, Input, Now, Output, Settings,
-        spool::Spool,
-        uploads::{Answer, Request},
+        Engine, Input, Now, Output, Settings, SourceId,
+        event::{Event, Level},
+        spool::{LostReason, Spool, Task},
+        uploads::Request,
     },
-    wire::command::Command,
+    wire::{Sha256, command::Command, input::Request as LocalRequest},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
+
+/// A board that is switched on.
+pub(super) struct Board {
+    pub engine: Engine,
+    pub deadline: Option<Duration>,
+    pub spool: Spool<SimFiles>,
+    pub tasks: VecDeque<Task>,
+    pub link: Option<Link>,
+    pub links: u64,
+    pub requests: u64,
+    /// The upload request that is under way.
+    pub request: Option<(u64, Request)>,
+    pub sources: BTreeMap<SourceId, Source>,
+    pub next_source: u64,
+}
+
+/// A local program on its connection.
+pub(super) struct Source {
+    pub messages: VecDeque<LocalRequest>,
+    /// What waits for an answer.
+    pub asked: Option<Asked>,
+}
+
+pub(super) enum Asked {
+    Segment(Sha256),
+    Alarm,
+}
 
 impl World {
     pub(super) fn boot(&mut self) {
@@ -29,8 +57,8 @@ impl World {
             deadline: None,
             spool,
             tasks: VecDeque::new(),
-            session: None,
-            sessions: 0,
+            link: None,
+            links: 0,
             requests: 0,
             request: None,
             sources: BTreeMap::new(),
@@ -43,13 +71,13 @@ impl World {
         Settings {
             version: "sim".into(),
             endpoint: "cloud:443/".into(),
-            upload_url: "https://cloud/uploads/".into(),
-            uploads_elsewhere: false,
+            upload_url: UPLOADS.into(),
+            uploads_elsewhere: self.kind.uploads_elsewhere,
             state_dir: "/".into(),
-            spool_max: self.tight.then_some(1_500),
+            spool_max: self.kind.tight.then_some(1_500),
             min_free: 0,
-            copy: false,
-            delete_uploaded: false,
+            copy: self.kind.copies,
+            delete_uploaded: self.kind.deletes_uploaded,
             has_camera: true,
             certificate_expires: None,
         }
@@ -68,7 +96,7 @@ impl World {
         }
     }
 
-    pub(super) fn drain(&mut self) {
+    fn drain(&mut self) {
         while let Some(board) = &mut self.board {
             let output = board.engine.poll();
             if let Output::Wait(deadline) = output {
@@ -80,95 +108,96 @@ impl World {
         }
     }
 
-    pub(super) fn carry_out(&mut self, output: Output) {
-        let boot = self.boots;
+    fn carry_out(&mut self, output: Output) {
         let board = self.board.as_mut().unwrap();
         match output {
             Output::Connect => self.connect(),
-            Output::Send(message) => {
-                let delay = Duration::from_millis(5 + self.chance(200));
-                let now = self.now;
-                let Some(link) = self.link().filter(|link| link.is_up && !link.is_stalled) else { return };
-                link.to_cloud = link.to_cloud.max(now + delay);
-                let (number, at) = (link.number, link.to_cloud);
-                self.happen_at(at, Happening::CloudHears(boot, number, message));
-            }
-            Output::Ping => {
-                let Some(link) = self.link().filter(|link| link.is_up && !link.is_stalled) else { return };
-                let number = link.number;
-                self.happen(Duration::from_millis(100), Happening::AgentHears(boot, number, Frame::Other));
-            }
-            Output::Disconnect | Output::Close => board.session = None,
-            Output::Command(command) => {
-                if command == Command::Capture {
-                    self.captures_told += 1;
-                }
-                let input = if self.mishap(3) {
-                    if command == Command::Capture {
-                        self.captures_told -= 1;
-                    }
-                    Input::CommandUndelivered(command, "nobody listens".into())
-                } else {
-                    Input::CommandDelivered(command)
-                };
-                self.input(boot, input);
-            }
+            Output::Send(message) => self.agent_says(message),
+            Output::Ping => self.agent_pings(),
+            Output::Disconnect | Output::Close => board.link = None,
+            Output::Command(command) => self.command(command),
             Output::Disk(task) => {
                 board.tasks.push_back(task);
                 if board.tasks.len() == 1 {
                     self.disk_takes_time();
                 }
             }
-            Output::Upload(request) => {
-                board.requests += 1;
-                board.request = Some(board.requests);
-                let number = board.requests;
-                let delay = Duration::from_millis(10 + self.chance(400));
-                self.happen(delay, Happening::Served(boot, number, request));
-            }
-            Output::AbandonUpload => {
-                if let Some(number) = board.request {
-                    self.happen(Duration::ZERO, Happening::Answered(boot, number, Answer::Abandoned));
-                }
-            }
+            Output::Upload(request) => self.request(request),
+            Output::AbandonUpload => self.abandon_request(),
             Output::Reply(source, line) => self.source_hears(source, &line),
-            Output::NextMessage(source) => self.later_next(source),
-            Output::Drop(source) => {
-                board.sources.remove(&source);
+            Output::NextMessage(source) => {
+                self.happen(Duration::from_millis(1), Happening::SourceGoesOn(source));
             }
+            Output::Drop(source) => drop(board.sources.remove(&source)),
             Output::RaiseClockFloor(_) => {}
-            Output::Event(event) => {
-                self.note(|| format!("{:?} {event}", event.level()));
-            }
+            Output::Event(event) => self.hear_of(&event),
             Output::Wait(_) => unreachable!("the loop that drains has taken it"),
         }
     }
 
-    pub(super) fn connect(&mut self) {
-        let (boot, fails) = (self.boots, self.mishap(3));
-        let delay = Duration::from_millis(20 + self.chance(500));
-        let now = self.now;
-        let board = self.board.as_mut().unwrap();
-        board.sessions += 1;
-        let number = board.sessions;
-        board.session = Some(Link {
-            number,
-            is_up: false,
-            is_stalled: false,
-            greeted: false,
-            to_cloud: now,
-            to_agent: now,
+    fn command(&mut self, command: Command) {
+        let undelivered = self.mishap(3);
+        match command {
+            Command::Capture => {
+                self.captures_told += u64::from(!undelivered);
+                if self.captures_told > self.wishes {
+                    self.accuse(|| "the camera was told to capture, and nobody had wished it".to_owned());
+                }
+            }
+            Command::Arm | Command::Disarm => {
+                if !self.levels_said.contains(&(command == Command::Arm)) {
+                    self.accuse(|| {
+                        format!("the camera was told to {command:?}, and the cloud never said so")
+                    });
+                }
+            }
+        }
+        self.input(match undelivered {
+            true => Input::CommandUndelivered(command, "nobody listens".into()),
+            false => Input::CommandDelivered(command),
         });
-        let happening =
-            if fails { Happening::Unlinked(boot, number) } else { Happening::Linked(boot, number) };
-        self.happen(delay, happening);
+    }
+
+    fn hear_of(&mut self, event: &Event) {
+        self.note(|| format!("{:?} {event}", event.level()));
+        if event.level() == Level::Error {
+            self.accuse(|| format!("an error: {event}"));
+        }
+        // What is in these files is not to be expected at the cloud any more.
+        match event {
+            Event::Lost { place, reason: LostReason::Refused, .. } => {
+                if !self.may_refuse {
+                    self.accuse(|| {
+                        format!("{} was put aside, and the cloud had not refused it", place.file())
+                    });
+                }
+                if let Some(digest) = self.digest_at(&place.file()) {
+                    self.refused_as.insert(place.refused(), digest);
+                }
+            }
+            Event::Lost { place, .. } => {
+                if let Some(digest) = self.digest_at(&place.file()) {
+                    self.given_up.insert(digest, place.file());
+                }
+            }
+            Event::RefusedDropped(path) => {
+                // Its file may not have come there yet.
+                if let Some(digest) = self.digest_at(path).or(self.refused_as.get(path).copied()) {
+                    self.given_up.insert(digest, path.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn digest_at(&self, path: &str) -> Option<Sha256> {
+        self.files.file(path).and_then(|(bytes, _)| self.digest_of(&bytes))
     }
 
     pub(super) fn disk_takes_time(&mut self) {
-        let boot = self.boots;
         let limit = if self.mishap(30) { 5_000 } else { 30 };
-        let delay = Duration::from_millis(self.chance(limit));
-        self.happen(delay, Happening::DiskNext(boot));
+        let delay = if self.syncs_are_slow { 5_000 + self.chance(15_000) } else { self.chance(limit) };
+        self.happen(Duration::from_millis(delay), Happening::DiskNext);
     }
 
     pub(super) fn disk_works(&mut self) {
@@ -182,44 +211,6 @@ impl World {
         self.tell(Input::DiskDone(done));
         if has_more {
             self.disk_takes_time();
-        }
-    }
-
-    /// A request reaches the cloud, or does not, and its answer reaches the board, or does not.
-    pub(super) fn serve(&mut self, is_of_now: bool, number: u64, request: &Request) {
-        let boot = self.boots;
-        let body = match request {
-            Request::Send { file, offset, kept, .. } => match self.files.file(&format!("/{file}")) {
-                None => return self.answer(is_of_now, number, Answer::FileMissing),
-                Some((bytes, mtime_ns)) if (bytes.len() as u64, mtime_ns) != (kept.bytes, kept.mtime_ns) => {
-                    return self.answer(is_of_now, number, Answer::FileChanged);
-                }
-                Some((bytes, _)) => bytes[usize::try_from(*offset).unwrap()..].to_vec(),
-            },
-            Request::Create { .. } | Request::Ask { .. } => Vec::new(),
-        };
-        if self.mishap(12) {
-            let status = [401, 403, 429, 500, 503, 507, 302][pick(&mut self.rng, 7)];
-            return self.answer(is_of_now, number, answer(status, None, None));
-        }
-        if self.mishap(12) {
-            return self.answer(is_of_now, number, Answer::Broken("it never arrived".into()));
-        }
-        let arriving = if self.mishap(6) { self.chance(body.len() as u64 + 1) as usize } else { body.len() };
-        let (answer, whole) = self.cloud.serve(request, &body, arriving);
-        if let Some(receipt) = whole.and_then(|capture| self.cloud.receipt(capture)) {
-            self.cloud_says(&receipt);
-        }
-        let is_cut = arriving < body.len() || self.mishap(12);
-        let answer = if is_cut { Answer::Broken("cut off".into()) } else { answer };
-        let _ = boot;
-        self.answer(is_of_now, number, answer);
-    }
-
-    pub(super) fn answer(&mut self, is_of_now: bool, number: u64, answer: Answer) {
-        if is_of_now {
-            let (boot, delay) = (self.boots, Duration::from_millis(10 + self.chance(300)));
-            self.happen(delay, Happening::Answered(boot, number, answer));
         }
     }
 }

@@ -1,15 +1,20 @@
 //! The camera program, the sensor, and what they hand over.
 
-use super::{Asked, Handed, Happening, Source, World};
+use super::{
+    Handed, World,
+    board::{Asked, Source},
+    time::Happening,
+};
 use crate::{cloud::sha256, disk::CAMERA};
 use cloudtalker::{
     engine::{Input, SourceId, SourceKind},
     wire::{
+        Sha256,
         input::{Message, Naming, Request},
         segment_name::SegmentName,
     },
 };
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 impl World {
     pub(super) fn camera_records(&mut self) {
@@ -21,12 +26,12 @@ impl World {
         let mut messages = VecDeque::new();
         for seg_no in from..from + count {
             self.serial += 1;
-            let mut bytes = format!("segment {} ", self.serial).into_bytes();
+            let mut bytes = format!("segment {:08}", self.serial).into_bytes();
             bytes.resize(20 + self.chance(300) as usize, b'x');
             let name = format!("{prefix}.{timestamp}.{seg_no}.mp4");
             // A camera program writes each recording into a directory of its own.
             let stored = format!("{:06}.{name}", self.serial);
-            self.files.camera_writes(&stored, &bytes);
+            self.files.camera_writes(&stored, bytes);
             messages.push_back(self.segment(&stored));
         }
         self.open_source(messages);
@@ -44,7 +49,7 @@ impl World {
     }
 
     /// A segment's message; the file's name on the scheme follows its serial number.
-    pub(super) fn segment(&mut self, stored: &str) -> Request {
+    fn segment(&mut self, stored: &str) -> Request {
         let name: SegmentName = stored[7..].parse().unwrap();
         let message =
             Message::Segment { path: format!("{CAMERA}/{stored}"), naming: Some(Naming::of_name(name)) };
@@ -56,59 +61,67 @@ impl World {
         self.open_source(VecDeque::from([Request { message, ack: true, unknown: Vec::new() }]));
     }
 
-    pub(super) fn open_source(&mut self, messages: VecDeque<Request>) {
-        let boot = self.boots;
+    fn open_source(&mut self, messages: VecDeque<Request>) {
         let Some(board) = &mut self.board else { return };
         board.next_source += 1;
         let id = SourceId(board.next_source);
         board.sources.insert(id, Source { messages, asked: None });
-        self.input(boot, Input::SourceOpened(id, SourceKind::Stream));
+        self.input(Input::SourceOpened(id, SourceKind::Stream));
     }
 
     /// The engine asks for a source's next message.
     pub(super) fn source_goes_on(&mut self, id: SourceId) {
-        let boot = self.boots;
-        let Some(source) = self.board.as_mut().and_then(|board| board.sources.get_mut(&id)) else { return };
+        let Some(source) = self.source(id) else { return };
         let Some(request) = source.messages.pop_front() else {
             self.board.as_mut().unwrap().sources.remove(&id);
-            return self.input(boot, Input::SourceEnded(id, None));
+            return self.input(Input::SourceEnded(id, None));
         };
-        source.asked = None;
-        match &request.message {
-            Message::Segment { path, .. } => {
-                let Some((bytes, _)) = self.files.file(path) else { return self.later_next(id) };
-                let digest = sha256(&bytes);
-                let handed = self.handed.entry(digest).or_insert(Handed { times: 0, acked: false });
-                handed.times += 1;
-                if request.ack {
-                    self.board.as_mut().unwrap().sources.get_mut(&id).unwrap().asked =
-                        Some(Asked::Segment(digest));
-                }
-            }
-            Message::Alarm { .. } => source.asked = Some(Asked::Alarm),
-            Message::Status => {}
-        }
-        self.input(boot, Input::SourceSaid(id, Ok(request)));
+        let asked = match &request.message {
+            Message::Segment { path, .. } => match self.hand_over(path) {
+                Some(digest) => request.ack.then_some(Asked::Segment(digest)),
+                // A power cut has taken it.
+                None => return self.happen(Duration::from_millis(1), Happening::SourceGoesOn(id)),
+            },
+            Message::Alarm { .. } => Some(Asked::Alarm),
+            Message::Status => None,
+        };
+        self.source(id).unwrap().asked = asked;
+        self.input(Input::SourceSaid(id, Ok(request)));
     }
 
-    pub(super) fn later_next(&mut self, id: SourceId) {
-        let boot = self.boots;
-        self.happen(Duration::from_millis(1), Happening::Sources(boot, id));
+    fn source(&mut self, id: SourceId) -> Option<&mut Source> {
+        self.board.as_mut()?.sources.get_mut(&id)
+    }
+
+    fn hand_over(&mut self, path: &str) -> Option<Sha256> {
+        let (bytes, _) = self.files.file(path)?;
+        let digest = *self.digests.entry(Rc::clone(&bytes)).or_insert_with(|| sha256(&bytes));
+        let handed = self.handed.entry(digest).or_insert(Handed { bytes, times: 0, acked: false });
+        handed.times += 1;
+        self.cloud.may_have.insert(digest, handed.times);
+        Some(digest)
     }
 
     pub(super) fn source_hears(&mut self, id: SourceId, line: &str) {
         let reply: serde_json::Value = serde_json::from_str(line).unwrap();
         self.note(|| format!("reply to {id:?}: {line}"));
-        let Some(source) = self.board.as_mut().and_then(|board| board.sources.get_mut(&id)) else { return };
+        let Some(asked) = self.source(id).and_then(|source| source.asked.take()) else { return };
         if reply["ok"] != true {
             return;
         }
-        match source.asked.take() {
-            Some(Asked::Segment(digest)) => self.handed.get_mut(&digest).unwrap().acked = true,
-            Some(Asked::Alarm) => {
+        match asked {
+            Asked::Segment(digest) => {
+                self.handed.get_mut(&digest).unwrap().acked = true;
+                self.awaited.insert(digest);
+            }
+            Asked::Alarm => {
                 self.acked_alarms.insert(reply["alarm"].as_str().unwrap().parse().unwrap());
             }
-            None => {}
         }
+    }
+
+    /// The digest of a content, if it is one that was handed over.
+    pub(super) fn digest_of(&self, bytes: &Rc<Vec<u8>>) -> Option<Sha256> {
+        self.digests.get(bytes).copied()
     }
 }

@@ -1,66 +1,153 @@
-//! Whether everything that was acknowledged came home.
+//! Whether promises are kept: after each operation, and when everything has come home.
 
 use super::World;
 use crate::cloud::sha256;
-use cloudtalker::wire::{Sha256, cloud::Alarm};
-use std::collections::{BTreeMap, BTreeSet};
+use cloudtalker::wire::{
+    Sha256, Trigger,
+    cloud::{Alarm, CaptureEnd},
+};
+use std::collections::BTreeSet;
+
+/// Handles that an agent holds at most: one staged file, one that is being written, one that is being read.
+const MAX_OPEN: usize = 3;
+/// Chores that may wait for a spool that holds nothing.
+const FEW_CHORES: usize = 10;
 
 impl World {
+    /// What holds at every moment.
+    pub(super) fn check(&mut self) -> Result<(), String> {
+        self.check_whereabouts()?;
+        let disk = self.files.0.borrow();
+        if let Some(bytes) = disk.removed_sources.iter().find(|bytes| !self.cloud.has(&sha256(bytes))) {
+            return Err(format!("the camera's own {:?} is gone, and the cloud lacks it", name(bytes)));
+        }
+        let open = disk.open.get();
+        if open > MAX_OPEN {
+            return Err(format!("{open} files are open"));
+        }
+        let Some(board) = &self.board else { return Ok(()) };
+        let (waiting, tasks) = (board.engine.chores_waiting(), board.tasks.len());
+        if waiting > FEW_CHORES && waiting > self.bound_of_chores() || tasks > board.sources.len() + 2 {
+            return Err(format!("{waiting} chores and {tasks} tasks wait for the disk"));
+        }
+        Ok(())
+    }
+
+    /// What was acknowledged is in the spool, put aside, given up aloud, or at the cloud.
+    fn check_whereabouts(&mut self) -> Result<(), String> {
+        self.awaited.retain(|digest| !self.cloud.has(digest));
+        if self.awaited.is_empty() {
+            return Ok(());
+        }
+        let (spool, refused) = (self.files.all_contents("/spool"), self.files.all_contents("/refused"));
+        let is_nowhere = |digest: &&Sha256| {
+            let bytes = &self.handed[*digest].bytes;
+            !spool.contains(bytes) && !refused.contains(bytes) && !self.given_up.contains_key(digest)
+        };
+        match self.awaited.iter().find(is_nowhere) {
+            Some(digest) => {
+                Err(format!("{:?} was acknowledged, and is nowhere", name(&self.handed[digest].bytes)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Some for each segment and capture that is here, and a few for the files beside the spool.
+    fn bound_of_chores(&self) -> usize {
+        3 * (self.files.all_contents("/spool").len() + self.files.all_contents("/refused").len()) + FEW_CHORES
+    }
+
     /// Whether the board owes nothing any more.
     pub(super) fn is_home(&self) -> bool {
         self.files.contents("/spool").is_empty() && self.owed_alarms().is_empty()
     }
 
-    pub(super) fn owed_alarms(&self) -> Vec<Alarm> {
+    fn owed_alarms(&self) -> Vec<Alarm> {
         let (bytes, _) = self.files.file("/alarms").unwrap_or_default();
         bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
 
+    /// What holds at the end.
     pub(super) fn judge(&self) -> Result<(), String> {
         if !self.is_home() {
             let left: Vec<String> = self.files.contents("/spool").into_iter().map(|(name, _)| name).collect();
             return Err(format!("still owed after the calm: {left:?} {:?}", self.owed_alarms()));
         }
-        let mut copies: BTreeMap<Sha256, u32> = BTreeMap::new();
-        for stored in self.cloud.stored.values() {
-            *copies.entry(sha256(&stored.bytes)).or_default() += 1;
-        }
         let refused: BTreeSet<Sha256> =
-            self.files.contents("/refused").iter().map(|(_, bytes)| sha256(bytes)).collect();
+            self.files.all_contents("/refused").iter().filter_map(|bytes| self.digest_of(bytes)).collect();
         let (ledger, _) = self.files.file("/lost.log").unwrap_or_default();
-        // A power cut between a loss and its line leaves the capture's end to tell it.
-        let told: usize = self.cloud.ends.values().map(|end| end.lost.len()).sum();
-        let lost = ledger.iter().filter(|byte| **byte == b'\n').count().max(told);
-        let mut missing = Vec::new();
+        let ledger = String::from_utf8_lossy(&ledger);
         for (digest, handed) in &self.handed {
-            let copies = copies.get(digest).copied().unwrap_or(0);
-            if handed.acked && copies == 0 && !refused.contains(digest) {
-                missing.push(*digest);
-            }
-            if copies > handed.times {
+            let is_home = self.cloud.has(digest) || refused.contains(digest);
+            if handed.acked && !is_home && !self.is_told_lost(digest, &ledger) {
+                let name = name(&handed.bytes);
                 return Err(format!(
-                    "{digest} was handed over {} times and is there {copies} times",
-                    handed.times
+                    "{name:?} was acknowledged, and neither the ledger nor an end tells of it"
                 ));
             }
         }
-        if missing.len() > lost {
-            return Err(format!("acknowledged, but nowhere: {missing:?}, and the ledger has {lost} lines"));
-        }
-        if let Some(alien) = copies.keys().find(|digest| !self.handed.contains_key(digest)) {
-            return Err(format!("{alien} was never handed over"));
-        }
-        if let Some(alarm) = self.acked_alarms.difference(&self.cloud.alarms).next() {
+        // Without receipts an alarm is said once, and nobody knows what became of it.
+        if !self.kind.without_receipts
+            && let Some(alarm) = self.acked_alarms.difference(&self.cloud.alarms).next()
+        {
             return Err(format!("the acknowledged alarm {alarm} never arrived"));
         }
-        if self.captures_told > self.wishes {
-            return Err(format!("{} captures were told for {} wishes", self.captures_told, self.wishes));
+        self.judge_ends()
+    }
+
+    /// A cloud that gives receipts knows each capture's end, and has all that it lists.
+    fn judge_ends(&self) -> Result<(), String> {
+        if self.kind.without_receipts || self.kind.uploads_elsewhere {
+            return Ok(());
         }
-        for (capture, end) in &self.cloud.ends {
-            if self.cloud.receipt(*capture).is_none() && !end.segments.as_ref().unwrap().is_empty() {
-                return Err(format!("the cloud holds the end of {capture}, but not all that it lists"));
+        for (capture, seg_no) in self.cloud.stored.keys() {
+            let lists = |end: &CaptureEnd| {
+                end.segments.iter().flatten().any(|listed| listed.seg_no == *seg_no)
+                    || end.lost.iter().any(|lost| lost.seg_no == *seg_no)
+            };
+            if !self.cloud.ends.get(capture).is_some_and(lists) {
+                return Err(format!("the cloud has segment {seg_no} of {capture}, and no end that lists it"));
             }
         }
-        Ok(())
+        let unkept = self.cloud.ends.iter().find(|(capture, end)| {
+            self.cloud.receipt(**capture).is_none() && !end.segments.as_ref().unwrap().is_empty()
+        });
+        unkept.map_or(Ok(()), |(capture, _)| {
+            Err(format!("the cloud holds the end of {capture}, but not all that it lists"))
+        })
     }
+
+    /// Whether an owner can read of a loss. A power cut between a loss and its line leaves the capture's end.
+    fn is_told_lost(&self, digest: &Sha256, ledger: &str) -> bool {
+        let Some(path) = self.given_up.get(digest) else { return false };
+        let Some((capture, segment)) = place_of(path) else { return false };
+        let (timestamp, trigger) = capture.split_once('.').unwrap();
+        let is_it = |end: &&CaptureEnd| {
+            let word = if end.trigger == Trigger::Pir { "pir" } else { "cap" };
+            end.trigger_timestamp.to_string() == timestamp && trigger.starts_with(word)
+        };
+        let is_lost =
+            |end: &CaptureEnd| end.lost.iter().any(|lost| segment.starts_with(&format!("{}.", lost.seg_no)));
+        ledger.contains(&format!("{path:?}"))
+            || ledger.contains(&format!("\"spool/{capture}/{segment}\""))
+            || self.cloud.ends.values().filter(is_it).any(is_lost)
+    }
+}
+
+/// Capture and segment of a path in the spool, or of one that was refused.
+fn place_of(path: &str) -> Option<(&str, &str)> {
+    match path.strip_prefix("spool/") {
+        Some(path) => path.split_once('/'),
+        None => {
+            let path = path.strip_prefix("refused/")?;
+            let ending = path.rfind('.')?;
+            let (capture, _) = path[..ending].rsplit_once('.')?;
+            Some((capture, &path[capture.len() + 1..]))
+        }
+    }
+}
+
+/// What a person can tell a content by.
+fn name(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..16.min(bytes.len())]).into_owned()
 }

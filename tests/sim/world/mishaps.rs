@@ -1,20 +1,61 @@
-//! What the cloud wants, and what goes wrong.
+//! What happens by chance: the cloud's wishes, and what goes wrong.
 
-use super::{Happening, Link, World, pick};
-use cloudtalker::{
-    engine::Frame,
-    wire::cloud::{ToAgent, ToCloud},
+use super::{World, pick, time::Happening};
+use crate::{
+    disk::{Fault, Trouble},
+    plan::Act,
 };
+use cloudtalker::{engine::Input, wire::cloud::ToAgent};
 use std::time::Duration;
 
+/// How an agent ends that nobody has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// What it wrote is there, synced or not.
+    Kill,
+    /// What was not synced may be gone.
+    PowerCut,
+}
+
 impl World {
-    pub(super) fn cloud_arms(&mut self) {
+    pub(super) fn act(&mut self, act: Act) {
+        match act {
+            Act::CameraRecords => self.camera_records(),
+            Act::CameraRepeats => self.camera_repeats(),
+            Act::SensorAlarms => self.sensor_alarms(),
+            Act::CloudArms => self.cloud_arms(),
+            Act::CloudWantsACapture => self.cloud_wants_a_capture(),
+            Act::CloudRestarts => self.cloud_restarts(),
+            Act::CloudForgetsUploads => self.cloud.forget_uploads(),
+            Act::LinkBreaks => self.link_breaks(),
+            Act::LinkStalls => self.link().into_iter().for_each(|link| link.is_stalled = true),
+            Act::PowerCut => self.plan_end(End::PowerCut),
+            Act::Kill => self.plan_end(End::Kill),
+            Act::Restart => self.restart(),
+            Act::Reload => self.tell(Input::Reload(self.settings())),
+            Act::CallsFail => {
+                let one_in = Some([2, 8, 40][pick(&mut self.rng, 3)]);
+                self.set_trouble(Trouble { one_in, all: None });
+            }
+            Act::DiskIsFull => self.set_trouble(Trouble { one_in: None, all: Some(Fault::Enospc) }),
+            Act::DiskIsReadOnly => self.set_trouble(Trouble { one_in: None, all: Some(Fault::Erofs) }),
+            Act::DescriptorsRunOut => self.set_trouble(Trouble { one_in: None, all: Some(Fault::Emfile) }),
+            Act::SyncsTakeSeconds => self.syncs_are_slow = true,
+            Act::DiskHeals => self.heal_disk(),
+            Act::ClockJumps => {
+                self.clock = [35, 1_795_000_000, 2_110_000_000][pick(&mut self.rng, 3)];
+            }
+        }
+    }
+
+    fn cloud_arms(&mut self) {
         let armed = self.chance(2) == 0;
         self.armed = Some(armed);
+        self.levels_said.insert(armed);
         self.cloud_says(&ToAgent { pir_armed: Some(armed), ..ToAgent::default() });
     }
 
-    pub(super) fn cloud_wants_a_capture(&mut self) {
+    fn cloud_wants_a_capture(&mut self) {
         self.wishes += 1;
         let request = Some(format!("wish {}", self.wishes));
         let message = ToAgent { capture_asap: Some(true), request, ..ToAgent::default() };
@@ -24,85 +65,69 @@ impl World {
         }
     }
 
-    pub(super) fn cloud_says(&mut self, message: &ToAgent) {
-        let text = message.to_text();
-        let delay = Duration::from_millis(5 + self.chance(200));
-        let (boot, now) = (self.boots, self.now);
-        let Some(link) = self.board.as_mut().and_then(|board| board.session.as_mut()) else { return };
-        // A cloud's first word answers the agent's.
-        if !link.is_up || link.is_stalled || !link.greeted {
-            return;
+    /// Sessions and requests end, and for a while nobody is there. It may ask to be left in peace before.
+    fn cloud_restarts(&mut self) {
+        if self.chance(2) == 0 {
+            let retry_after = Some(self.chance(60) as u32);
+            self.cloud_says(&ToAgent { retry_after, ..ToAgent::default() });
         }
-        link.to_agent = link.to_agent.max(now + delay);
-        let (number, at) = (link.number, link.to_agent);
-        self.happen_at(at, Happening::AgentHears(boot, number, Frame::Text(text)));
-    }
-
-    pub(super) fn cloud_hears(&mut self, message: &ToCloud) {
-        let is_greeting = self.link().is_some_and(|link| !std::mem::replace(&mut link.greeted, true));
-        if is_greeting {
-            self.cloud_says(&ToAgent { receipts: Some(true), pir_armed: self.armed, ..ToAgent::default() });
-            for receipt in self.cloud.owed_receipts() {
-                self.cloud_says(&receipt);
-            }
-        }
-        if let Some(answer) = self.cloud.hear(message) {
-            self.cloud_says(&answer);
+        self.away_until = self.now + Duration::from_millis(self.chance(60_000));
+        self.link_breaks();
+        if self.chance(2) == 0 {
+            self.cloud.forget_uploads();
         }
     }
 
-    pub(super) fn link(&mut self) -> Option<&mut Link> {
-        self.board.as_mut()?.session.as_mut()
+    fn link_breaks(&mut self) {
+        if let Some(link) = self.link() {
+            let number = link.number;
+            self.happen(Duration::from_millis(1), Happening::Unlinked(number));
+        }
     }
 
-    pub(super) fn plan_power_cut(&mut self) {
+    /// It ends in the midst of the disk's work, if that has any soon.
+    fn plan_end(&mut self, end: End) {
         let calls = self.chance(60);
         self.files.0.borrow_mut().cut_in = Some(calls);
+        self.end = end;
     }
 
-    pub(super) fn link_breaks(&mut self) {
-        let (boot, stalls) = (self.boots, self.chance(2) == 0);
-        let Some(link) = self.link() else { return };
-        if stalls {
-            link.is_stalled = true;
-        } else {
-            let number = link.number;
-            self.happen(Duration::ZERO, Happening::Unlinked(boot, number));
+    /// The owner stops the agent, and starts it again.
+    fn restart(&mut self) {
+        self.tell(Input::Stop);
+        self.board = None;
+        self.boot();
+    }
+
+    /// The agent ends in the midst of something, and is started again.
+    pub(super) fn crash(&mut self) {
+        self.outcome.crashes += 1;
+        self.note(|| format!("{:?}", self.end));
+        self.board = None;
+        if self.end == End::PowerCut {
+            self.files.power_up();
+            if self.chance(3) == 0 {
+                self.clock = 35;
+            }
         }
+        self.files.mend();
+        self.boot();
     }
 
-    pub(super) fn disk_goes_bad(&mut self) {
-        let failing = [0, 0, 8, 40][pick(&mut self.rng, 4)];
-        self.files.0.borrow_mut().failing = failing;
+    fn set_trouble(&mut self, trouble: Trouble) {
+        self.files.0.borrow_mut().trouble = trouble;
     }
 
-    pub(super) fn clock_jumps(&mut self) {
-        self.clock = [35, 1_795_000_000, 2_110_000_000][pick(&mut self.rng, 3)];
+    fn heal_disk(&mut self) {
+        self.set_trouble(Trouble::default());
+        self.syncs_are_slow = false;
     }
 
     pub(super) fn calm_down(&mut self) {
+        self.note(|| "--- calm".to_owned());
         self.calm = true;
-        let mut disk = self.files.0.borrow_mut();
-        (disk.failing, disk.cut_in) = (0, None);
-    }
-
-    /// The agent dies, and is started again; what it wrote is there, synced or not.
-    pub(super) fn agent_is_killed(&mut self) {
-        self.outcome.crashes += 1;
-        self.note(|| "killed".to_owned());
-        self.board = None;
-        self.boot();
-    }
-
-    /// The power goes, and comes back.
-    pub(super) fn crash(&mut self) {
-        self.outcome.crashes += 1;
-        self.note(|| "power cut".to_owned());
-        self.board = None;
-        self.files.power_up();
-        if self.chance(3) == 0 {
-            self.clock = 35;
-        }
-        self.boot();
+        self.heal_disk();
+        self.files.0.borrow_mut().cut_in = None;
+        self.away_until = self.now;
     }
 }

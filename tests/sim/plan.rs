@@ -1,0 +1,137 @@
+//! A life, drawn from its seed: what kind of board it is, and what it does and suffers, one operation after the other.
+//!
+//! Each operation has chance of its own, so that leaving one out changes little of the others: that is what makes a
+//! failure shrink.
+
+use cloudtalker::engine::rng::Rng;
+use std::fmt;
+
+/// How many operations a life has.
+pub const OPERATIONS: u32 = 200;
+
+/// A whole life.
+#[derive(Clone)]
+pub struct Plan {
+    pub seed: u64,
+    /// Another chance for the same operations.
+    pub salt: u64,
+    pub board: Kind,
+    pub operations: Vec<Operation>,
+}
+
+/// What the owner and the cloud decided before it began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kind {
+    /// A quota that will not do.
+    pub tight: bool,
+    /// Segments are copied, even where a link would do.
+    pub copies: bool,
+    /// The camera's own files go once their capture is confirmed.
+    pub deletes_uploaded: bool,
+    /// The cloud gives no receipts, as the original one.
+    pub without_receipts: bool,
+    /// Uploads go to a place of the owner's.
+    pub uploads_elsewhere: bool,
+}
+
+/// Something that happens.
+#[derive(Clone, Copy)]
+pub struct Operation {
+    pub number: u32,
+    pub act: Act,
+    pub seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    CameraRecords,
+    CameraRepeats,
+    SensorAlarms,
+    CloudArms,
+    CloudWantsACapture,
+    CloudRestarts,
+    CloudForgetsUploads,
+    LinkBreaks,
+    LinkStalls,
+    PowerCut,
+    Kill,
+    Restart,
+    Reload,
+    CallsFail,
+    DiskIsFull,
+    DiskIsReadOnly,
+    DescriptorsRunOut,
+    SyncsTakeSeconds,
+    DiskHeals,
+    ClockJumps,
+}
+
+/// How often each happens.
+const WEIGHTS: [(Act, u64); 20] = [
+    (Act::CameraRecords, 56),
+    (Act::CameraRepeats, 8),
+    (Act::SensorAlarms, 8),
+    (Act::CloudArms, 6),
+    (Act::CloudWantsACapture, 8),
+    (Act::CloudRestarts, 4),
+    (Act::CloudForgetsUploads, 6),
+    (Act::LinkBreaks, 5),
+    (Act::LinkStalls, 5),
+    (Act::PowerCut, 12),
+    (Act::Kill, 7),
+    (Act::Restart, 2),
+    (Act::Reload, 2),
+    (Act::CallsFail, 3),
+    (Act::DiskIsFull, 2),
+    (Act::DiskIsReadOnly, 2),
+    (Act::DescriptorsRunOut, 2),
+    (Act::SyncsTakeSeconds, 2),
+    (Act::DiskHeals, 10),
+    (Act::ClockJumps, 6),
+];
+
+impl Plan {
+    /// The life of this seed.
+    pub fn of_seed(seed: u64) -> Plan {
+        let mut rng = Rng::new(seed);
+        let board = Kind {
+            tight: seed % 4 == 3,
+            copies: seed % 5 == 4,
+            deletes_uploaded: seed % 3 == 2,
+            without_receipts: seed % 8 == 5,
+            uploads_elsewhere: seed % 16 == 9,
+        };
+        let operation = |number| Operation { number, act: draw(&mut rng), seed: rng.bits() };
+        Plan { seed, salt: 0, board, operations: (0..OPERATIONS).map(operation).collect() }
+    }
+
+    /// The same life with these operations alone.
+    pub fn only(&self, operations: &[Operation], salt: u64) -> Plan {
+        Plan { seed: self.seed, salt, board: self.board, operations: operations.to_vec() }
+    }
+}
+
+/// How to see it again.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> =
+            self.operations.iter().map(|operation| operation.number.to_string()).collect();
+        let Plan { seed, salt, .. } = self;
+        writeln!(f, "SIM_TRACE=1 SIM_SEED={seed} SIM_SALT={salt} SIM_OPERATIONS={}", numbers.join(","))?;
+        writeln!(f, "  {:?}", self.board)?;
+        self.operations
+            .iter()
+            .try_for_each(|Operation { number, act, .. }| writeln!(f, "  {number:>4} {act:?}"))
+    }
+}
+
+fn draw(rng: &mut Rng) -> Act {
+    let total = WEIGHTS.iter().map(|(_, weight)| weight).sum::<u64>();
+    let mut left = rng.bits() % total;
+    let drawn = WEIGHTS.into_iter().find(|(_, weight)| {
+        let is_it = left < *weight;
+        left = left.saturating_sub(*weight);
+        is_it
+    });
+    drawn.unwrap().0
+}

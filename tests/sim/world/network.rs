@@ -1,0 +1,211 @@
+//! The network between board and cloud: it delays, drops, repeats, reorders, stalls half open, and cuts in mid-body.
+
+use super::{World, pick, time::Happening};
+use crate::cloud::{Reply, STATUSES, answer};
+use cloudtalker::{
+    engine::{
+        Frame, Input,
+        uploads::{Answer, Request},
+    },
+    wire::cloud::{ToAgent, ToCloud},
+};
+use std::time::Duration;
+
+/// A connection with the cloud.
+pub(super) struct Link {
+    pub number: u64,
+    is_up: bool,
+    /// Half open: nothing comes through, and nobody notices.
+    pub is_stalled: bool,
+    greeted: bool,
+    /// When the last frame each way arrives.
+    to_cloud: Duration,
+    to_agent: Duration,
+}
+
+impl World {
+    pub(super) fn link(&mut self) -> Option<&mut Link> {
+        self.board.as_mut()?.link.as_mut()
+    }
+
+    pub(super) fn is_link_alive(&mut self, number: u64) -> bool {
+        self.link().is_some_and(|link| link.number == number && !link.is_stalled)
+    }
+
+    pub(super) fn connect(&mut self) {
+        let fails = self.mishap(3) || self.now < self.away_until;
+        let delay = Duration::from_millis(20 + self.chance(500));
+        let now = self.now;
+        let board = self.board.as_mut().unwrap();
+        board.links += 1;
+        let number = board.links;
+        board.link = Some(Link {
+            number,
+            is_up: false,
+            is_stalled: false,
+            greeted: false,
+            to_cloud: now,
+            to_agent: now,
+        });
+        self.happen(delay, if fails { Happening::Unlinked(number) } else { Happening::Linked(number) });
+    }
+
+    pub(super) fn linked(&mut self, number: u64) {
+        if let Some(link) = self.link().filter(|link| link.number == number) {
+            link.is_up = true;
+            self.tell(Input::SessionUp(None));
+        }
+    }
+
+    pub(super) fn unlinked(&mut self, number: u64) {
+        if self.link().is_some_and(|link| link.number == number) {
+            self.board.as_mut().unwrap().link = None;
+            self.tell(Input::SessionDown("the link broke".into()));
+        }
+    }
+
+    pub(super) fn agent_says(&mut self, message: ToCloud) {
+        let (now, delay, twice) = (self.now, Duration::from_millis(5 + self.chance(200)), self.mishap(20));
+        let Some(link) = self.link().filter(|link| link.is_up && !link.is_stalled) else { return };
+        link.to_cloud = link.to_cloud.max(now + delay);
+        let (number, at) = (link.number, link.to_cloud);
+        if twice {
+            self.happen_at(at, Happening::CloudHears(number, message.clone()));
+        }
+        self.happen_at(at, Happening::CloudHears(number, message));
+    }
+
+    pub(super) fn agent_pings(&mut self) {
+        if let Some(link) = self.link().filter(|link| link.is_up && !link.is_stalled) {
+            let number = link.number;
+            self.happen(Duration::from_millis(100), Happening::AgentHears(number, Frame::Other));
+        }
+    }
+
+    /// What was on its way when the link broke still arrives, unless a new session has taken its place.
+    pub(super) fn cloud_hears(&mut self, boot: u64, number: u64, message: &ToCloud) {
+        if (boot, number) < self.greeted {
+            return;
+        }
+        self.greeted = (boot, number);
+        if boot != self.boots || !self.is_link_alive(number) {
+            self.cloud.hear(message);
+            return;
+        }
+        let is_greeting = self.link().is_some_and(|link| !std::mem::replace(&mut link.greeted, true));
+        if is_greeting {
+            let greeting = ToAgent { pir_armed: self.armed, ..self.cloud.greeting() };
+            self.cloud_says(&greeting);
+            for receipt in self.cloud.owed_receipts() {
+                self.cloud_says(&receipt);
+            }
+        }
+        if let Some(answer) = self.cloud.hear(message) {
+            self.cloud_says(&answer);
+        }
+    }
+
+    /// Receipts come in any order, and now and then twice; a cloud that changes its mind does so in order.
+    pub(super) fn cloud_says(&mut self, message: &ToAgent) {
+        let text = message.to_text();
+        let delay = Duration::from_millis(5 + self.chance(200));
+        let (overtakes, twice) = (message.receipt.is_some() && self.mishap(4), self.mishap(10));
+        let now = self.now;
+        // A cloud's first word answers the agent's.
+        let Some(link) = self.link().filter(|link| link.is_up && !link.is_stalled && link.greeted) else {
+            return;
+        };
+        let at = if overtakes { now + delay } else { link.to_agent.max(now + delay) };
+        link.to_agent = link.to_agent.max(at);
+        let number = link.number;
+        if twice {
+            self.happen_at(at, Happening::AgentHears(number, Frame::Text(text.clone())));
+        }
+        self.happen_at(at, Happening::AgentHears(number, Frame::Text(text)));
+    }
+
+    pub(super) fn request(&mut self, request: Request) {
+        let delay = Duration::from_millis(10 + self.chance(400));
+        let board = self.board.as_mut().unwrap();
+        board.requests += 1;
+        let number = board.requests;
+        board.request = Some((number, request.clone()));
+        if self.mishap(20) {
+            // Somebody on the way sends it again.
+            self.happen(delay, Happening::Served(0, request.clone()));
+        }
+        self.happen(delay, Happening::Served(number, request));
+    }
+
+    pub(super) fn abandon_request(&mut self) {
+        if let Some((number, _)) = self.board.as_ref().and_then(|board| board.request.as_ref()) {
+            let number = *number;
+            self.happen(Duration::ZERO, Happening::Answered(number, Answer::Abandoned));
+        }
+    }
+
+    /// A request reaches the cloud, or does not, and its answer reaches the board, or does not.
+    pub(super) fn serve(&mut self, is_of_now: bool, number: u64, request: &Request) {
+        let body = match request {
+            Request::Send { file, offset, kept, .. } => match self.files.file(&format!("/{file}")) {
+                None => return self.answer(is_of_now, number, Answer::FileMissing),
+                Some((bytes, mtime_ns)) if (bytes.len() as u64, mtime_ns) != (kept.bytes, kept.mtime_ns) => {
+                    return self.answer(is_of_now, number, Answer::FileChanged);
+                }
+                Some((bytes, _)) => bytes[usize::try_from(*offset).unwrap()..].to_vec(),
+            },
+            Request::Create { .. } | Request::Ask { .. } => Vec::new(),
+        };
+        if self.now < self.away_until || self.mishap(12) {
+            return self.answer(is_of_now, number, Answer::Broken("it never arrived".into()));
+        }
+        if self.mishap(12) {
+            let status = STATUSES[pick(&mut self.rng, STATUSES.len() as u64)];
+            let refusal = self.refusal(status);
+            return self.answer(is_of_now, number, refusal);
+        }
+        let arriving = if self.mishap(6) { self.chance(body.len() as u64 + 1) as usize } else { body.len() };
+        let Reply { answer, became_whole } = self.cloud.serve(request, &body, arriving);
+        if let Some(why) = self.cloud.wrong.take() {
+            self.accuse(|| why);
+        }
+        if let Some(receipt) = became_whole.and_then(|capture| self.cloud.receipt(capture)) {
+            self.cloud_says(&receipt);
+        }
+        let is_cut = arriving < body.len() || self.mishap(12);
+        self.answer(is_of_now, number, if is_cut { Answer::Broken("cut off".into()) } else { answer });
+    }
+
+    fn refusal(&mut self, status: u16) -> Answer {
+        match answer(status, None, None) {
+            Answer::Status { status, offset, location, date, text, .. } if self.mishap(3) => {
+                let retry_after = Some(self.chance(120) as u32);
+                Answer::Status { status, offset, location, retry_after, date, text }
+            }
+            other => other,
+        }
+    }
+
+    fn answer(&mut self, is_of_now: bool, number: u64, answer: Answer) {
+        let delay = if self.mishap(20) { 90_000 } else { 10 + self.chance(300) };
+        if is_of_now {
+            self.happen(Duration::from_millis(delay), Happening::Answered(number, answer));
+        }
+    }
+
+    pub(super) fn answered(&mut self, number: u64, answer: Answer) {
+        let board = self.board.as_mut().unwrap();
+        if board.request.as_ref().is_some_and(|(under_way, _)| *under_way == number) {
+            let (_, request) = board.request.take().unwrap();
+            self.may_refuse = is_final(&request, &answer);
+            self.tell(Input::UploadAnswered(answer));
+            self.may_refuse = false;
+        }
+    }
+}
+
+/// Whether a segment will never be taken: too large, of no type that is known, of no sense, or another one's name.
+fn is_final(request: &Request, answer: &Answer) -> bool {
+    let Answer::Status { status, .. } = answer else { return false };
+    matches!((request, status), (_, 413 | 415 | 422) | (Request::Create { .. }, 409))
+}

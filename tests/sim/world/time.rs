@@ -1,0 +1,87 @@
+//! What is yet to happen, and its turn.
+
+use super::World;
+use cloudtalker::{
+    engine::{
+        Frame, Input, SourceId,
+        uploads::{Answer, Request},
+    },
+    wire::cloud::ToCloud,
+};
+use std::time::Duration;
+
+/// Something that happens to the board of a boot; or to the cloud, which that board has written to.
+pub(super) enum Happening {
+    Board(Input),
+    SourceGoesOn(SourceId),
+    DiskNext,
+    CloudHears(u64, ToCloud),
+    AgentHears(u64, Frame),
+    Linked(u64),
+    Unlinked(u64),
+    Served(u64, Request),
+    Answered(u64, Answer),
+}
+
+impl World {
+    /// Something happens to the board of now, after a while.
+    pub(super) fn happen(&mut self, after: Duration, happening: Happening) {
+        self.happen_at(self.now + after, happening);
+    }
+
+    pub(super) fn happen_at(&mut self, at: Duration, happening: Happening) {
+        self.happened += 1;
+        self.happenings.insert((at, self.happened), (self.boots, happening));
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        self.happen(Duration::ZERO, Happening::Board(input));
+    }
+
+    pub(super) fn live_until(&mut self, end: Duration) -> Result<(), String> {
+        loop {
+            let next = self.happenings.keys().next().map(|(at, _)| *at);
+            let deadline = self.board.as_ref().and_then(|board| board.deadline);
+            let at = next.into_iter().chain(deadline).min().filter(|at| *at <= end);
+            let Some(at) = at else {
+                self.now = end;
+                return Ok(());
+            };
+            self.now = self.now.max(at);
+            self.files.0.borrow_mut().now = self.now;
+            if next == Some(at) {
+                let (_, (boot, happening)) = self.happenings.pop_first().unwrap();
+                self.come_to_pass(boot, happening);
+            } else {
+                self.tell(Input::Wake);
+            }
+            if self.files.0.borrow().is_cut {
+                self.crash();
+            }
+            if let Some(why) = self.wrong.take() {
+                return Err(why);
+            }
+        }
+    }
+
+    fn come_to_pass(&mut self, boot: u64, happening: Happening) {
+        let is_of_now = boot == self.boots;
+        match happening {
+            // What has left the board arrives, whatever becomes of the board.
+            Happening::CloudHears(link, message) => self.cloud_hears(boot, link, &message),
+            Happening::Served(number, request) => self.serve(is_of_now, number, &request),
+            _ if !is_of_now => {}
+            Happening::Board(input) => self.tell(input),
+            Happening::SourceGoesOn(id) => self.source_goes_on(id),
+            Happening::DiskNext => self.disk_works(),
+            Happening::AgentHears(link, frame) => {
+                if self.is_link_alive(link) {
+                    self.tell(Input::SessionHeard(frame));
+                }
+            }
+            Happening::Linked(link) => self.linked(link),
+            Happening::Unlinked(link) => self.unlinked(link),
+            Happening::Answered(number, answer) => self.answered(number, answer),
+        }
+    }
+}
