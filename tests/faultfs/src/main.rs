@@ -24,9 +24,14 @@ use shell::Shell;
 use std::{
     env, fs,
     io::{self, BufRead, BufReader, Write},
-    os::unix::{fs::MetadataExt, net::UnixListener},
+    os::unix::{
+        fs::MetadataExt,
+        net::{UnixListener, UnixStream},
+    },
     path::Path,
     process::ExitCode,
+    sync::mpsc,
+    thread,
 };
 
 /// In bytes. More than a test fills.
@@ -60,19 +65,29 @@ fn serve(directory: &Path, socket: &Path) -> io::Result<()> {
         io::Error::other(format!("{} can't be mounted: {error}; {needs}", directory.display()))
     })?;
     println!("mounted");
-    let ended = listener.accept().and_then(|(connection, _)| {
-        let mut answers = connection.try_clone()?;
-        for line in BufReader::new(connection).lines() {
-            let answer = match line?.parse::<Control>() {
-                Ok(control) => format!("ok {}\n", shell.obey(control)),
-                Err(why) => format!("no: {why}\n"),
-            };
-            answers.write_all(answer.as_bytes())?;
-        }
-        Ok(())
-    });
+    let ended = listener.accept().and_then(|(connection, _)| obey(connection, shell));
     // A file that is still open must not keep the mount: what is asked of it fails once this process has ended.
     let _ = nix::mount::umount2(directory, nix::mount::MntFlags::MNT_DETACH);
     drop(session);
     ended
+}
+
+/// Does what comes until the connection ends, also where a command is still waiting for something.
+fn obey(connection: UnixStream, shell: Shell) -> io::Result<()> {
+    let mut answers = connection.try_clone()?;
+    let (commands, waiting) = mpsc::channel::<String>();
+    thread::spawn(move || {
+        for line in waiting {
+            let answer = match line.parse::<Control>() {
+                Ok(control) => format!("ok {}\n", shell.obey(control)),
+                Err(why) => format!("no: {why}\n"),
+            };
+            // A test that has gone hears no answers.
+            let _ = answers.write_all(answer.as_bytes());
+        }
+    });
+    for line in BufReader::new(connection).lines() {
+        commands.send(line?).map_err(io::Error::other)?;
+    }
+    Ok(())
 }
