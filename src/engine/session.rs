@@ -5,7 +5,7 @@
 //!   Down ───────────▶ Connecting ───────────▶ Silent ────────────────────────────────▶ Ready
 //!    ▲                    │                     │                                         │
 //!    └────────────────────┴── SessionDown ──────┴─────────────────────────────────────────┘
-//!       after a jittered wait
+//!       after a wait
 //! ```
 //!
 //! Nothing is forgotten, announced or uploaded before it is clear whether this cloud gives receipts. Silence says
@@ -170,9 +170,9 @@ impl Engine {
     pub(super) fn session_down(&mut self, now: Now, reason: String) {
         let was_up = self.session.is_up();
         self.end_session(now);
-        let jitter = self.session.backoff.fail(&mut self.rng);
+        let own = self.session.backoff.fail(&mut self.rng);
         let asked = Duration::from_secs(self.session.retry_after.take().unwrap_or(0).into());
-        let wait = asked + jitter;
+        let wait = asked + own;
         self.timers.set(Timer::Reconnect, now.mono + wait);
         if !self.stopping {
             let endpoint = self.settings.endpoint.clone();

@@ -19,6 +19,7 @@
 
 mod cloud;
 mod disk;
+mod herd;
 mod lives;
 mod plan;
 mod scenarios;
