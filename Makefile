@@ -78,6 +78,13 @@ debug-build:
 	cargo build --locked
 	cd server && cargo build --locked --bins --examples
 
+.PHONY: herd
+herd: ## A thousand agents return after three outages of the server, in six minutes: writes docs/reconnect.svg
+	@$(call title,herd)
+	cd server && cargo build --release --locked
+	CLOUDTALKER_SERVER=$(CURDIR)/server/target/release/cloudtalker-server \
+		cargo bench --locked --target-dir target/bench --bench herd
+
 .PHONY: audit
 audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 	scripts/install-tools lint

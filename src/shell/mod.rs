@@ -5,9 +5,9 @@
 //! resolved, and lists of files that are no pipes.
 
 pub mod clock;
+pub mod cloud;
 pub mod log;
 
-mod cloud;
 mod commands;
 mod disk;
 mod input;

@@ -101,6 +101,10 @@ impl Server {
         format!("{}/", self.address)
     }
 
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("it serves").id()
+    }
+
     pub fn kill(&mut self) {
         self.process.take().expect("it serves").kill();
     }
