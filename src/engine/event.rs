@@ -15,7 +15,7 @@ pub enum Event {
 
     SessionUp,
     SessionReady { receipts: bool },
-    SessionDown { endpoint: String, was_up: bool, reason: String, wait: Duration },
+    SessionDown { endpoint: String, was_up: bool, reason: String, wait: Duration, takes_a_person: bool },
     CloudText(String),
 
     Armed(bool),
@@ -65,6 +65,7 @@ impl Event {
         match self {
             Event::Lost { reason: LostReason::Missing, .. } => Level::Error,
             Event::SpoolProblem(_)
+            | Event::SessionDown { takes_a_person: true, .. }
             | Event::CloudText(_)
             | Event::CaptureLapsed
             | Event::NobodyToCommand
@@ -83,7 +84,7 @@ impl Event {
             | Event::Stopping
             | Event::Reloaded
             | Event::SessionReady { .. }
-            | Event::SessionDown { .. }
+            | Event::SessionDown { takes_a_person: false, .. }
             | Event::Armed(_)
             | Event::CaptureWanted
             | Event::Alarm
@@ -121,10 +122,11 @@ impl fmt::Display for Event {
                     "connected to the cloud; it gives no receipts, so a confirmed upload is the last word"
                 )
             }
-            Event::SessionDown { endpoint, was_up, reason, wait } => {
+            Event::SessionDown { endpoint, was_up, reason, wait, takes_a_person } => {
                 let what =
                     if *was_up { "the connection to the cloud ended" } else { "no connection to the cloud" };
-                write!(f, "{what}: {reason}; {endpoint} is tried again in {:.1} s", wait.as_secs_f32())
+                let again = if *takes_a_person { "; waiting alone will not mend that" } else { "" };
+                write!(f, "{what}: {reason}{again}; {endpoint} is tried again in {:.1} s", wait.as_secs_f32())
             }
             Event::CloudText(why) => write!(f, "a message of the cloud's: {why}"),
             Event::Armed(true) => write!(f, "armed by the cloud"),

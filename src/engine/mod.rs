@@ -47,7 +47,7 @@ use event::Event;
 use intake::Intake;
 use rng::Rng;
 use room::Room;
-use session::Session;
+use session::{Refusals, Session};
 use sources::Sources;
 use std::{collections::VecDeque, time::Duration};
 use timers::{Timer, Timers};
@@ -113,6 +113,8 @@ pub enum Input {
     SessionHeard(Frame),
     /// The connection ended, or could not be made.
     SessionDown(String),
+    /// It could not be made, and waiting alone will not mend that: one side does not trust the other.
+    SessionRefused(String),
     /// The camera program got a command.
     CommandDelivered(Command),
     /// It did not.
@@ -228,6 +230,7 @@ impl Engine {
             Input::SessionUp(date) => self.session_up(now, date),
             Input::SessionHeard(frame) => self.session_heard(now, frame),
             Input::SessionDown(reason) => self.session_down(now, reason),
+            Input::SessionRefused(reason) => self.session_refused(now, reason),
             Input::CommandDelivered(command) => self.command_delivered(command),
             Input::CommandUndelivered(command, why) => self.command_undelivered(now, command, &why),
             Input::ListenerAppeared => self.listener_appeared(now),
@@ -301,6 +304,7 @@ impl Engine {
         self.tell(Event::Reloaded);
         self.outputs.push_back(Output::Disconnect);
         self.end_session(now);
+        self.session.refusals = Refusals::default();
         self.timers.clear(Timer::Reconnect);
         self.connect();
         self.send_level();

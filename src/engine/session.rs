@@ -34,6 +34,8 @@ const DEFAULT_PERIOD: u32 = 10;
 const MAX_PERIOD: u32 = 8_640;
 /// An hour: a cloud that asks for more is not obeyed to the letter.
 const MAX_RETRY_AFTER: u32 = 3_600;
+/// How often the owner is warned of refusals that last: between that they are told as any other failure.
+const WARN_AGAIN: Duration = Duration::from_secs(3_600);
 /// How old the remembered time may get before it is written anew.
 const GOOD_TIME_AGE: u64 = 24 * 60 * 60;
 
@@ -59,8 +61,30 @@ pub struct Session {
     backoff: Backoff,
     /// Seconds that the cloud told us to stay away.
     retry_after: Option<u32>,
+    /// Refusals since the last session.
+    pub refusals: Refusals,
     /// Where the cloud wants uploads to be created.
     pub uploads: Option<String>,
+}
+
+/// How often in a row the session was refused, and when the owner was warned of it. The first may be a server that is
+/// just being set up.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    count: u32,
+    warned: Option<Duration>,
+}
+
+impl Refusals {
+    /// Notes one more; whether it is worth a warning.
+    fn add(&mut self, now: Now) -> bool {
+        self.count = self.count.saturating_add(1);
+        let is_due = self.count > 1 && self.warned.is_none_or(|warned| now.mono >= warned + WARN_AGAIN);
+        if is_due {
+            self.warned = Some(now.mono);
+        }
+        is_due
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +105,7 @@ impl Session {
             reason: None,
             backoff: RECONNECT,
             retry_after: None,
+            refusals: Refusals::default(),
             uploads: None,
         }
     }
@@ -127,6 +152,7 @@ impl Engine {
         self.session.epoch += 1;
         self.session.since = now.unix;
         self.session.uploads = None;
+        self.session.refusals = Refusals::default();
         self.note_good_time(date);
         self.tell(Event::SessionUp);
         self.send_state(now);
@@ -167,7 +193,16 @@ impl Engine {
         }
     }
 
+    pub(super) fn session_refused(&mut self, now: Now, reason: String) {
+        let takes_a_person = self.session.refusals.add(now);
+        self.session_failed(now, reason, takes_a_person);
+    }
+
     pub(super) fn session_down(&mut self, now: Now, reason: String) {
+        self.session_failed(now, reason, false);
+    }
+
+    fn session_failed(&mut self, now: Now, reason: String, takes_a_person: bool) {
         let was_up = self.session.is_up();
         self.end_session(now);
         let own = self.session.backoff.fail(&mut self.rng);
@@ -176,7 +211,8 @@ impl Engine {
         self.timers.set(Timer::Reconnect, now.mono + wait);
         if !self.stopping {
             let endpoint = self.settings.endpoint.clone();
-            self.tell(Event::SessionDown { endpoint, was_up, reason: reason.clone(), wait });
+            let reason = reason.clone();
+            self.tell(Event::SessionDown { endpoint, was_up, reason, wait, takes_a_person });
         }
         self.session.reason = Some(reason);
     }

@@ -49,13 +49,16 @@ pub struct Target {
 
 impl Link {
     /// Connects. The inputs are [`Input::SessionUp`], then [`Input::SessionHeard`], then
-    /// [`Input::SessionDown`]; or the last alone.
+    /// [`Input::SessionDown`]; or the last alone, or [`Input::SessionRefused`].
     pub fn open(executor: &Rc<LocalExecutor<'static>>, target: Target, inputs: Sender<Input>) -> Link {
         let (outgoing, waiting) = async_channel::unbounded();
         let task = executor.spawn(async move {
-            let reason = live(&target, &waiting, &inputs).await;
+            let end = match live(&target, &waiting, &inputs).await {
+                End::Lost(reason) => Input::SessionDown(reason),
+                End::Refused(reason) => Input::SessionRefused(reason),
+            };
             // The loop that would hear it is gone only when the process ends.
-            let _ = inputs.send(Input::SessionDown(reason)).await;
+            let _ = inputs.send(end).await;
         });
         Link { outgoing, _task: task }
     }
@@ -81,30 +84,66 @@ impl Link {
     }
 }
 
-/// A session's whole life; gives the reason of its end.
-async fn live(target: &Target, waiting: &Receiver<Message>, inputs: &Sender<Input>) -> String {
+/// Why a session ended, or why there is none.
+enum End {
+    /// The link, the server or the agent has gone.
+    Lost(String),
+    /// One side does not trust the other.
+    Refused(String),
+}
+
+impl End {
+    fn of_io(error: &io::Error) -> End {
+        let is_of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
+        let reason = tls::describe_io(error);
+        if is_of_tls { End::Refused(reason) } else { End::Lost(reason) }
+    }
+
+    fn of_socket(error: &tungstenite::Error) -> End {
+        match error {
+            tungstenite::Error::Io(error) => End::of_io(error),
+            tungstenite::Error::Http(response) => {
+                let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
+                let said: String = body.lines().next().unwrap_or_default().chars().take(MAX_TEXT).collect();
+                let said = if said.is_empty() { said } else { format!(": {said:?}") };
+                let status = response.status();
+                let reason = format!("expected a WebSocket, but the server answered {status}{said}");
+                if status.is_client_error() { End::Refused(reason) } else { End::Lost(reason) }
+            }
+            error => End::Lost(error.to_string()),
+        }
+    }
+
+    fn of_agent() -> End {
+        End::Lost("the agent is ending".to_owned())
+    }
+}
+
+/// A session's whole life.
+async fn live(target: &Target, waiting: &Receiver<Message>, inputs: &Sender<Input>) -> End {
     let timeout = async {
         Timer::after(CONNECT).await;
-        Err(format!("no answer within {} s", CONNECT.as_secs()))
+        Err(End::Lost(format!("no answer within {} s", CONNECT.as_secs())))
     };
     let (socket, date) = match connect(target).or(timeout).await {
         Ok(connected) => connected,
-        Err(reason) => return reason,
+        Err(end) => return end,
     };
     if inputs.send(Input::SessionUp(date)).await.is_err() {
-        return "the agent is ending".to_owned();
+        return End::of_agent();
     }
     let (sender, receiver) = socket.split();
     listen(receiver, inputs).or(speak(sender, waiting)).await
 }
 
-async fn connect(target: &Target) -> Result<(WebSocketStream<TlsStream<TcpStream>>, Option<u64>), String> {
+async fn connect(target: &Target) -> Result<(WebSocketStream<TlsStream<TcpStream>>, Option<u64>), End> {
     let Endpoint { host, port, path } = &target.endpoint;
-    let io = |error: io::Error| tls::describe_io(&error);
+    let io = |error: io::Error| End::of_io(&error);
     let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(io)?;
     tcp.set_nodelay(true).map_err(io)?;
     rustix::net::sockopt::set_tcp_user_timeout(&tcp, USER_TIMEOUT_MS).map_err(|error| io(error.into()))?;
-    let name = ServerName::try_from(host.clone()).map_err(|_| format!("{host:?} is no host name"))?;
+    let name =
+        ServerName::try_from(host.clone()).map_err(|_| End::Refused(format!("{host:?} is no host name")))?;
     let stream = TlsConnector::from(target.tls.clone()).connect(name, tcp).await.map_err(io)?;
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
@@ -113,46 +152,33 @@ async fn connect(target: &Target) -> Result<(WebSocketStream<TlsStream<TcpStream
         .max_frame_size(Some(MAX_MESSAGE));
     let url = format!("wss://{}{path}", target.endpoint.authority());
     let (socket, response) =
-        client_async_with_config(url, stream, Some(config)).await.map_err(|error| describe(&error))?;
+        client_async_with_config(url, stream, Some(config)).await.map_err(|error| End::of_socket(&error))?;
     let date = response.headers().get("Date").and_then(|date| date.to_str().ok()).and_then(http_date);
     Ok((socket, date))
 }
 
-async fn listen(mut receiver: WebSocketReceiver<TlsStream<TcpStream>>, inputs: &Sender<Input>) -> String {
+async fn listen(mut receiver: WebSocketReceiver<TlsStream<TcpStream>>, inputs: &Sender<Input>) -> End {
     loop {
         let frame = match receiver.next().await {
             Some(Ok(Message::Text(text))) => Frame::Text(text.to_string()),
             Some(Ok(Message::Close(Some(close)))) if !close.reason.is_empty() => {
-                return format!("the cloud closed it: {}", close.reason);
+                return End::Lost(format!("the cloud closed it: {}", close.reason));
             }
-            Some(Ok(Message::Close(_))) | None => return "the cloud closed it".to_owned(),
+            Some(Ok(Message::Close(_))) | None => return End::Lost("the cloud closed it".to_owned()),
             Some(Ok(_)) => Frame::Other,
-            Some(Err(error)) => return describe(&error),
+            Some(Err(error)) => return End::of_socket(&error),
         };
         if inputs.send(Input::SessionHeard(frame)).await.is_err() {
-            return "the agent is ending".to_owned();
+            return End::of_agent();
         }
     }
 }
 
-async fn speak(mut sender: WebSocketSender<TlsStream<TcpStream>>, waiting: &Receiver<Message>) -> String {
+async fn speak(mut sender: WebSocketSender<TlsStream<TcpStream>>, waiting: &Receiver<Message>) -> End {
     while let Ok(message) = waiting.recv().await {
         if let Err(error) = sender.send(message).await {
-            return describe(&error);
+            return End::of_socket(&error);
         }
     }
     future::pending().await
-}
-
-fn describe(error: &tungstenite::Error) -> String {
-    match error {
-        tungstenite::Error::Io(error) => tls::describe_io(error),
-        tungstenite::Error::Http(response) => {
-            let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
-            let said: String = body.lines().next().unwrap_or_default().chars().take(MAX_TEXT).collect();
-            let said = if said.is_empty() { said } else { format!(": {said:?}") };
-            format!("expected a WebSocket, but the server answered {}{said}", response.status())
-        }
-        error => error.to_string(),
-    }
 }

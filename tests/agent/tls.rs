@@ -120,7 +120,9 @@ fn a_certificate_without_its_key_is_told_before_a_socket_is_opened() {
 fn refuses(board: &Board, why: &str) {
     let mut agent = board.start();
     let told = agent.says("no connection to the cloud: ");
-    assert!(told.contains(why), "expected {why:?}: {told}");
+    assert!(told.contains(why) && told.contains(" INFO "), "expected {why:?}: {told}");
+    let warned = agent.says("; waiting alone will not mend that; ");
+    assert!(warned.contains(why) && warned.contains(" WARN "), "expected {why:?}: {warned}");
     agent.takes(&board.record_capture(TIME, &[3000, 4000]));
     let status = agent.status();
     assert!(status.session.reason.is_some_and(|reason| reason.contains(why)));

@@ -22,6 +22,19 @@ fn the_session_is_as_it_was_looked_at() {
     let states: Vec<Act> = vec![
         ("the start", Box::new(|_| ())),
         ("no connection", Box::new(Scene::loses_the_session)),
+        (
+            "no connection, as it was refused",
+            Box::new(|scene| scene.tell(Input::SessionRefused("a stranger".into()))),
+        ),
+        (
+            "connecting again, after it was refused twice",
+            Box::new(|scene| {
+                for _ in 0..2 {
+                    scene.tell(Input::SessionRefused("a stranger".into()));
+                    scene.wakes();
+                }
+            }),
+        ),
         ("no word yet", Box::new(|scene| scene.tell(Input::SessionUp(None)))),
         (
             "no word yet, a ping is out",
@@ -98,6 +111,10 @@ fn the_session_is_as_it_was_looked_at() {
         ("the cloud takes the connection", Box::new(|scene| scene.tell(Input::SessionUp(None)))),
         ("… and tells its time", Box::new(|scene| scene.tell(Input::SessionUp(Some(1_795_000_000))))),
         ("the connection ends", Box::new(Scene::loses_the_session)),
+        (
+            "the connection is refused",
+            Box::new(|scene| scene.tell(Input::SessionRefused("a stranger".into()))),
+        ),
         (r#"{"receipts":true}"#, Box::new(|scene| scene.hears(RECEIPTS))),
         ("{}", Box::new(|scene| scene.hears(NO_RECEIPTS))),
         (r#"{"pir_armed":true}"#, Box::new(|scene| scene.hears(r#"{"pir_armed":true}"#))),
