@@ -46,6 +46,11 @@ pub enum Event {
     DiskFailed(String),
 }
 
+/// So many of something, as people say it.
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -106,10 +111,8 @@ impl fmt::Display for Event {
         match self {
             Event::Started { captures: 0, .. } => write!(f, "started; the spool is empty"),
             Event::Started { captures, segments } => {
-                write!(
-                    f,
-                    "started; {captures} captures are owed to the cloud, {segments} segments of them not sent yet"
-                )
+                let (captures, segments) = (counted(*captures, "capture"), counted(*segments, "segment"));
+                write!(f, "started; still owed to the cloud: {captures}, with {segments} not sent yet")
             }
             Event::Stopping => write!(f, "stopping"),
             Event::Reloaded => write!(f, "certificate, key and configuration are read again"),
@@ -184,7 +187,8 @@ impl fmt::Display for Event {
             }
             Event::Lost { place, why, .. } => write!(f, "{} is lost: {why}", place.file()),
             Event::Evicted { capture, segments } => {
-                write!(f, "{capture} was given up with {segments} segments, for want of space (see lost.log)")
+                let segments = counted(*segments as u64, "segment");
+                write!(f, "{capture} was given up with {segments}, for want of space (see lost.log)")
             }
             Event::RefusedDropped(path) => write!(f, "{path} was given up, for want of space"),
             Event::DiskFailed(why) => write!(f, "the state directory can't be written: {why}; trying again"),

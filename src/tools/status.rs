@@ -1,7 +1,7 @@
 //! `cloudtalker status`: how the running agent is doing.
 
 use super::{Address, ToolError};
-use crate::{cli, utc::Utc};
+use crate::{cli, engine::event::counted, utc::Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
@@ -153,10 +153,6 @@ fn span(seconds: u64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
     }
-}
-
-fn counted(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// In powers of 1024, as the options that set bounds have them.

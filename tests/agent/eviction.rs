@@ -15,7 +15,7 @@ fn the_oldest_goes_and_everybody_hears_of_it() {
         agent.takes(capture);
     }
     agent.takes(&captures[3]);
-    agent.says(&format!("{TIME}.pir was given up with 1 segments, for want of space (see lost.log)"));
+    agent.says(&format!("{TIME}.pir was given up with 1 segment, for want of space (see lost.log)"));
     let ledger = fs::read_to_string(board.state_dir().join("lost.log")).unwrap();
     assert_eq!(ledger.matches("unix").count(), 1, "{ledger}");
     assert!(ledger.contains(&format!("spool/{TIME}.pir/0.mp4")) && ledger.contains("evicted"), "{ledger}");
