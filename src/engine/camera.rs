@@ -48,6 +48,8 @@ pub struct Camera {
     pub capture_asap: bool,
     /// When the owner was last told that nobody listens.
     silence_told: Option<Duration>,
+    /// Whether the owner was told, since the level was last said, that a list counts only while it is armed.
+    pub list_told: bool,
 }
 
 impl Camera {
@@ -60,6 +62,7 @@ impl Camera {
             capture_lapses: Duration::ZERO,
             capture_asap: false,
             silence_told: None,
+            list_told: false,
         }
     }
 
@@ -77,6 +80,7 @@ impl Engine {
             && self.camera.armed != Some(armed)
         {
             self.camera.armed = Some(armed);
+            self.camera.list_told = false;
             self.remembered.pir_armed = Some(armed);
             self.send_level();
             self.tell(Event::Armed(armed));

@@ -30,6 +30,7 @@ pub enum Event {
     InputRefused { path: Option<String>, why: String },
     InputBroken(String),
     UnknownKeys(Vec<String>),
+    ListedUnarmed(String),
     Alarm,
 
     Kept { place: Place, bytes: u64 },
@@ -92,6 +93,7 @@ impl Event {
             | Event::SessionDown { takes_a_person: false, .. }
             | Event::Armed(_)
             | Event::CaptureWanted
+            | Event::ListedUnarmed(_)
             | Event::Alarm
             | Event::Kept { .. }
             | Event::Receipt(_) => Level::Info,
@@ -159,6 +161,9 @@ impl fmt::Display for Event {
             Event::InputBroken(why) => write!(f, "a local connection is closed: {why}"),
             Event::UnknownKeys(keys) => {
                 write!(f, "a local message has keys that say nothing to this version: {keys:?}")
+            }
+            Event::ListedUnarmed(path) => {
+                write!(f, "{path:?} of the list is left out, and so is what follows: the camera is not armed")
             }
             Event::Alarm => write!(f, "alarm"),
             Event::Kept { place, bytes } => write!(f, "{} is safe, {bytes} bytes", place.file()),

@@ -101,7 +101,12 @@ impl Engine {
             self.tell(Event::UnknownKeys(request.unknown));
         }
         match request.message {
-            Message::Segment { .. } if kind == SourceKind::List && self.camera.armed() != Some(true) => {
+            Message::Segment { path, .. }
+                if kind == SourceKind::List && self.camera.armed() != Some(true) =>
+            {
+                if !std::mem::replace(&mut self.camera.list_told, true) {
+                    self.tell(Event::ListedUnarmed(path));
+                }
                 self.outputs.push_back(Output::NextMessage(id));
             }
             Message::Segment { path, naming } => {

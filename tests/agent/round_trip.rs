@@ -130,7 +130,10 @@ fn a_list_of_files_counts_while_the_camera_is_armed() {
         let lines = segments.iter().map(|segment| format!("{}\n", segment.path()));
         fs::write(&list, lines.collect::<String>()).unwrap();
     };
-    write(&board.record_capture(TIME - 1, &[3000]));
+    write(&board.record_capture(TIME - 1, &[3000, 4000]));
+    let told =
+        agent.says(".0.mp4\" of the list is left out, and so is what follows: the camera is not armed");
+    assert!(told.contains(" INFO "), "{told}");
     server.tell("porch", "arm");
     assert_eq!(camera.hears(), r#"{"command":"arm"}"#);
     for time in [TIME, TIME + 1] {
@@ -141,6 +144,7 @@ fn a_list_of_files_counts_while_the_camera_is_armed() {
         assert!(server.captures().last().is_some_and(|capture| capture.is("pir", time, &segments)));
     }
     assert_eq!(server.captures().len(), 2, "what came before it was armed did not count");
+    assert_eq!(agent.log().matches("of the list is left out").count(), 1);
 }
 
 #[test]
