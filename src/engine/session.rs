@@ -177,7 +177,9 @@ impl Engine {
         if message.receipts == Some(true) || message.receipt.is_some() {
             self.note_receipts();
         }
-        if matches!(self.session.phase, Phase::Silent { .. }) {
+        // A cloud that only asks to be left in peace has not said what it is.
+        let says_more = message.retry_after.is_none() || message.receipts.is_some();
+        if matches!(self.session.phase, Phase::Silent { .. }) && says_more {
             self.become_ready(now, &message);
         }
         if let Some(seconds) = message.retry_after {
