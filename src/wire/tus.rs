@@ -6,7 +6,7 @@
 
 use super::{Id, Sha256, Trigger};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use std::{fmt, str::FromStr};
+use std::{fmt, net::Ipv6Addr, str::FromStr};
 
 /// The protocol's version, in the header `Tus-Resumable`.
 pub const VERSION: &str = "1.0.0";
@@ -92,26 +92,55 @@ impl FromStr for Metadata {
 
 /// Where a `Location` leads, seen from the URL that answered with it: absolute, from the root, or beside it.
 /// A server that does not know of the TLS before it says `http` of itself: that is meant as `https`. `None` where the
-/// location would leave TLS for another place by plain HTTP, or is no HTTP URL.
+/// location would leave TLS for another place by plain HTTP, or is no HTTP URL: the upload there would be asked about
+/// for ever.
 pub fn resolve(base: &str, location: &str) -> Option<String> {
     let (scheme, rest) = base.split_once("://")?;
-    let root = rest.find('/').unwrap_or(rest.len());
-    if let Some((other, place)) = location.split_once("://") {
-        let is_same_host = place.split('/').next() == Some(&rest[..root]);
-        return match (scheme, other) {
-            (_, "https") | ("http", "http") => Some(location.to_owned()),
-            ("https", "http") if is_same_host => Some(format!("https://{place}")),
-            _ => None,
-        };
-    }
-    if let Some(path) = location.strip_prefix("//") {
-        return Some(format!("{scheme}://{path}"));
-    }
-    if location.starts_with('/') {
-        return Some(format!("{scheme}://{}{location}", &rest[..root]));
-    }
-    let directory = rest.rfind('/').map_or(rest, |end| &rest[..end]);
-    Some(format!("{scheme}://{directory}/{location}"))
+    let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
+    let host = &rest[..rest.find('/').unwrap_or(rest.len())];
+    let url = match scheme_of(location) {
+        Some((other, place)) => {
+            let place = place.strip_prefix("//")?;
+            let is_same_host = place.split('/').next() == Some(host);
+            match (scheme.to_ascii_lowercase().as_str(), other.to_ascii_lowercase().as_str()) {
+                (_, "https") | ("http", "http") => location.to_owned(),
+                ("https", "http") if is_same_host => format!("https://{place}"),
+                _ => return None,
+            }
+        }
+        None if location.starts_with("//") => format!("{scheme}:{location}"),
+        None if location.starts_with('/') => format!("{scheme}://{host}{location}"),
+        None => {
+            let directory = rest.rfind('/').map_or(rest, |end| &rest[..end]);
+            format!("{scheme}://{directory}/{location}")
+        }
+    };
+    is_url(&url).then_some(url)
+}
+
+/// What stands before the first colon and behind it, unless that is within a path.
+fn scheme_of(location: &str) -> Option<(&str, &str)> {
+    location.split_once(':').filter(|(scheme, _)| !scheme.contains(['/', '?', '#']))
+}
+
+/// Whether a request can be made to it: it names a host, and holds only what a URL may hold.
+fn is_url(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let may_be_in_url = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(0)),
+        Some(_) | None => (place, 443),
+    };
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        }
+    };
+    is_host && port != 0u16 && rest.bytes().all(may_be_in_url)
 }
 
 /// The decoded pairs of one header.
@@ -203,8 +232,30 @@ mod tests {
             ("https://h:1/uploads/", "x", Some("https://h:1/uploads/x")),
             ("https://h:1", "x", Some("https://h:1/x")),
             ("https://h:1/uploads/", "//g/x", Some("https://g/x")),
+            ("https://h:1/uploads/", "HTTPS://g/x", Some("HTTPS://g/x")),
+            ("https://h:1/uploads/", "x?from=http://g", Some("https://h:1/uploads/x?from=http://g")),
+            ("https://h:1/uploads?to=/a", "x", Some("https://h:1/x")),
+            ("https://[::1]:1/uploads/", "x", Some("https://[::1]:1/uploads/x")),
+            ("https://u:p@h/uploads/", "x", Some("https://u:p@h/uploads/x")),
         ] {
             assert_eq!(resolve(base, location).as_deref(), url, "{base} {location}");
+        }
+    }
+
+    #[test]
+    fn a_location_that_no_request_can_be_made_to_is_none() {
+        for location in [
+            "a b",
+            "//",
+            "///x",
+            "https:x",
+            "https://",
+            "https://:1/",
+            "https://h:0/",
+            "https://h:65536/",
+            "mailto:x",
+        ] {
+            assert_eq!(resolve("https://h:1/uploads/", location), None, "{location}");
         }
     }
 
