@@ -31,6 +31,7 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	cargo fmt --check
 	cd server && cargo fmt --check
 	cd tests/faultfs && cargo fmt --check
+	cd fuzz && cargo fmt --check
 	@$(call title,the pure core)
 	scripts/check-pure --self-test
 	scripts/check-pure
@@ -41,6 +42,7 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	cd server && cargo deny --locked check bans licenses sources
 	cd tests/faultfs && cargo deny --locked --config ../../deny.toml check -A unmatched-skip \
 		-A license-exception-not-encountered bans licenses sources
+	cd fuzz && cargo deny --locked check bans licenses sources
 	@$(call title,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
@@ -85,6 +87,14 @@ herd: ## A thousand agents return after three outages of the server, in six minu
 	CLOUDTALKER_SERVER=$(CURDIR)/server/target/release/cloudtalker-server \
 		cargo bench --locked --target-dir target/bench --bench herd
 
+# Each target for so many seconds.
+SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: ## Fuzz the parsers, two at a time: SECONDS=60 for each, or only TARGET=name
+	scripts/install-tools fuzz
+	scripts/fuzz $(SECONDS) $(TARGET)
+
 .PHONY: audit
 audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 	scripts/install-tools lint
@@ -93,7 +103,7 @@ audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf target server/target tests/faultfs/target tests/node_modules
+	rm -rf target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules
 
 .PHONY: help
 help: ## This list

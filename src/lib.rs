@@ -14,6 +14,9 @@ pub mod cli;
 #[cfg(feature = "agent")]
 pub mod config;
 #[cfg(feature = "agent")]
+#[doc(hidden)]
+pub mod fuzz;
+#[cfg(feature = "agent")]
 pub mod shell;
 #[cfg(feature = "agent")]
 pub mod tls;

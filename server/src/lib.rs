@@ -25,6 +25,8 @@ pub mod cli;
 pub mod commands;
 pub mod control;
 pub mod device;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod library;
 pub mod log;
 pub mod net;

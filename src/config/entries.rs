@@ -70,14 +70,27 @@ impl Entries {
         flags: Vec<(&'static str, String)>,
         file: Option<&Path>,
     ) -> Result<Entries, ConfigError> {
-        let mut entries: Vec<Entry> =
-            flags.into_iter().map(|(name, value)| Entry { name, value, origin: Origin::Flag }).collect();
-        let Some(file) = file else { return Ok(Entries(entries)) };
+        let Some(file) = file else { return Ok(Entries::of_flags(flags)) };
         let text = fs::read_to_string(file).map_err(|error| ConfigError::Unreadable(file.into(), error))?;
-        let mut lines = read_lines(file, &text)?;
+        Entries::of_text(flags, file, &text)
+    }
+
+    /// The flags, and what they leave to the text of a file.
+    pub(super) fn of_text(
+        flags: Vec<(&'static str, String)>,
+        file: &Path,
+        text: &str,
+    ) -> Result<Entries, ConfigError> {
+        let Entries(mut entries) = Entries::of_flags(flags);
+        let mut lines = read_lines(file, text)?;
         lines.retain(|line| !entries.iter().any(|flag| is_overruled(line.name, flag.name)));
         entries.append(&mut lines);
         Ok(Entries(entries))
+    }
+
+    fn of_flags(flags: Vec<(&'static str, String)>) -> Entries {
+        let flags = flags.into_iter().map(|(name, value)| Entry { name, value, origin: Origin::Flag });
+        Entries(flags.collect())
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&Entry> {

@@ -132,17 +132,25 @@ pub struct SpoolConfig {
 impl Config {
     /// Takes the settings from flags and the file that they name; again at each reload.
     pub fn load(run: &cli::Run) -> Result<Config, ConfigError> {
-        let entries = Entries::gather(run.settings(), run.config.as_deref().map(Path::new))?;
-        let spool = SpoolConfig::take(&entries)?;
+        Config::take(&Entries::gather(run.settings(), run.config.as_deref().map(Path::new))?)
+    }
+
+    /// Takes the settings from flags and the text of a file, whose name messages give.
+    pub fn of_text(run: &cli::Run, file: &Path, text: &str) -> Result<Config, ConfigError> {
+        Config::take(&Entries::of_text(run.settings(), file, text)?)
+    }
+
+    fn take(entries: &Entries) -> Result<Config, ConfigError> {
+        let spool = SpoolConfig::take(entries)?;
         let endpoint = entries.parse("endpoint", "HOST:PORT/PATH (wss:// is implied)", value::endpoint)?;
         Ok(Config {
             endpoint: endpoint.ok_or(ConfigError::NoEndpoint)?,
             cert: entries.path("cert")?.unwrap_or_else(|| "cert.pem".into()),
             key: entries.path("key")?.unwrap_or_else(|| "key.pem".into()),
             ca: entries.path("ca")?,
-            input: InputConfig::take(&entries, !spool.capture_dirs.is_empty())?,
+            input: InputConfig::take(entries, !spool.capture_dirs.is_empty())?,
             motion_file_list: entries.path("motion_file_list")?,
-            commands: CommandTarget::take(&entries)?,
+            commands: CommandTarget::take(entries)?,
             spool,
             upload_url: entries.parse("upload_url", "https://HOST:PORT/PATH", value::url)?,
             max_rate: entries.parse("max_rate", "bytes a second above 0, as 200K", value::some_bytes)?,

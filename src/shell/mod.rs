@@ -15,7 +15,7 @@ mod list;
 mod lock;
 mod reload;
 mod signals;
-mod uploader;
+pub(crate) mod uploader;
 mod ureq_tls;
 
 use crate::{

@@ -27,7 +27,11 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use ureq::{Agent, SendBody, http::Response, typestate::WithoutBody};
+use ureq::{
+    Agent, SendBody,
+    http::{HeaderMap, Response},
+    typestate::WithoutBody,
+};
 
 /// Every wait on the network has an end: a link that is slow is used, one that is dead is given up.
 const LIMITS: Limits = Limits {
@@ -219,18 +223,22 @@ fn answer_of(url: &str, result: Result<Response<ureq::Body>, ureq::Error>) -> An
         Ok(response) => response,
         Err(error) => return Answer::Broken(ureq_tls::describe(&error)),
     };
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let mut text = Vec::new();
+    // What came of it says more than how it ended.
+    let _ = response.body_mut().as_reader().take(MAX_TEXT).read_to_end(&mut text);
+    answer(url, response.status().as_u16(), response.headers(), &text)
+}
+
+/// What an answer from this URL says.
+pub(crate) fn answer(url: &str, status: u16, headers: &HeaderMap, text: &[u8]) -> Answer {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let (offset, retry_after) = (header("Upload-Offset"), header("Retry-After"));
     let (offset, retry_after) =
         (offset.and_then(|text| text.parse().ok()), retry_after.and_then(|text| text.parse().ok()));
     let location = header("Location").map(ToOwned::to_owned);
     // Only a server that TLS has verified is believed what time it is.
     let date = header("Date").filter(|_| url.starts_with("https://")).and_then(http_date);
-    let status = response.status().as_u16();
-    let mut text = Vec::new();
-    // What came of it says more than how it ended.
-    let _ = response.body_mut().as_reader().take(MAX_TEXT).read_to_end(&mut text);
-    let text = String::from_utf8_lossy(&text);
+    let text = String::from_utf8_lossy(text);
     let text = text.lines().next().unwrap_or_default().trim().to_owned();
     Answer::Status { status, offset, location, retry_after, date, text }
 }

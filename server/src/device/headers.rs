@@ -29,11 +29,11 @@ const EXTENSIONS: &str = "creation,creation-with-upload,checksum,termination,exp
 const ALGORITHMS: &str = "sha1,sha256";
 
 pub(super) const TUS_RESUMABLE: &str = "tus-resumable";
-pub(super) const UPLOAD_OFFSET: &str = "upload-offset";
+pub(crate) const UPLOAD_OFFSET: &str = "upload-offset";
 pub(super) const UPLOAD_LENGTH: &str = "upload-length";
 pub(super) const UPLOAD_EXPIRES: &str = "upload-expires";
-pub(super) const UPLOAD_METADATA: &str = "upload-metadata";
-pub(super) const UPLOAD_CHECKSUM: &str = "upload-checksum";
+pub(crate) const UPLOAD_METADATA: &str = "upload-metadata";
+pub(crate) const UPLOAD_CHECKSUM: &str = "upload-checksum";
 
 /// An upload of the camera has to end first, which takes its time.
 const AFTER_TOO_MANY_S: u32 = 60;
@@ -43,13 +43,13 @@ const AFTER_FAILURE_S: u32 = 5;
 const AFTER_FULL_S: u32 = 60;
 
 /// Why a request is refused: a status, and a sentence for the client.
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
 
 /// The keys by which a client of ours says where a segment belongs; a plain tus client knows none of them.
 const PLACE: [&str; 4] = ["capture", "trigger", "trigger_timestamp", "seg_no"];
 
 /// What the capture's segment is called in the metadata; a plain tus client may say it by the file's name alone.
-pub(super) fn metadata(header: &str) -> Result<Metadata, Refusal> {
+pub(crate) fn metadata(header: &str) -> Result<Metadata, Refusal> {
     let by_name = by_name(header);
     let metadata = by_name.as_deref().unwrap_or(header).parse::<Metadata>();
     metadata.map_err(|error| Refusal(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))
@@ -76,7 +76,7 @@ fn by_name(header: &str) -> Option<String> {
     Some(value("sha256").map_or_else(|| said.to_string(), |digest| format!("{said},sha256 {digest}")))
 }
 
-pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
+pub(crate) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
     let bad =
         |expected: &str| Refusal(StatusCode::BAD_REQUEST, format!("Upload-Checksum: expected {expected}"));
     if !headers.contains_key(UPLOAD_CHECKSUM) {
@@ -130,7 +130,7 @@ pub(super) fn options() -> Response {
 }
 
 /// The upload's URL; absolute, because not every client resolves another one.
-pub(super) fn location(headers: &HeaderMap, id: &str) -> String {
+pub(crate) fn location(headers: &HeaderMap, id: &str) -> String {
     match text(headers, HOST.as_str()) {
         Some(host) => format!("https://{host}{DEFAULT_PATH}{id}"),
         None => format!("{DEFAULT_PATH}{id}"),
@@ -142,11 +142,11 @@ pub(super) fn expires(upload: &Upload) -> (&'static str, String) {
     (UPLOAD_EXPIRES, httpdate::fmt_http_date(at))
 }
 
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-pub(super) fn number(headers: &HeaderMap, name: &str) -> Result<u64, Refusal> {
+pub(crate) fn number(headers: &HeaderMap, name: &str) -> Result<u64, Refusal> {
     let digits = text(headers, name).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok());
     number.ok_or_else(|| Refusal(StatusCode::BAD_REQUEST, format!("{name}: expected a number of bytes")))

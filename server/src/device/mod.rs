@@ -3,7 +3,7 @@
 //! A camera is who its certificate says, asked of the store at every request: a removed one is refused at once.
 
 mod end;
-mod headers;
+pub(crate) mod headers;
 mod original;
 mod session;
 mod tus;

@@ -1,0 +1,13 @@
+//! What must hold of every byte that reaches the server from elsewhere. Each function takes any bytes and panics where
+//! it doesn't hold: the fuzzer calls them (`make fuzz`), and the tests replay what it once found interesting.
+//!
+//! | function | the bytes are |
+//! |---|---|
+//! | [`tus_requests`] | header lines of a request to the upload endpoint |
+//! | [`join_mp4`], [`join_ts`] | segments of a capture, with [`PART`] between two of them |
+
+mod joined;
+mod requests;
+
+pub use joined::{PART, join_mp4, join_ts};
+pub use requests::tus_requests;
