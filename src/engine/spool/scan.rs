@@ -132,6 +132,7 @@ fn read_capture<F: Files>(
     let dir = name.dir();
     let mut traces: BTreeMap<(u32, Container), Traces> = BTreeMap::new();
     let entries = files.list(&dir)?;
+    let mut left_over = None;
     for entry in &entries {
         if entry.starts_with('.') {
             // What can't go takes room, and nothing else.
@@ -139,10 +140,15 @@ fn read_capture<F: Files>(
         } else if let Some((segment, kind)) = Trace::parse(entry) {
             traces.entry(segment).or_default().add(kind);
         } else if entry != "id" && entry != "closed" {
-            let stray = files.rename(&format!("{dir}/{entry}"), &format!("{REFUSED}/{name}.{entry}"));
-            let outcome =
-                stray.map_or_else(|error| error.to_string(), |()| format!("it is in {REFUSED}/ now"));
-            problems.push(format!("{dir}/{entry} is no part of a capture: {outcome}"));
+            let stray = format!("{dir}/{entry}");
+            match put_aside(files, &stray, &format!("{name}.{entry}")) {
+                Ok(path) => problems.push(format!("{stray} is no part of a capture: it is {path} now")),
+                Err(error) => {
+                    problems
+                        .push(format!("{stray} is no part of a capture, and can't be put aside: {error}"));
+                    left_over = Some(error);
+                }
+            }
         }
     }
     let mut segments = Vec::new();
@@ -151,15 +157,16 @@ fn read_capture<F: Files>(
         let found = read_segment(files, place, traces, problems)?;
         if segments.last().is_some_and(|former: &FoundSegment| former.seg_no == seg_no) && found.is_some() {
             // Left by an attempt that failed in its last step.
-            files.rename(&place.file(), &place.refused())?;
+            let path = put_aside(files, &place.file(), &format!("{name}.{}", place.base()))?;
             absent_is_fine(files.remove(&place.beside("from")))?;
-            problems.push(format!("{} is a second segment {seg_no}: it is in {REFUSED}/ now", place.file()));
+            problems.push(format!("{} is a second segment {seg_no}: it is {path} now", place.file()));
             continue;
         }
         segments.extend(found);
     }
     if segments.is_empty() {
-        return clean(files, &dir).map(|()| None);
+        // Whatever could not be put aside must not go with the directory.
+        return left_over.map_or_else(|| clean(files, &dir).map(|()| None), Err);
     }
     let id_path = format!("{dir}/id");
     let noted = if_whole(read_text(files, &id_path, MAX_RECORD))?.and_then(|text| text.trim().parse().ok());
@@ -303,12 +310,25 @@ pub fn clean<F: Files>(files: &mut F, path: &str) -> io::Result<()> {
 }
 
 fn set_aside<F: Files>(files: &mut F, name: &str) -> String {
-    match files.rename(&format!("{SPOOL}/{name}"), &format!("{REFUSED}/{name}")) {
-        Ok(()) => format!("{SPOOL}/{name} is no capture's directory: it is in {REFUSED}/ now"),
+    match put_aside(files, &format!("{SPOOL}/{name}"), name) {
+        Ok(path) => format!("{SPOOL}/{name} is no capture's directory: it is {path} now"),
         Err(error) => {
             format!("{SPOOL}/{name} is no capture's directory, and can't be put into {REFUSED}/: {error}")
         }
     }
+}
+
+/// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path.
+fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
+    let mut to = format!("{REFUSED}/{name}");
+    for ordinal in 2.. {
+        match files.open(&to) {
+            Ok(_) => to = format!("{REFUSED}/{name}.{ordinal}"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(error),
+        }
+    }
+    files.rename(from, &to).map(|()| to)
 }
 
 fn read_refused<F: Files>(files: &mut F, problems: &mut Vec<String>) -> Vec<(String, u64)> {
