@@ -332,7 +332,7 @@ impl Engine {
         if date > known {
             self.outputs.push_back(Output::RaiseClockFloor(date));
         }
-        if date > known + GOOD_TIME_AGE {
+        if date > known.saturating_add(GOOD_TIME_AGE) {
             self.remembered.good_time = Some(date);
             self.remember();
         }

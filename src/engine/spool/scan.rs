@@ -10,6 +10,8 @@ use std::{collections::BTreeMap, io};
 
 /// A record has a path and some numbers.
 const MAX_RECORD: usize = 16 * 1024;
+/// No segment has a tebibyte: a record that says so is damaged, and sums of believable sizes can't overflow.
+const MAX_BYTES: u64 = 1 << 40;
 /// The longest upload URL that is kept.
 const MAX_URL: usize = 4 * 1024;
 
@@ -292,7 +294,9 @@ fn read_hint(text: &str) -> Option<UploadHint> {
 /// Reads a segment's record.
 pub fn read_record<F: Files>(files: &mut F, path: &str) -> io::Result<Record> {
     let text = read_text(files, path, MAX_RECORD)?;
-    serde_json::from_str(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    let record: Record =
+        serde_json::from_str(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    if record.bytes < MAX_BYTES { Ok(record) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 /// Removes a directory with its files, or a file.
