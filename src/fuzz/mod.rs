@@ -6,7 +6,7 @@
 //! | [`local_input`] | what a local program sends to the input socket |
 //! | [`cloud_text`] | a cloud's text frames, one a line |
 //! | [`segment_names`] | the name of a file |
-//! | [`configuration`] | a configuration file |
+//! | [`configuration()`] | a configuration file |
 //! | [`tus_answers`] | an upload endpoint's answers, with an empty line between two of them |
 //! | [`spool_scan`] | a state directory, as a listing |
 
