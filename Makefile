@@ -55,13 +55,25 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 .PHONY: test
 test: ## Install what the tests need, build both programs, run every test
 	scripts/install-tools test
-	@$(MAKE) debug-build test-agent test-server test-web
+	@$(MAKE) debug-build test-agent test-sim test-server test-web
 
 .PHONY: test-agent
-test-agent: debug-build ## The agent: unit tests, the simulation, the real programs together
+test-agent: debug-build ## The agent: unit tests, some simulated lives, the real programs together
 	@$(call title,agent)
 	cd tests/faultfs && cargo build --locked && cargo test --locked
 	cargo test --locked --no-fail-fast
+
+.PHONY: test-sim
+test-sim: ## 20,000 simulated lives of a board, and the faults planted to prove that they find what they should
+	@$(call title,simulation)
+	SIM_SEEDS=20000 $(simulation)
+	scripts/plant-faults
+
+.PHONY: torture
+torture: ## Simulated lives from a random one on, for SECONDS=n (60 without)
+	SIM_SECONDS=$(or $(SECONDS),60) $(simulation)
+
+simulation = cargo test --locked --profile torture --no-default-features --features engine --test sim -- --nocapture
 
 .PHONY: test-server
 test-server: debug-build ## The server: unit tests, routes, uploads, joining
