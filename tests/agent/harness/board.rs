@@ -22,6 +22,7 @@ pub struct Board {
     pub flags: Vec<String>,
     /// What runs the agent's program, and its first arguments.
     pub runner: Vec<String>,
+    pub log_level: &'static str,
     /// The port of its second input socket, if it has one.
     pub port: Option<u16>,
     state_dir: PathBuf,
@@ -89,7 +90,8 @@ impl Board {
         let flags = flags.map(str::to_owned).into();
         let (state_dir, capture_dir) = (dir.at("state"), dir.at("captures"));
         fs::create_dir(&capture_dir).unwrap();
-        Board { dir, identity, flags, runner: runner(), port: None, state_dir, capture_dir }
+        let (runner, log_level) = (runner(), "debug");
+        Board { dir, identity, flags, runner, log_level, port: None, state_dir, capture_dir }
     }
 
     pub fn with(mut self, flags: &[&str]) -> Board {
@@ -148,10 +150,14 @@ impl Board {
 
     /// Starts the agent and waits until it takes captures.
     pub fn start(&self) -> Agent {
-        let (input_sock, spool) = (self.input_sock(), self.state_dir().join("spool"));
-        let mut agent = Agent { process: self.launch(), input_sock, spool };
+        let mut agent = self.agent(self.launch());
         agent.says("started; ");
         agent
+    }
+
+    /// The agent that was launched as this process.
+    pub fn agent(&self, process: Process) -> Agent {
+        Agent { process, input_sock: self.input_sock(), spool: self.state_dir().join("spool") }
     }
 
     /// Starts the agent, whatever comes of it.
@@ -162,7 +168,7 @@ impl Board {
     pub fn command(&self) -> Command {
         let mut command = agent_command(&self.runner);
         command.arg("--input_sock").arg(self.input_sock()).arg("--state_dir").arg(self.state_dir());
-        command.args(["--log_level", "debug"]).args(&self.flags);
+        command.args(["--log_level", self.log_level]).args(&self.flags);
         command
     }
 

@@ -15,6 +15,7 @@ pub struct Server {
     /// Dropped before the directory goes: else it would make files there meanwhile.
     process: Option<Process>,
     pub dir: TempDir,
+    pub log_level: &'static str,
     program: PathBuf,
     /// What runs the program that serves, and its first arguments.
     runner: Vec<String>,
@@ -83,13 +84,14 @@ impl Server {
         let program = env::var_os("CLOUDTALKER_SERVER").map_or(built, PathBuf::from);
         assert!(program.exists(), "there is no {}: `make debug-build` builds it", program.display());
         let address = format!("127.0.0.1:{}", free_port());
-        Server { process: None, dir: TempDir::new(), program, runner: Vec::new(), address, flags: Vec::new() }
+        let (dir, log_level, runner) = (TempDir::new(), "debug", Vec::new());
+        Server { process: None, dir, log_level, program, runner, address, flags: Vec::new() }
     }
 
     /// Serves, or serves again.
     pub fn go_on(&mut self) {
         let mut serve = run_by(&self.runner, &self.program);
-        serve.args(["serve", "--web-addr", "127.0.0.1:0", "--log-level", "debug"]);
+        serve.args(["serve", "--web-addr", "127.0.0.1:0", "--log-level", self.log_level]);
         serve.args(["--camera-addr", &self.address]).args(&self.flags).arg("--data").arg(self.data());
         let mut process = Process::start("server", &mut serve);
         process.says("people: ");
