@@ -107,6 +107,15 @@ fuzz: ## Fuzz the parsers, two at a time: SECONDS=60 for each, or only TARGET=na
 	scripts/install-tools fuzz
 	scripts/fuzz $(SECONDS) $(TARGET)
 
+.PHONY: bench
+bench: build ## Measure, in about 15 minutes: writes docs/benchmarks.md; ONLY=latency is one part, QUICK=1 a trial
+	scripts/install-tools bench
+	@$(call title,benchmarks)
+	CLOUDTALKER_BIN=$(CURDIR)/target/release/cloudtalker \
+		CLOUDTALKER_SERVER=$(CURDIR)/server/target/release/cloudtalker-server \
+		cargo bench --locked --profile measure --target-dir target/bench --bench agent -- \
+			$(if $(QUICK),--quick) $(ONLY)
+
 .PHONY: audit
 audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 	scripts/install-tools lint

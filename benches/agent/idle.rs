@@ -1,0 +1,66 @@
+//! An agent that has nothing to do, with a session, a camera program and its defaults.
+
+use crate::{
+    Plan,
+    harness::{Agent, Board, Camera, eventually},
+    memory::megabytes,
+    proc,
+    report::{Report, Row},
+    upload::serving,
+    wear::{Calls, Strace},
+};
+use std::{thread, time::Duration};
+
+/// The agent's defaults.
+const HEARTBEAT: Duration = Duration::from_secs(100);
+const PING: Duration = Duration::from_secs(55);
+
+pub fn measure(plan: &Plan, report: &mut Report) {
+    let server = serving();
+    let mut board = Board::new(&server).with_camera();
+    board.log_level = "info";
+    // Another one beside it, because a program whose calls are counted sleeps differently.
+    let strace = Strace::new();
+    let mut counted =
+        Board::of(&server.endpoint(), &server.add("yard")).with_camera().run_by(&strace.command());
+    counted.log_level = "info";
+    let _cameras = [Camera::at(&board.cam_sock()), Camera::at(&counted.cam_sock())];
+    let (agent, other) = (at_rest(&board), at_rest(&counted));
+
+    let calls = strace.calls(&counted.state_dir());
+    let (wake_ups, cpu) = (proc::wake_ups(agent.id()), proc::cpu(agent.id()));
+    thread::sleep(plan.idle);
+    let (wake_ups, cpu) = (proc::wake_ups(agent.id()) - wake_ups, proc::cpu(agent.id()) - cpu);
+    let Calls { syncs, bytes, .. } = strace.calls(&counted.state_dir()) - calls;
+
+    let a_minute = |count: f64| count * 60.0 / plan.idle.as_secs_f64();
+    let due = 1.0 / HEARTBEAT.as_secs_f64() + 2.0 / PING.as_secs_f64();
+    report.add(
+        Row::new(
+            "idle: wake-ups a minute, all threads",
+            format!("{:.1}; {:.2} ms of CPU", a_minute(wake_ups as f64), a_minute(cpu.as_secs_f64() * 1e3)),
+        )
+        .beside(format!("heartbeats, pings and their answers: {:.1} a minute", due * 60.0)),
+    );
+    report.add(
+        Row::new("idle: fsyncs and bytes written", format!("{syncs} and {bytes}"))
+            .aim("none", syncs + bytes == 0),
+    );
+    let memory = proc::rss_anon(agent.id());
+    report.add(Row::new("memory (RssAnon): idle", megabytes(memory)).aim("< 3 MB", memory < 3_000));
+    drop(other);
+}
+
+/// What follows a start is over when it uses no CPU any more.
+pub fn at_rest(board: &Board) -> Agent {
+    let mut agent = board.start();
+    agent.says("connected to the cloud");
+    let mut former = Duration::ZERO;
+    let used = || proc::cpu(agent.id());
+    eventually(
+        "it rests",
+        || (std::mem::replace(&mut former, used()), used()),
+        |(before, now)| before == now,
+    );
+    agent
+}

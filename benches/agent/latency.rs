@@ -1,0 +1,134 @@
+//! From the moment before the cloud writes a command's frame to the moment after the camera program has its datagram.
+
+use crate::{
+    Plan,
+    cloud::{Cloud, Session},
+    harness::{Board, Camera, Segment, Server},
+    report::{Report, Row, percentile},
+    upload::serving,
+};
+use cloudtalker::wire::{cloud::ToAgent, tus::DEFAULT_PATH};
+use serde_json::json;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Between two commands: long enough that the agent sleeps.
+const PAUSE: Duration = Duration::from_millis(2);
+/// A file whose upload lasts longer than what is measured.
+const LONG: usize = 256 << 20;
+const ARM: &str = r#"{"command":"arm"}"#;
+const DISARM: &str = r#"{"command":"disarm"}"#;
+/// As a bad memory card does. Only these calls are looked at, so that no other is slower.
+const HELD: &str = "inject=fsync,fdatasync:delay_enter=5s";
+
+pub fn measure(plan: &Plan, report: &mut Report) {
+    let mut add = |situation: &str, delays: Vec<f64>, has_aim: bool| {
+        let (p50, p99) = (percentile(delays.iter().copied(), 0.5), percentile(delays, 0.99));
+        let row = Row::new(
+            format!("command, from the cloud's frame to the camera's datagram, {situation}"),
+            format!("p50 {p50:.3} ms, p99 {p99:.3} ms"),
+        );
+        report.add(if has_aim { row.aim("p99 < 0.5 ms", p99 < 0.5) } else { row });
+    };
+    add("idle", Scene::new(&[]).idle(plan.frames), true);
+    let held =
+        ["strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", HELD];
+    add("every fsync held for 5 s, upload stalled", Scene::new(&held).stalled(plan.frames), true);
+    add("uploading and taking segments at full speed", Scene::new(&[]).busy(plan.frames), false);
+}
+
+/// A board whose session is with a cloud in this process, and whose uploads go to the real server.
+struct Scene {
+    server: Server,
+    cloud: Cloud,
+    board: Board,
+    /// What the board's agent is measured under.
+    runner: Vec<String>,
+}
+
+impl Scene {
+    fn new(runner: &[&str]) -> Scene {
+        let server = serving();
+        let camera = server.add("porch");
+        let cloud = Cloud::new(&camera);
+        let uploads = format!("https://{}{DEFAULT_PATH}", server.endpoint().trim_end_matches('/'));
+        let mut board = cloud.board(&camera).with_camera().with(&["--upload_url", &uploads]);
+        board.log_level = "info";
+        let runner = runner.iter().map(|&word| word.to_owned()).collect();
+        Scene { server, cloud, board, runner }
+    }
+
+    fn idle(self, frames: usize) -> Vec<f64> {
+        let camera = Camera::at(&self.board.cam_sock());
+        let _agent = self.board.start();
+        delays(&mut self.cloud.session(), &camera, frames)
+    }
+
+    fn busy(self, frames: usize) -> Vec<f64> {
+        let camera = Camera::at(&self.board.cam_sock());
+        let agent = self.board.start();
+        let mut session = self.cloud.session();
+        let small = (2..10).map(|time| self.board.record(&format!("pir.{time}.0.mp4"), 200_000));
+        let segments: Vec<Segment> = std::iter::once(self.long_segment()).chain(small).collect();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // What the server has confirmed is another capture when it is handed over again.
+                let mut endless = segments.iter().cycle();
+                while !is_over.load(Ordering::Relaxed) {
+                    agent.source().hand_over(endless.next().expect("it goes round"));
+                }
+            });
+            let delays = delays(&mut session, &camera, frames);
+            is_over.store(true, Ordering::Relaxed);
+            delays
+        })
+    }
+
+    /// The upload stalls in its middle, and is given up only later than what is measured here takes.
+    fn stalled(mut self, frames: usize) -> Vec<f64> {
+        let camera = Camera::at(&self.board.cam_sock());
+        let agent = self.board.start();
+        agent.takes(&[self.long_segment()]);
+        agent.kill();
+        self.board.runner = self.runner;
+        let agent = self.board.start();
+        let mut session = self.cloud.session();
+        agent.has_sent(0);
+        self.server.freeze();
+        // Taking it in has several fsyncs, and each command is noted with one.
+        let waiting = self.board.record("pir.2.0.mp4", 200_000);
+        let mut source = agent.source();
+        source.say(json!({"segment": waiting.path()}).to_string());
+        let delays = delays(&mut session, &camera, frames);
+        let status = agent.status();
+        assert_eq!(status.spool.segments, 1, "the disk was held all the time");
+        assert!(status.upload.is_some_and(|upload| upload.sent < upload.bytes), "the upload was stalled");
+        delays
+    }
+
+    fn long_segment(&self) -> Segment {
+        self.board.record("pir.1.0.mp4", LONG)
+    }
+}
+
+/// In milliseconds.
+fn delays(session: &mut Session, camera: &Camera, frames: usize) -> Vec<f64> {
+    let one = |number: usize| {
+        let armed = number.is_multiple_of(2);
+        let message = ToAgent { pir_armed: Some(armed), ..ToAgent::default() };
+        let [expected, former] = if armed { [ARM, DISARM] } else { [DISARM, ARM] };
+        let began = Instant::now();
+        session.says(&message);
+        let heard = camera.hears_beside(former);
+        let delay = began.elapsed();
+        assert_eq!(heard, expected);
+        assert_eq!(session.hears_state(), armed);
+        thread::sleep(PAUSE);
+        delay.as_secs_f64() * 1e3
+    };
+    (0..frames).map(one).collect()
+}

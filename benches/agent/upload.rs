@@ -1,0 +1,105 @@
+//! Uploads over mutual TLS on loopback: the agent's, from a file's being named to the receipt for all, beside the peer's.
+
+use crate::{
+    Plan,
+    harness::{Board, Segment, Server, TempDir},
+    peer::{Peer, TIME},
+    proc::{self, Spent},
+    report::{Report, Row, median},
+};
+use std::{fs::File, time::Instant};
+
+const SMALL: usize = 200_000;
+
+pub fn measure(plan: &Plan, report: &mut Report) {
+    let large = format!("{} MiB", plan.large >> 20);
+    compare(plan, report, &large, &[plan.large], IsCreationTimed(false));
+    let small = format!("{} segments of {} kB", plan.small, SMALL / 1_000);
+    compare(plan, report, &small, &vec![SMALL; plan.small], IsCreationTimed(true));
+    report.add(
+        Row::new("upload by the original agent (Python), 105 MB as recorded in the field", "")
+            .beside("45 s, 2.3 MB/s; 21 s of CPU, 200 ms for each MB; 19 MB resident"),
+    );
+}
+
+/// Whether the peer's creations count, or have been before.
+#[derive(Clone, Copy)]
+struct IsCreationTimed(bool);
+
+fn compare(plan: &Plan, report: &mut Report, what: &str, lengths: &[usize], creation: IsCreationTimed) {
+    let dir = TempDir::new();
+    let segments: Vec<Segment> =
+        (0..).zip(lengths).map(|(seg_no, &length)| record(&dir, seg_no, length)).collect();
+    let mut turns = Vec::new();
+    for round in 0..plan.rounds {
+        let turn = match round % 2 {
+            0 => (ours(&segments), theirs(&segments, creation)),
+            _ => {
+                let theirs = theirs(&segments, creation);
+                (ours(&segments), theirs)
+            }
+        };
+        eprintln!("{what}: {:.3?} and {:.3?}", turn.0, turn.1);
+        turns.push(turn);
+    }
+    let megabytes = lengths.iter().sum::<usize>() as f64 / 1e6;
+    let rate = |spent: &Spent| megabytes / spent.wall.as_secs_f64();
+    let cpu = |spent: &Spent| spent.cpu.as_secs_f64();
+    let of = |of: &dyn Fn(&(Spent, Spent)) -> f64| median(turns.iter().map(of));
+    let faster = of(&|(ours, theirs)| rate(ours) / rate(theirs));
+    report.add(
+        Row::new(format!("upload, {what}: throughput"), format!("{:.0} MB/s", of(&|(ours, _)| rate(ours))))
+            .beside(format!("openssl and curl: {:.0} MB/s; {faster:.2}×", of(&|(_, theirs)| rate(theirs))))
+            .aim("≥ 0.9×", faster >= 0.9),
+    );
+    let dearer = of(&|(ours, theirs)| cpu(ours) / cpu(theirs));
+    report.add(
+        Row::new(format!("upload, {what}: CPU"), format!("{:.2} s", of(&|(ours, _)| cpu(ours))))
+            .beside(format!("openssl and curl: {:.2} s; {dearer:.2}×", of(&|(_, theirs)| cpu(theirs))))
+            .aim("≤ 1.1×", dearer <= 1.1),
+    );
+}
+
+/// On the disk already: what a camera has still in the cache is no matter of who uploads it.
+fn record(dir: &TempDir, seg_no: u32, length: usize) -> Segment {
+    let segment = Segment::write(dir.at(&format!("pir.{TIME}.{seg_no}.mp4")), seg_no, length);
+    File::open(&segment.path).unwrap().sync_all().unwrap();
+    segment
+}
+
+fn ours(segments: &[Segment]) -> Spent {
+    let server = serving();
+    let mut board = Board::new(&server);
+    board.log_level = "info";
+    let mut agent = board.start();
+    agent.says("connected to the cloud");
+    let (began, cpu) = (Instant::now(), proc::cpu(agent.id()));
+    agent.takes(segments);
+    agent.says("is stored by the cloud, whole");
+    let spent = Spent { wall: began.elapsed(), cpu: proc::cpu(agent.id()) - cpu };
+    agent.owes_nothing();
+    arrived(&server, segments);
+    spent
+}
+
+fn theirs(segments: &[Segment], creation: IsCreationTimed) -> Spent {
+    let server = serving();
+    let peer = Peer::new(&server, segments);
+    let (urls, created) = peer.create();
+    let spent = peer.hash() + peer.send(&urls);
+    arrived(&server, segments);
+    if creation.0 { created + spent } else { spent }
+}
+
+/// A server that has done nothing yet: each turn has the same.
+pub fn serving() -> Server {
+    let mut server = Server::stopped();
+    server.log_level = "warn";
+    server.go_on();
+    server
+}
+
+fn arrived(server: &Server, segments: &[Segment]) {
+    let captures = server.captures();
+    assert!(captures.len() == 1 && captures[0].is("pir", TIME, segments), "other bytes came: {captures:?}");
+}
