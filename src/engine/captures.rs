@@ -64,10 +64,18 @@ pub struct Segment {
     pub standing: Standing,
     /// Its upload, where one was made.
     pub upload: Option<Box<UploadHint>>,
+    /// Set where the last try failed. Boxed, as the upload is: a backlog has thousands of segments, of which nearly
+    /// none was tried.
+    pub retry: Option<Box<Retry>>,
+}
+
+/// When a segment is tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
     /// Tries that failed in a row.
     pub failures: u8,
     /// Not to be tried before.
-    pub retry_at: Duration,
+    pub at: Duration,
 }
 
 /// Where a segment stands.
@@ -247,7 +255,7 @@ impl Capture {
                 Found::Lost(reason) => (Standing::Lost(reason), None),
             };
             let new = Segment::new(segment.seg_no, segment.container, segment.kept);
-            Segment { standing, upload: upload.map(Box::new), ..new }
+            Segment { standing, upload, ..new }
         });
         Capture { segments: segments.collect(), ..Capture::new(found.id) }
     }
@@ -354,7 +362,7 @@ impl Segment {
     /// A segment that is owed.
     pub fn new(seg_no: u32, container: Container, kept: Kept) -> Segment {
         let standing = Standing::Owed;
-        Segment { seg_no, container, kept, standing, upload: None, failures: 0, retry_at: Duration::ZERO }
+        Segment { seg_no, container, kept, standing, upload: None, retry: None }
     }
 
     /// Its place in the spool.

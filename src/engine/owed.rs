@@ -50,6 +50,10 @@ impl Engine {
 
     /// No source adds to it any more.
     pub(super) fn capture_closed(&mut self, now: Now, name: CaptureName) {
+        if let Some(capture) = self.captures.at_mut(name) {
+            // There may be thousands until the cloud is back.
+            capture.segments.shrink_to_fit();
+        }
         self.chores.add(Task::Close { capture: name });
         self.tell(Event::Closed(name));
         if self.session.is_ready() {

@@ -62,7 +62,7 @@ pub struct FoundSegment {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     /// Owed, with its upload, if one was noted.
-    Owed(Option<UploadHint>),
+    Owed(Option<Box<UploadHint>>),
     /// Confirmed by the server.
     Sent,
     /// Never to be sent.
@@ -153,7 +153,7 @@ fn read_capture<F: Files>(
             }
         }
     }
-    let mut segments = Vec::new();
+    let mut segments = Vec::with_capacity(traces.len());
     for ((seg_no, container), traces) in traces {
         let place = Place { capture: name, seg_no, container };
         let found = read_segment(files, place, traces, problems)?;
@@ -281,7 +281,7 @@ fn read_segment<F: Files>(
             Record { bytes, sha256, mtime_ns, ..Record::of_unknown_source() }
         }
     };
-    Ok(found(&record, Found::Owed(hint)))
+    Ok(found(&record, Found::Owed(hint.map(Box::new))))
 }
 
 /// Two whole lines, or nothing: a hint may be torn.

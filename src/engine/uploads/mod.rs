@@ -180,7 +180,7 @@ impl Engine {
         let mut chosen = None;
         for (name, capture) in self.captures.iter() {
             for segment in capture.owed() {
-                let at = segment.retry_at.max(self.uploads.not_before).max(self.uploads.asked_until);
+                let at = segment.retry_at().max(self.uploads.not_before).max(self.uploads.asked_until);
                 if at <= now.mono {
                     chosen = Some((name, segment.seg_no));
                     break;
@@ -335,8 +335,7 @@ impl Engine {
         self.uploads.asked_until = now.mono + asked;
         let mut rng = Rng::new(self.rng.bits());
         let Some(segment) = self.segment_mut(place) else { return };
-        let wait = segment.put_off(&mut rng);
-        segment.retry_at = now.mono + wait;
+        let wait = segment.put_off(now, &mut rng);
         self.tell(Event::UploadFailed { place, why, wait: wait.max(asked) });
     }
 
@@ -370,10 +369,17 @@ impl Engine {
 }
 
 impl Segment {
-    fn put_off(&mut self, rng: &mut Rng) -> Duration {
-        let limit = SEGMENT_BASE.saturating_mul(1 << self.failures.min(16)).min(SEGMENT_CAP);
-        self.failures = self.failures.saturating_add(1);
-        rng.up_to(limit)
+    fn retry_at(&self) -> Duration {
+        self.retry.as_ref().map_or(Duration::ZERO, |retry| retry.at)
+    }
+
+    fn put_off(&mut self, now: Now, rng: &mut Rng) -> Duration {
+        let retry = self.retry.get_or_insert_default();
+        let limit = SEGMENT_BASE.saturating_mul(1 << retry.failures.min(16)).min(SEGMENT_CAP);
+        retry.failures = retry.failures.saturating_add(1);
+        let wait = rng.up_to(limit);
+        retry.at = now.mono + wait;
+        wait
     }
 }
 
