@@ -64,6 +64,8 @@ pub struct Segment {
     pub standing: Standing,
     /// Its upload, where one was made.
     pub upload: Option<Box<UploadHint>>,
+    /// Whether a restart would find it.
+    pub is_upload_noted: bool,
     /// Set where the last try failed. Boxed, as the upload is: a backlog has thousands of segments, of which nearly
     /// none was tried.
     pub retry: Option<Box<Retry>>,
@@ -255,7 +257,7 @@ impl Capture {
                 Found::Lost(reason) => (Standing::Lost(reason), None),
             };
             let new = Segment::new(segment.seg_no, segment.container, segment.kept);
-            Segment { standing, upload, ..new }
+            Segment { standing, is_upload_noted: upload.is_some(), upload, ..new }
         });
         Capture { segments: segments.collect(), ..Capture::new(found.id) }
     }
@@ -362,7 +364,7 @@ impl Segment {
     /// A segment that is owed.
     pub fn new(seg_no: u32, container: Container, kept: Kept) -> Segment {
         let standing = Standing::Owed;
-        Segment { seg_no, container, kept, standing, upload: None, retry: None }
+        Segment { seg_no, container, kept, standing, upload: None, is_upload_noted: false, retry: None }
     }
 
     /// Its place in the spool.

@@ -236,7 +236,7 @@ impl Engine {
             Input::ListenerAppeared => self.listener_appeared(now),
             Input::DiskDone(done) => self.disk_done(now, done),
             Input::UploadAnswered(answer) => self.upload_answered(now, answer),
-            Input::UploadProgress(sent) => self.uploads.note_progress(sent),
+            Input::UploadProgress(sent) => self.upload_progress(sent),
             Input::Reload(settings) => self.reload(now, settings),
             Input::Stop => self.stop(now),
         }

@@ -146,13 +146,6 @@ impl Uploads {
         self.current.as_ref().map(|current| (current.place, current.sent))
     }
 
-    /// Notes how much has gone out.
-    pub fn note_progress(&mut self, sent: u64) {
-        if let Some(current) = &mut self.current {
-            current.sent = sent;
-        }
-    }
-
     /// The cloud is back: what failed before is no reason to wait, though the server's own wish is.
     pub fn hurry(&mut self, now: Now) {
         self.not_before = self.not_before.min(now.mono);
@@ -266,7 +259,7 @@ impl Engine {
         match step(&current.request, current.kept.bytes, answer) {
             Step::Confirmed => self.confirmed(place),
             Step::Send(url, offset) => {
-                self.note_url(place, Some(&url));
+                self.set_upload(place, Some(url.clone()));
                 let request = Request::Send { url, file: place.file(), offset, kept: current.kept };
                 self.go_on_with(current, request);
             }
@@ -279,7 +272,7 @@ impl Engine {
                 self.go_on_with(current, Request::Ask { url });
             }
             Step::CreateAgain => {
-                self.note_url(place, None);
+                self.set_upload(place, None);
                 if current.created {
                     let why = "the upload was gone as soon as it was made".to_owned();
                     return self.put_off(now, place, why, None);
@@ -294,7 +287,7 @@ impl Engine {
             Step::Later { why, retry_after } => self.put_off(now, place, why, retry_after),
             // A file that is missing is looked for by the disk worker before it is given up.
             Step::Rehash => {
-                self.note_url(place, None);
+                self.set_upload(place, None);
                 self.outputs.push_back(Output::Disk(Task::Rehash { place }));
                 // Until the disk has answered, nobody else is uploaded, and nobody evicts it.
                 self.uploads.current = Some(current);
@@ -319,13 +312,36 @@ impl Engine {
         self.tell(Event::Confirmed(place));
     }
 
-    fn note_url(&mut self, place: Place, url: Option<&str>) {
-        let hint = url.map(|url| UploadHint { made_at: self.creation_url(), url: url.to_owned() });
+    /// Its upload is another one now, or none: what the disk says of the former one goes.
+    fn set_upload(&mut self, place: Place, url: Option<String>) {
+        let made_at = self.creation_url();
         let Some(segment) = self.segment_mut(place) else { return };
-        if segment.upload.as_deref() != hint.as_ref() {
-            segment.upload = hint.clone().map(Box::new);
+        let hint = url.map(|url| UploadHint { made_at, url });
+        if segment.upload.as_deref() == hint.as_ref() {
+            return;
+        }
+        segment.upload = hint.map(Box::new);
+        if std::mem::take(&mut segment.is_upload_noted) {
+            self.chores.add(Task::NoteUrl { place, hint: None });
+        }
+    }
+
+    /// Its upload lasts, or was cut off: now it is worth a file that a restart should find it.
+    fn note_upload(&mut self, place: Place) {
+        let Some(segment) = self.segment_mut(place) else { return };
+        if let Some(hint) = segment.upload.as_deref().filter(|_| !segment.is_upload_noted) {
+            let hint = Some(hint.clone());
+            segment.is_upload_noted = true;
             self.chores.add(Task::NoteUrl { place, hint });
         }
+    }
+
+    /// So much of the segment has gone out: told only of uploads that last.
+    pub(super) fn upload_progress(&mut self, sent: u64) {
+        let Some(current) = &mut self.uploads.current else { return };
+        current.sent = sent;
+        let place = current.place;
+        self.note_upload(place);
     }
 
     fn put_off(&mut self, now: Now, place: Place, why: String, retry_after: Option<u32>) {
@@ -333,6 +349,7 @@ impl Engine {
         let asked = Duration::from_secs(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER).into());
         self.uploads.not_before = now.mono + all;
         self.uploads.asked_until = now.mono + asked;
+        self.note_upload(place);
         let mut rng = Rng::new(self.rng.bits());
         let Some(segment) = self.segment_mut(place) else { return };
         let wait = segment.put_off(now, &mut rng);
