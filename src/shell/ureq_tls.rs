@@ -26,8 +26,10 @@ use ureq::{
 
 /// There is one worker and one server.
 const IDLE_CONNECTIONS: usize = 1;
-/// A TLS record; ureq's 128 KiB each way are much on a board with 64 MiB.
-const BUFFER: usize = 16 * 1024;
+/// What a TLS record holds at most; ureq's 128 KiB each way are much on a board with 64 MiB.
+const RECORD: usize = 16 * 1024;
+/// Such a record on the wire: less would make two packets of each, the second with some 20 bytes.
+const SEALED: usize = RECORD + 256;
 
 /// How long each step of a request may take. Resolving a name has no limit of its own: ureq would start a thread
 /// for it.
@@ -56,8 +58,8 @@ pub fn agent(tls: Arc<ClientConfig>, limits: Limits) -> Agent {
         .timeout_per_write(Some(limits.write))
         .max_idle_connections(IDLE_CONNECTIONS)
         .max_idle_connections_per_host(IDLE_CONNECTIONS)
-        .input_buffer_size(BUFFER)
-        .output_buffer_size(BUFFER)
+        .input_buffer_size(SEALED)
+        .output_buffer_size(SEALED)
         .build();
     let connector = ().chain(TcpConnector::default()).chain(TlsConnector(tls));
     Agent::with_parts(config, connector, DefaultResolver::default())
@@ -97,9 +99,8 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let mut socket = TransportAdapter::new(tcp.boxed(), details.current_time.clone());
         socket.set_timeout(details.timeout);
         connection.complete_io(&mut socket)?;
-        let config = details.config;
         Ok(Some(Either::B(TlsTransport {
-            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            buffers: LazyBuffers::new(RECORD, RECORD),
             stream: StreamOwned::new(connection, socket),
         })))
     }
