@@ -111,6 +111,7 @@ struct Shell {
     reload_due: bool,
     /// When a stopping agent ends in any case.
     end: Option<Instant>,
+    alarm: Alarm,
     list: Option<List>,
     _signals: Task<()>,
 }
@@ -164,6 +165,7 @@ impl Shell {
             uploader,
             reload_due,
             end: None,
+            alarm: Alarm::default(),
             list,
             _signals: signals_task,
         }))
@@ -244,11 +246,11 @@ impl Shell {
             Signal(Signal),
         }
         let nearest = deadline.into_iter().chain(self.end).min();
-        let timer = nearest.map_or_else(Timer::never, Timer::at);
+        let alarm = self.alarm.set(nearest);
         let input = async { Woken::Input(self.waiting.recv().await.unwrap_or(Input::Wake)) };
         let signal = async { self.signals.recv().await.map_or(Woken::Input(Input::Wake), Woken::Signal) };
         let woken = input.or(signal).or(async {
-            timer.await;
+            alarm.await;
             Woken::Input(Input::Wake)
         });
         match woken.await {
@@ -260,6 +262,33 @@ impl Shell {
                 Some(Input::Stop)
             }
         }
+    }
+}
+
+/// One timer for every wait: each new one would wake the thread that waits for descriptors.
+#[derive(Debug)]
+struct Alarm {
+    timer: Timer,
+    at: Option<Instant>,
+}
+
+impl Alarm {
+    /// Moves it, where it is not set to this moment already.
+    fn set(&mut self, at: Option<Instant>) -> &mut Timer {
+        if self.at != at {
+            self.at = at;
+            match at {
+                Some(at) => self.timer.set_at(at),
+                None => self.timer = Timer::never(),
+            }
+        }
+        &mut self.timer
+    }
+}
+
+impl Default for Alarm {
+    fn default() -> Alarm {
+        Alarm { timer: Timer::never(), at: None }
     }
 }
 
