@@ -2,7 +2,7 @@
 
 use crate::{
     Plan,
-    harness::{Agent, Board, Camera, eventually},
+    harness::{Agent, Board, Camera},
     memory::megabytes,
     proc,
     report::{Report, Row},
@@ -51,16 +51,16 @@ pub fn measure(plan: &Plan, report: &mut Report) {
     drop(other);
 }
 
-/// What follows a start is over when it uses no CPU any more.
+/// What follows a start is over when no CPU is used any more for a while.
 pub fn at_rest(board: &Board) -> Agent {
+    const WHILE: Duration = Duration::from_secs(2);
     let mut agent = board.start();
     agent.says("connected to the cloud");
-    let mut former = Duration::ZERO;
-    let used = || proc::cpu(agent.id());
-    eventually(
-        "it rests",
-        || (std::mem::replace(&mut former, used()), used()),
-        |(before, now)| before == now,
-    );
-    agent
+    loop {
+        let before = proc::cpu(agent.id());
+        thread::sleep(WHILE);
+        if proc::cpu(agent.id()) == before {
+            return agent;
+        }
+    }
 }
