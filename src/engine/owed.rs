@@ -67,11 +67,11 @@ impl Engine {
         if !self.session.is_ready() || self.is_confirmation_enough() || self.stopping {
             return;
         }
-        let epoch = self.session.epoch;
+        let (epoch, target) = (self.session.epoch, self.intake.target());
         let (mut unanswered, mut unsaid) = (0, Vec::new());
         for (name, capture) in self.captures.iter() {
-            if capture.is_open() || !capture.is_settled() || unanswered + unsaid.len() >= MAX_ENDS_UNANSWERED
-            {
+            let is_whole = !capture.is_open() && capture.is_settled() && target != Some(name);
+            if !is_whole || unanswered + unsaid.len() >= MAX_ENDS_UNANSWERED {
                 continue;
             }
             match capture.end_said {
@@ -95,8 +95,10 @@ impl Engine {
         self.say(ToCloud::CaptureEnd(end));
     }
 
-    /// The cloud's word that a whole capture is stored. It counts for nothing where it may answer a shorter list: while
-    /// something is left to upload, or on its way. The end is said again then, and answered again.
+    /// The cloud's word that a whole capture is stored. It counts for nothing while something is left to upload, or on
+    /// its way into the spool: then the end is said, and answered, once more after that. Nor does it count where it
+    /// answers a shorter list: then the answer to the newest end is still to come, and is waited for, because an end
+    /// for each such receipt would be a storm.
     pub(super) fn receipt(&mut self, now: Now, id: Id, segments: Option<u32>) {
         let Some(name) = self.captures.named(id) else {
             return self.say(ToCloud::ReceiptOk { capture: id });
@@ -111,8 +113,10 @@ impl Engine {
             None => true,
         };
         let is_whole = !capture.is_open() && capture.is_settled() && target != Some(name);
-        if !(is_whole && answers_the_list && capture.is_end_said(epoch)) {
+        if !is_whole {
             capture.end_said = None;
+        }
+        if !(is_whole && answers_the_list && capture.is_end_said(epoch)) {
             return self.tell(Event::StaleReceipt(name));
         }
         self.uploads.last_receipt = Some(now.unix);

@@ -97,7 +97,7 @@ impl Plan {
         let board = Kind {
             tight: seed % 4 == 3,
             copies: seed % 5 == 4,
-            deletes_uploaded: seed % 3 == 2,
+            deletes_uploaded: seed % 2 == 0,
             without_receipts: seed % 8 == 5,
             uploads_elsewhere: seed % 16 == 9,
         };

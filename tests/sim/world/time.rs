@@ -10,6 +10,9 @@ use cloudtalker::{
 };
 use std::time::Duration;
 
+/// More than happens in a minute, unless somebody answers answers.
+const STORM: u32 = 20_000;
+
 /// Something that happens to the board of a boot; or to the cloud, which that board has written to.
 pub(super) enum Happening {
     Board(Input),
@@ -39,7 +42,12 @@ impl World {
     }
 
     pub(super) fn live_until(&mut self, end: Duration) -> Result<(), String> {
+        let (begun, mut happenings) = (self.now, 0);
         loop {
+            happenings += 1;
+            if happenings > STORM {
+                return Err(format!("{STORM} things happened in {:?}", end - begun));
+            }
             let next = self.happenings.keys().next().map(|(at, _)| *at);
             let deadline = self.board.as_ref().and_then(|board| board.deadline);
             let at = next.into_iter().chain(deadline).min().filter(|at| *at <= end);
