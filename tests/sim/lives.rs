@@ -8,12 +8,10 @@ use crate::{
 use std::{
     cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
-/// After so many failures more would say nothing new.
-const ENOUGH_FAILURES: usize = 1;
 /// How often chance is tried anew while a failure shrinks.
 const TRIES: u64 = 10;
 
@@ -46,15 +44,15 @@ impl Lives {
     }
 
     fn run(first: u64, goes_on: impl Fn(u64) -> bool + Sync) -> Lives {
-        let next = AtomicU64::new(first);
+        let (next, failed) = (AtomicU64::new(first), AtomicBool::new(false));
         let share = || {
             let mut lives = Lives::default();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                if !goes_on(seed) || lives.failures.len() >= ENOUGH_FAILURES {
+                if !goes_on(seed) || failed.load(Ordering::Relaxed) {
                     return lives;
                 }
-                lives.live(seed);
+                lives.live(seed, &failed);
             }
         };
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -72,12 +70,14 @@ impl Lives {
         })
     }
 
-    fn live(&mut self, seed: u64) {
+    /// After a failure others would say little new: everybody stops, and it shrinks.
+    fn live(&mut self, seed: u64, failed: &AtomicBool) {
         let plan = Plan::of_seed(seed);
         self.seeds += 1;
         match live(&plan) {
             Ok(outcome) => self.outcome.add(&outcome),
             Err(why) => {
+                failed.store(true, Ordering::Relaxed);
                 let failure = Failure { why, plan };
                 self.failures.push(if number("SIM_SHRINK") == Some(0) { failure } else { failure.shrunk() });
             }

@@ -256,7 +256,13 @@ fn read_segment<F: Files>(
     }
     if let Some(reason) = traces.lost {
         let record = if_whole(read_record(files, &place.beside(reason.as_str())))?;
-        settle::put_away(files, place, reason)?;
+        // A kill may have come before the record's new name was durable.
+        let put_away = files.sync_dir(&place.capture.dir());
+        let put_away = put_away.and_then(|()| settle::put_away(files, place, reason));
+        // What only takes room may stay, on a disk that can't be written: what was refused must be put aside first.
+        if reason == LostReason::Refused {
+            put_away?;
+        }
         return Ok(found(&record.unwrap_or_else(Record::of_unknown_source), Found::Lost(reason)));
     }
     if !traces.contents {
