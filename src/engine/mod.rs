@@ -261,8 +261,9 @@ impl Engine {
             (Timer::Pong, Engine::pong_missed),
             (Timer::FirstWord, Engine::first_word_missed),
             (Timer::Goodbye, Engine::goodbye_missed),
-            (Timer::CommandRetry, Engine::retry_commands),
+            // What has lapsed is not tried again.
             (Timer::CaptureLapse, Engine::lapse_capture),
+            (Timer::CommandRetry, Engine::retry_commands),
             (Timer::IdleSource, Engine::drop_idle_sources),
             (Timer::DiskRetry, Engine::retry_chores),
             (Timer::Rescan, Engine::rescan),

@@ -246,7 +246,7 @@ impl Shell {
             Signal(Signal),
         }
         let nearest = deadline.into_iter().chain(self.end).min();
-        let alarm = self.alarm.set(nearest);
+        let alarm = self.alarm.ring_at(nearest);
         let input = async { Woken::Input(self.waiting.recv().await.unwrap_or(Input::Wake)) };
         let signal = async { self.signals.recv().await.map_or(Woken::Input(Input::Wake), Woken::Signal) };
         let woken = input.or(signal).or(async {
@@ -273,8 +273,8 @@ struct Alarm {
 }
 
 impl Alarm {
-    /// Moves it, where it is not set to this moment already.
-    fn set(&mut self, at: Option<Instant>) -> &mut Timer {
+    /// Rings at this moment, or never; it is moved where it is not set to that already.
+    async fn ring_at(&mut self, at: Option<Instant>) {
         if self.at != at {
             self.at = at;
             match at {
@@ -282,7 +282,9 @@ impl Alarm {
                 None => self.timer = Timer::never(),
             }
         }
-        &mut self.timer
+        (&mut self.timer).await;
+        // It rings once: the same moment is to be set anew.
+        self.at = None;
     }
 }
 
@@ -387,3 +389,18 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_rings_again_for_a_moment_that_has_passed() {
+        let mut alarm = Alarm::default();
+        let now = Instant::now();
+        smol::block_on(async {
+            alarm.ring_at(Some(now)).await;
+            alarm.ring_at(Some(now)).await;
+        });
+    }
+}
