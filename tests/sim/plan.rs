@@ -95,11 +95,11 @@ impl Plan {
     pub fn of_seed(seed: u64) -> Plan {
         let mut rng = Rng::new(seed);
         let board = Kind {
-            tight: seed % 4 == 3,
-            copies: seed % 5 == 4,
-            deletes_uploaded: seed % 2 == 0,
-            without_receipts: seed % 8 == 5,
-            uploads_elsewhere: seed % 16 == 9,
+            tight: rng.bits().is_multiple_of(4),
+            copies: rng.bits().is_multiple_of(4),
+            deletes_uploaded: rng.bits().is_multiple_of(2),
+            without_receipts: rng.bits().is_multiple_of(8),
+            uploads_elsewhere: rng.bits().is_multiple_of(8),
         };
         let operation = |number| Operation { number, act: draw(&mut rng), seed: rng.bits() };
         Plan { seed, salt: 0, board, operations: (0..OPERATIONS).map(operation).collect() }
@@ -123,6 +123,16 @@ impl fmt::Display for Plan {
             .iter()
             .try_for_each(|Operation { number, act, .. }| writeln!(f, "  {number:>4} {act:?}"))
     }
+}
+
+#[test]
+fn all_kinds_of_boards_live() {
+    let kinds = (0..2_000).map(|seed| {
+        let Kind { tight, copies, deletes_uploaded, without_receipts, uploads_elsewhere } =
+            Plan::of_seed(seed).board;
+        [tight, copies, deletes_uploaded, without_receipts, uploads_elsewhere]
+    });
+    assert_eq!(std::collections::BTreeSet::from_iter(kinds).len(), 32);
 }
 
 fn draw(rng: &mut Rng) -> Act {
