@@ -9,6 +9,8 @@ const LEDGER: &str = "lost.log";
 const FORMER_LEDGER: &str = "lost.log.1";
 /// Two files of this size hold some thousands of losses: more than anybody reads, and little of a card.
 const MAX_LEDGER: u64 = 256 * 1024;
+/// With room for the lines that made it longer than that.
+const MAX_LEDGER_FILE: usize = 512 * 1024;
 const ALARMS: &str = "alarms";
 /// A thousand alarms of at most 100 bytes, with room for those that a failing disk could not yet take out.
 const MAX_ALARMS_FILE: usize = 4 * 1024 * 1024;
@@ -41,6 +43,13 @@ pub fn note<F: Files>(files: &mut F, losses: &[Loss]) -> io::Result<()> {
     files.write(&mut file, &lines(losses))?;
     files.sync(&file)?;
     files.sync_dir(HERE)
+}
+
+/// Whether the ledger has these lines already, as far as it can be read.
+pub fn tells_of<F: Files>(files: &mut F, losses: &[Loss]) -> bool {
+    let ledger = read_bytes(files, LEDGER, MAX_LEDGER_FILE).unwrap_or_default();
+    let lines = lines(losses);
+    ledger.windows(lines.len()).any(|part| part == lines)
 }
 
 /// Adds one owed alarm, durably.

@@ -44,8 +44,10 @@ pub fn lose<F: Files>(
     }
     let lost = place.file();
     let loss = [Loss { unix, lost: &lost, reason: reason.as_str(), why }];
-    let noted = ledger::note(files, &loss);
-    if reason == LostReason::Refused {
+    // A retry tells of it once more only where the ledger had no room before.
+    let is_told = is_there(files, &place.beside(reason.as_str()))? && ledger::tells_of(files, &loss);
+    let noted = if is_told { Ok(()) } else { ledger::note(files, &loss) };
+    if reason == LostReason::Refused && is_there(files, &place.file())? {
         let refused = free_refused(files, place)?;
         write_whole(files, &format!("{refused}.why"), why.as_bytes())?;
     }
@@ -60,8 +62,10 @@ pub fn put_away<F: Files>(files: &mut F, place: Place, reason: LostReason) -> io
     absent_is_fine(files.remove(&place.beside("tus")))?;
     match reason {
         LostReason::Refused => {
-            let refused = free_refused(files, place)?;
-            absent_is_fine(files.rename(&place.file(), &refused))?;
+            if is_there(files, &place.file())? {
+                let refused = free_refused(files, place)?;
+                files.rename(&place.file(), &refused)?;
+            }
             files.sync_dir(REFUSED)
         }
         LostReason::Evicted | LostReason::Missing => absent_is_fine(files.remove(&place.file())),
@@ -71,16 +75,20 @@ pub fn put_away<F: Files>(files: &mut F, place: Place, reason: LostReason) -> io
 /// Where a refused segment goes. The engine gives no capture a name that is still in `refused/`, as far as a start
 /// could read that: where it could not, nothing may be replaced all the same.
 fn free_refused<F: Files>(files: &mut F, place: Place) -> io::Result<String> {
-    let plain = place.refused();
-    let names = std::iter::once(plain.clone()).chain((2..).map(|ordinal| format!("{plain}.{ordinal}")));
-    for name in names {
-        match files.open(&name) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
-            Err(error) => return Err(error),
-        }
+    let (mut name, mut ordinal) = (place.refused(), 1);
+    while is_there(files, &name)? {
+        ordinal += 1;
+        name = format!("{}.{ordinal}", place.refused());
     }
-    unreachable!("no directory holds every name")
+    Ok(name)
+}
+
+fn is_there<F: Files>(files: &mut F, path: &str) -> io::Result<bool> {
+    match files.open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A capture is owed no longer: all of it goes, and the camera's own files with it where that is wanted.
