@@ -13,7 +13,7 @@ use async_tungstenite::{
     WebSocketReceiver, WebSocketSender, WebSocketStream, client_async_with_config,
     tungstenite::{self, Message, protocol::WebSocketConfig},
 };
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{CertificateError, ClientConfig, pki_types::ServerName};
 use smol::{
     LocalExecutor, Task, Timer,
     future::{self, FutureExt},
@@ -88,15 +88,26 @@ impl Link {
 enum End {
     /// The link, the server or the agent has gone.
     Lost(String),
-    /// One side does not trust the other.
+    /// One side does not know or trust the other: waiting alone will not mend that.
     Refused(String),
 }
 
 impl End {
     fn of_io(error: &io::Error) -> End {
-        let is_of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
         let reason = tls::describe_io(error);
-        if is_of_tls { End::Refused(reason) } else { End::Lost(reason) }
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            // A wrong clock is set right by the network's time.
+            Some(rustls::Error::InvalidCertificate(
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. },
+            )) => End::Lost(reason),
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_)) => {
+                End::Refused(reason)
+            }
+            Some(_) | None => End::Lost(reason),
+        }
     }
 
     fn of_socket(error: &tungstenite::Error) -> End {
@@ -108,7 +119,11 @@ impl End {
                 let said = if said.is_empty() { said } else { format!(": {said:?}") };
                 let status = response.status();
                 let reason = format!("expected a WebSocket, but the server answered {status}{said}");
-                if status.is_client_error() { End::Refused(reason) } else { End::Lost(reason) }
+                if matches!(status.as_u16(), 401 | 403 | 404) {
+                    End::Refused(reason)
+                } else {
+                    End::Lost(reason)
+                }
             }
             error => End::Lost(error.to_string()),
         }

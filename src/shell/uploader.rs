@@ -185,7 +185,7 @@ impl Read for Body<'_> {
         self.keep_pace(count as u64);
         if self.told.elapsed() >= PROGRESS {
             self.told = Instant::now();
-            // Progress is for people's eyes: where the executor is busy, the next one will do.
+            // For people's eyes, and to note an upload that lasts: where the executor is busy, the next one will do.
             let _ = self.inputs.try_send(Input::UploadProgress(self.offset));
         }
         Ok(count)

@@ -4,6 +4,9 @@ use super::{Answer, Request};
 use crate::wire::tus::{STATUS_CHECKSUM_MISMATCH, resolve};
 use std::cmp::Ordering;
 
+/// How much of a wrong header a person is shown.
+const MAX_SHOWN: usize = 100;
+
 /// What an answer means for its segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -46,7 +49,10 @@ pub fn step(request: &Request, bytes: u64, answer: Answer) -> Step {
         (Request::Create { .. }, 409) | (_, 413 | 415 | 422) => Step::Refused(format!("{status} {text}")),
         (Request::Create { url, .. }, 201) => match location.as_deref().and_then(|to| resolve(url, to)) {
             Some(url) => at_offset(url, offset.unwrap_or(0), bytes),
-            None => later("expected a Location by HTTPS"),
+            None => {
+                let came: String = location.as_deref().unwrap_or("none").chars().take(MAX_SHOWN).collect();
+                later(&format!("expected a Location that can be asked by HTTPS, but came {came:?}"))
+            }
         },
         (Request::Create { .. }, _) => later("expected 201"),
         (Request::Ask { .. } | Request::Send { .. }, 404 | 410) => Step::CreateAgain,
