@@ -111,8 +111,6 @@ impl What {
         let (dir, entry) = match parts.as_slice() {
             ["spool", name, ..] if name.starts_with('.') => return What::Dispensable,
             ["spool", dir, entry] => (*dir, *entry),
-            // Another segment of this name was refused: it takes the place.
-            ["refused", name] if is_refused_again(tree, name) => return What::Dispensable,
             _ => return What::Other,
         };
         let Ok(capture) = dir.parse::<CaptureName>() else { return What::Other };
@@ -136,13 +134,6 @@ impl What {
         }
         if has("refused").is_some() { What::Other } else { What::Segment(capture, seg_no) }
     }
-}
-
-fn is_refused_again(tree: &Tree, name: &str) -> bool {
-    tree.keys().filter_map(|path| path.strip_suffix(".refused")).any(|segment| {
-        let parts = segment.strip_prefix("spool/").and_then(|rest| rest.split_once('/'));
-        parts.is_some_and(|(capture, segment)| name == format!("{capture}.{segment}"))
-    })
 }
 
 fn is_record(line: &[u8]) -> bool {

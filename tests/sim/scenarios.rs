@@ -251,3 +251,31 @@ fn silence_on_a_dead_link_is_no_sign_of_a_cloud_without_receipts() {
     scene.tell(Input::SessionHeard(Frame::Other));
     assert_eq!(scene.requests().len(), 1);
 }
+
+#[test]
+fn receipts_that_come_too_early_are_answered_by_one_end_once_all_is_there() {
+    let mut scene = Scene::connected();
+    scene.keep("pir.5.0.mp4");
+    scene.answer(201, Some(10), None);
+    scene.tell(Input::SourceEnded(SOURCE, None));
+    let (capture, _) = scene.capture_end().unwrap();
+    // Another segment is on its way into the spool.
+    scene.tell(Input::SourceOpened(SOURCE, SourceKind::Stream));
+    let message = Message::Segment { path: "pir.5.1.mp4".into(), naming: None };
+    scene.tell(Input::SourceSaid(SOURCE, Ok(Said { message, ack: true, unknown: Vec::new() })));
+    let sha256 = sha256(b"another");
+    let staged = Staged { bytes: 10, sha256, mtime_ns: 0, free: u64::MAX };
+    scene.tell(Input::DiskDone(Done::Staged(Ok(staged))));
+    scene.outputs.clear();
+    for _ in 0..3 {
+        let receipt = Some(Receipt::Capture { capture, segments: Some(1) });
+        scene.hear(&ToAgent { receipt, ..ToAgent::default() });
+    }
+    assert_eq!(scene.capture_end(), None);
+    scene.tell(Input::DiskDone(Done::Kept(Ok(Kept { bytes: 10, sha256, mtime_ns: 0 }))));
+    scene.answer(201, Some(10), None);
+    scene.tell(Input::SourceEnded(SOURCE, None));
+    let is_end = |output: &&Output| matches!(output, Output::Send(ToCloud::CaptureEnd(_)));
+    assert_eq!(scene.outputs.iter().filter(is_end).count(), 1);
+    assert_eq!(scene.capture_end(), Some((capture, 2)));
+}

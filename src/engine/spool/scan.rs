@@ -159,9 +159,11 @@ fn read_capture<F: Files>(
         let found = read_segment(files, place, traces, problems)?;
         if segments.last().is_some_and(|former: &FoundSegment| former.seg_no == seg_no) && found.is_some() {
             // Left by an attempt that failed in its last step.
-            let path = put_aside(files, &place.file(), &format!("{name}.{}", place.base()))?;
-            absent_is_fine(files.remove(&place.beside("from")))?;
-            problems.push(format!("{} is a second segment {seg_no}: it is {path} now", place.file()));
+            if traces.contents {
+                let path = put_aside(files, &place.file(), &format!("{name}.{}", place.base()))?;
+                absent_is_fine(files.remove(&place.beside("from")))?;
+                problems.push(format!("{} is a second segment {seg_no}: it is {path} now", place.file()));
+            }
             continue;
         }
         segments.extend(found);
@@ -330,14 +332,7 @@ fn set_aside<F: Files>(files: &mut F, name: &str) -> String {
 
 /// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path.
 fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
-    let mut to = format!("{REFUSED}/{name}");
-    for ordinal in 2.. {
-        match files.open(&to) {
-            Ok(_) => to = format!("{REFUSED}/{name}.{ordinal}"),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            Err(error) => return Err(error),
-        }
-    }
+    let to = settle::free_name(files, format!("{REFUSED}/{name}"))?;
     files.rename(from, &to).map(|()| to)
 }
 

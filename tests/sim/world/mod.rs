@@ -30,6 +30,8 @@ use time::Happening;
 pub struct Outcome {
     pub operations: u64,
     pub crashes: u64,
+    /// Segments that were acknowledged.
+    pub accepted: u64,
     pub faults: Tally,
 }
 
@@ -37,6 +39,7 @@ impl Outcome {
     pub fn add(&mut self, more: &Outcome) {
         self.operations += more.operations;
         self.crashes += more.crashes;
+        self.accepted += more.accepted;
         self.faults.add(&more.faults);
     }
 }
@@ -152,8 +155,9 @@ impl World {
             self.check()?;
         }
         self.judge()?;
+        let accepted = self.handed.values().filter(|handed| handed.acked).count() as u64;
         let faults = self.files.0.borrow().tally.clone();
-        Ok(Outcome { faults, ..self.outcome })
+        Ok(Outcome { accepted, faults, ..self.outcome })
     }
 
     fn carry_on(&mut self, operation: &Operation) -> Result<(), String> {
