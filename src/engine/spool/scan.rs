@@ -332,7 +332,7 @@ fn set_aside<F: Files>(files: &mut F, name: &str) -> String {
 
 /// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path.
 fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
-    let to = settle::free_name(files, format!("{REFUSED}/{name}"))?;
+    let to = settle::free_name(files, &format!("{REFUSED}/{name}"))?;
     files.rename(from, &to).map(|()| to)
 }
 

@@ -48,7 +48,7 @@ pub fn lose<F: Files>(
     let is_told = is_there(files, &place.beside(reason.as_str()))? && ledger::tells_of(files, &loss);
     let noted = if is_told { Ok(()) } else { ledger::note(files, &loss) };
     if reason == LostReason::Refused && is_there(files, &place.file())? {
-        let refused = free_name(files, place.refused())?;
+        let refused = free_name(files, &place.refused())?;
         write_whole(files, &format!("{refused}.why"), why.as_bytes())?;
     }
     absent_is_fine(files.rename(&place.beside("from"), &place.beside(reason.as_str())))?;
@@ -63,7 +63,7 @@ pub fn put_away<F: Files>(files: &mut F, place: Place, reason: LostReason) -> io
     match reason {
         LostReason::Refused => {
             if is_there(files, &place.file())? {
-                let refused = free_name(files, place.refused())?;
+                let refused = free_name(files, &place.refused())?;
                 files.rename(&place.file(), &refused)?;
             }
             files.sync_dir(REFUSED)
@@ -74,8 +74,8 @@ pub fn put_away<F: Files>(files: &mut F, place: Place, reason: LostReason) -> io
 
 /// This path, or one like it under which there is nothing. The engine gives no capture a name that is still in `refused/`,
 /// as far as a start could read that: where it could not, nothing may be replaced all the same.
-pub fn free_name<F: Files>(files: &mut F, plain: String) -> io::Result<String> {
-    let (mut name, mut ordinal) = (plain.clone(), 1);
+pub fn free_name<F: Files>(files: &mut F, plain: &str) -> io::Result<String> {
+    let (mut name, mut ordinal) = (plain.to_owned(), 1);
     while is_there(files, &name)? {
         ordinal += 1;
         name = format!("{plain}.{ordinal}");
