@@ -35,6 +35,8 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	@$(call title,the pure core)
 	scripts/check-pure --self-test
 	scripts/check-pure
+	@$(call title,the planted faults still fit)
+	for fault in tests/sim/planted/*.patch; do patch --dry-run --quiet --strip 1 --fuzz 0 <$$fault; done
 	@$(call title,shell scripts)
 	shellcheck $$(git grep -lE '^#!.*\b(ba)?sh$$')
 	@$(call title,licences and banned crates)
@@ -46,6 +48,7 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	@$(call title,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features --features engine -- -D warnings
 	cd server && cargo clippy --locked --all-targets -- -D warnings
 	cd tests/faultfs && cargo clippy --locked --all-targets -- -D warnings
 	@$(call title,rustdoc)
