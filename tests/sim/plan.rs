@@ -24,6 +24,8 @@ pub struct Plan {
 pub struct Kind {
     /// A quota that will not do.
     pub tight: bool,
+    /// A small disk, of which the owner wants some to stay free; the camera keeps few files of its own.
+    pub scarce: bool,
     /// Segments are copied, even where a link would do.
     pub copies: bool,
     /// The camera's own files go once their capture is confirmed.
@@ -96,6 +98,7 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let board = Kind {
             tight: rng.bits().is_multiple_of(4),
+            scarce: rng.bits().is_multiple_of(4),
             copies: rng.bits().is_multiple_of(4),
             deletes_uploaded: rng.bits().is_multiple_of(2),
             without_receipts: rng.bits().is_multiple_of(8),
@@ -127,12 +130,12 @@ impl fmt::Display for Plan {
 
 #[test]
 fn all_kinds_of_boards_live() {
-    let kinds = (0..2_000).map(|seed| {
-        let Kind { tight, copies, deletes_uploaded, without_receipts, uploads_elsewhere } =
+    let kinds = (0..4_000).map(|seed| {
+        let Kind { tight, scarce, copies, deletes_uploaded, without_receipts, uploads_elsewhere } =
             Plan::of_seed(seed).board;
-        [tight, copies, deletes_uploaded, without_receipts, uploads_elsewhere]
+        [tight, scarce, copies, deletes_uploaded, without_receipts, uploads_elsewhere]
     });
-    assert_eq!(std::collections::BTreeSet::from_iter(kinds).len(), 32);
+    assert_eq!(std::collections::BTreeSet::from_iter(kinds).len(), 64);
 }
 
 fn draw(rng: &mut Rng) -> Act {

@@ -71,7 +71,10 @@ impl Files for SimFiles {
 
     fn write(&mut self, file: &mut Open, new: &[u8]) -> io::Result<()> {
         let disk = &mut *self.0.borrow_mut();
-        let failed = disk.call("write");
+        let mut failed = disk.call("write");
+        if disk.capacity < u64::MAX && disk.room() < new.len() as u64 {
+            failed = failed.and(Err(io::ErrorKind::StorageFull.into()));
+        }
         let now = disk.mtime();
         let partly = (disk.rng.bits() as usize) % (new.len() + 1);
         let Some(Node::File { bytes, mtime_ns }) = disk.nodes.get_mut(&file.node) else {
@@ -198,7 +201,7 @@ impl Files for SimFiles {
     fn free(&mut self) -> io::Result<u64> {
         let disk = &mut *self.0.borrow_mut();
         disk.call("free")?;
-        Ok(u64::MAX)
+        Ok(if disk.capacity == u64::MAX { u64::MAX } else { disk.room() })
     }
 }
 

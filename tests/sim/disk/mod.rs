@@ -39,6 +39,8 @@ pub struct Disk {
     pub trouble: Trouble,
     pub tally: Tally,
     pub now: Duration,
+    /// How many bytes fit.
+    pub capacity: u64,
     /// Handles that are open.
     pub open: Rc<Cell<usize>>,
     /// Contents of the camera's files that the agent has removed.
@@ -92,6 +94,7 @@ impl SimFiles {
             trouble: Trouble::default(),
             tally: Tally::default(),
             now: Duration::ZERO,
+            capacity: u64::MAX,
             open: Rc::default(),
             removed_sources: Vec::new(),
         };
@@ -105,6 +108,20 @@ impl SimFiles {
         let camera = disk.camera();
         let node = disk.add_node(Node::File { bytes: Rc::new(bytes), mtime_ns: disk.mtime() });
         disk.change(Kind::Add { dir: camera, name: name.to_owned(), node }, [camera, camera]);
+    }
+
+    /// The camera makes room: its oldest files go, until no more than so many bytes are left.
+    pub fn camera_keeps(&self, most: usize) {
+        let mut files = self.contents(CAMERA);
+        let mut bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+        let disk = &mut *self.0.borrow_mut();
+        let camera = disk.camera();
+        for (name, contents) in files.drain(..) {
+            if bytes > most {
+                disk.change(Kind::Remove { dir: camera, name }, [camera, camera]);
+                bytes -= contents.len();
+            }
+        }
     }
 
     /// The names beneath a directory with their contents, as they are now.
@@ -277,6 +294,21 @@ impl Disk {
             Some(fault) => Err(self.tally.count(name, fault)),
             None => Ok(()),
         }
+    }
+
+    /// Bytes that are left. What has no name takes none.
+    fn room(&self) -> u64 {
+        let mut named = BTreeSet::new();
+        for node in self.nodes.values() {
+            if let Node::Dir(names) = node {
+                named.extend(names.values().copied());
+            }
+        }
+        let used = named.iter().map(|node| match &self.nodes[node] {
+            Node::File { bytes, .. } => bytes.len() as u64,
+            Node::Dir(_) => 0,
+        });
+        self.capacity.saturating_sub(used.sum())
     }
 
     fn handle(&self, node: u64, append: bool) -> Open {

@@ -16,6 +16,11 @@ use std::{
     time::Duration,
 };
 
+/// Of a small disk.
+pub(super) const CAPACITY: u64 = 12_000;
+/// What is to stay free of it.
+const MIN_FREE: u64 = 3_000;
+
 /// A board that is switched on.
 pub(super) struct Board {
     pub engine: Engine,
@@ -75,7 +80,7 @@ impl World {
             uploads_elsewhere: self.kind.uploads_elsewhere,
             state_dir: "/".into(),
             spool_max: self.kind.tight.then_some(1_500),
-            min_free: 0,
+            min_free: if self.kind.scarce { MIN_FREE } else { 0 },
             copy: self.kind.copies,
             delete_uploaded: self.kind.deletes_uploaded,
             has_camera: true,

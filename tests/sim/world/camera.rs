@@ -16,8 +16,14 @@ use cloudtalker::{
 };
 use std::{collections::VecDeque, rc::Rc, time::Duration};
 
+/// Bytes of its own recordings that a camera program keeps on a small disk.
+const CAMERA_KEEPS: usize = 4_000;
+
 impl World {
     pub(super) fn camera_records(&mut self) {
+        if self.kind.scarce {
+            self.files.camera_keeps(CAMERA_KEEPS);
+        }
         // Few times, so that boards without a clock chip collide with themselves.
         let timestamp = 30 + self.chance(6);
         let prefix = if self.chance(4) == 0 { "cap" } else { "pir" };

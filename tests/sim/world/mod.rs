@@ -12,7 +12,7 @@ use crate::{
     disk::{SimFiles, Tally},
     plan::{Kind, Operation, Plan},
 };
-use board::Board;
+use board::{Board, CAPACITY};
 use cloudtalker::{
     engine::rng::Rng,
     wire::{Id, Sha256},
@@ -104,10 +104,14 @@ impl World {
     pub fn new(plan: &Plan) -> World {
         let mut rng = Rng::new(plan.seed);
         let clocks = [35, 1_529_842_538, 1_795_000_000];
+        let files = SimFiles::new(rng.bits());
+        if plan.board.scarce {
+            files.0.borrow_mut().capacity = CAPACITY;
+        }
         World {
             kind: plan.board,
             clock: clocks[pick(&mut rng, 3)],
-            files: SimFiles::new(rng.bits()),
+            files,
             rng,
             now: Duration::ZERO,
             happenings: BTreeMap::new(),
