@@ -13,7 +13,7 @@ use async_tungstenite::{
     WebSocketReceiver, WebSocketSender, WebSocketStream, client_async_with_config,
     tungstenite::{self, Message, protocol::WebSocketConfig},
 };
-use rustls::{CertificateError, ClientConfig, pki_types::ServerName};
+use rustls::{ClientConfig, pki_types::ServerName};
 use smol::{
     LocalExecutor, Task, Timer,
     future::{self, FutureExt},
@@ -96,16 +96,11 @@ impl End {
     fn of_io(error: &io::Error) -> End {
         let reason = tls::describe_io(error);
         match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            // A wrong clock is set right by the network's time.
-            Some(rustls::Error::InvalidCertificate(
-                CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. },
-            )) => End::Lost(reason),
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_)) => {
-                End::Refused(reason)
-            }
+            Some(
+                rustls::Error::InvalidCertificate(_)
+                | rustls::Error::AlertReceived(_)
+                | rustls::Error::InvalidMessage(_),
+            ) => End::Refused(reason),
             Some(_) | None => End::Lost(reason),
         }
     }

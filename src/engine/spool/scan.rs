@@ -185,9 +185,10 @@ fn read_capture<F: Files>(
     };
     if !entries.iter().any(|entry| entry == "closed") {
         // The agent was killed while it was open. What is uploaded now must not be gone after a power cut, and
-        // then come again under another identity. A disk that can't be written is no reason not to send it.
-        let durable = files.sync_dir(&dir).and_then(|()| files.sync_dir(SPOOL));
-        let _ = durable.and_then(|()| settle::close(files, name));
+        // then come again under another identity. The mark only spares the next start the syncs.
+        files.sync_dir(&dir)?;
+        files.sync_dir(SPOOL)?;
+        let _ = settle::close(files, name);
     }
     Ok(Some(FoundCapture { name, id, segments }))
 }
