@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 
 /// Handles that an agent holds at most: one staged file, one that is being written, one that is being read.
 const MAX_OPEN: usize = 3;
+/// One each of what may be under way beside an alarm of each source: staging or keeping, letting go, weighing, hashing
+/// anew, looking again, a chore; and an alarm of a source that has gone.
+const FEW_TASKS: usize = 7;
 /// Chores that may wait for a spool that holds nothing.
 const FEW_CHORES: usize = 10;
 
@@ -27,7 +30,8 @@ impl World {
         }
         let Some(board) = &self.board else { return Ok(()) };
         let (waiting, tasks) = (board.engine.chores_waiting(), board.tasks.len());
-        if waiting > FEW_CHORES && waiting > self.bound_of_chores() || tasks > board.sources.len() + 2 {
+        if waiting > FEW_CHORES && waiting > self.bound_of_chores() || tasks > board.sources.len() + FEW_TASKS
+        {
             return Err(format!("{waiting} chores and {tasks} tasks wait for the disk"));
         }
         Ok(())
