@@ -137,7 +137,7 @@ impl Files for SimFiles {
         }
         let (from, to) = (disk.parent(from)?, disk.parent(to)?);
         let touches = [from.0, to.0];
-        disk.change(Kind::Move { from, to }, touches);
+        disk.change(Kind::Move { from, to, node }, touches);
         Ok(())
     }
 

@@ -64,7 +64,7 @@ struct Change {
 enum Kind {
     Add { dir: u64, name: String, node: u64 },
     Remove { dir: u64, name: String },
-    Move { from: (u64, String), to: (u64, String) },
+    Move { from: (u64, String), to: (u64, String), node: u64 },
 }
 
 /// An open file.
@@ -168,7 +168,7 @@ impl SimFiles {
         let disk = &mut *self.0.borrow_mut();
         let volatile = std::mem::replace(&mut disk.nodes, disk.durable.clone());
         for change in survivors(std::mem::take(&mut disk.pending), &mut disk.rng) {
-            apply(&mut disk.nodes, &change.kind, &|node| volatile[&node].without_names());
+            apply(&mut disk.nodes, &change.kind, false, &|node| volatile[&node].without_names());
         }
         let mut reachable = BTreeSet::from([ROOT]);
         let mut unseen = vec![ROOT];
@@ -274,7 +274,7 @@ impl Disk {
 
     /// Makes a change of names, and notes that it is not durable.
     fn change(&mut self, kind: Kind, touches: [u64; 2]) {
-        apply(&mut self.nodes, &kind, &|_| unreachable!("what is named now is there now"));
+        apply(&mut self.nodes, &kind, false, &|_| unreachable!("what is named now is there now"));
         self.pending.push(Change { touches, kind });
     }
 
@@ -329,7 +329,7 @@ impl Disk {
         self.pending = left;
         for change in done {
             // A name whose contents were never synced has none that are durable.
-            apply(&mut self.durable, &change.kind, &|node| match &self.nodes[&node] {
+            apply(&mut self.durable, &change.kind, true, &|node| match &self.nodes[&node] {
                 Node::File { mtime_ns, .. } => Node::File { bytes: Rc::default(), mtime_ns: *mtime_ns },
                 Node::Dir(_) => Node::Dir(Rc::default()),
             });
@@ -338,25 +338,30 @@ impl Disk {
 }
 
 /// Makes a change of names. `absent` gives a node that is not there yet.
-fn apply(nodes: &mut BTreeMap<u64, Node>, kind: &Kind, absent: &dyn Fn(u64) -> Node) {
-    let mut insert = |dir: u64, name: &str, node: u64| {
+fn apply(nodes: &mut BTreeMap<u64, Node>, kind: &Kind, is_synced: bool, absent: &dyn Fn(u64) -> Node) {
+    let insert = |nodes: &mut BTreeMap<u64, Node>, dir: u64, name: &str, node: u64| {
         let Some(Node::Dir(names)) = nodes.get_mut(&dir) else { return };
         Rc::make_mut(names).insert(name.to_owned(), node);
         nodes.entry(node).or_insert_with(|| absent(node));
     };
     match kind {
-        Kind::Add { dir, name, node } => insert(*dir, name, *node),
+        Kind::Add { dir, name, node } => insert(nodes, *dir, name, *node),
         Kind::Remove { dir, name } => {
             if let Some(Node::Dir(names)) = nodes.get_mut(dir) {
                 Rc::make_mut(names).remove(name);
             }
         }
-        Kind::Move { from, to } => {
-            let Some(Node::Dir(names)) = nodes.get_mut(&from.0) else { return };
-            let Some(node) = Rc::make_mut(names).remove(&from.1) else { return };
-            let Some(Node::Dir(names)) = nodes.get_mut(&to.0) else { return };
-            Rc::make_mut(names).insert(to.1.clone(), node);
-            nodes.entry(node).or_insert_with(|| absent(node));
+        Kind::Move { from, to, node } => {
+            let is_there = match nodes.get_mut(&from.0) {
+                Some(Node::Dir(names)) if names.get(&from.1) == Some(node) => {
+                    Rc::make_mut(names).remove(&from.1).is_some()
+                }
+                _ => false,
+            };
+            // Without the change that named it, a file moves nowhere, unless its new name was synced.
+            if is_there || is_synced {
+                insert(nodes, to.0, &to.1, *node);
+            }
         }
     }
 }
