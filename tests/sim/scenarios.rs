@@ -1,6 +1,6 @@
 //! Single decisions of the engine: a state reached as it would be in life, one act, one assertion.
 
-use crate::cloud::sha256;
+use crate::cloud::{UPLOADS, sha256};
 use cloudtalker::{
     engine::{
         Engine, Frame, Input, Now, Output, Settings, SourceId, SourceKind,
@@ -27,19 +27,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let settings = Settings {
-            version: "sim".into(),
-            endpoint: "cloud:443/".into(),
-            upload_url: "https://cloud/uploads/".into(),
-            uploads_elsewhere: false,
-            state_dir: "/".into(),
-            spool_max: None,
-            min_free: 0,
-            copy: false,
-            delete_uploaded: false,
-            has_camera: true,
-            certificate_expires: None,
-        };
+        let settings = Settings::new("cloud:443/", UPLOADS);
         let found = Scanned { alarms: Some(Vec::new()), ..Scanned::default() };
         let engine = Engine::new(Now::default(), 1, settings, found);
         let mut scene = Scene { engine, now: Duration::ZERO, outputs: Vec::new(), deadline: None };
@@ -93,15 +81,21 @@ impl Scene {
         }
     }
 
-    /// A segment is handed over and kept.
+    /// A segment of ten bytes is handed over and kept.
     fn keep(&mut self, name: &str) {
+        let kept = self.stage(name, 10);
+        self.tell(Input::DiskDone(Done::Kept(Ok(kept))));
+    }
+
+    /// A segment is handed over, and on its way into the spool; what it is once it is kept.
+    fn stage(&mut self, name: &str, bytes: u64) -> Kept {
         self.tell(Input::SourceOpened(SOURCE, SourceKind::Stream));
         let message = Message::Segment { path: name.into(), naming: None };
         self.tell(Input::SourceSaid(SOURCE, Ok(Said { message, ack: true, unknown: Vec::new() })));
         let sha256 = sha256(name.as_bytes());
-        let staged = Staged { bytes: 10, sha256, mtime_ns: 0, free: u64::MAX };
+        let staged = Staged { bytes, sha256, mtime_ns: 0, free: u64::MAX };
         self.tell(Input::DiskDone(Done::Staged(Ok(staged))));
-        self.tell(Input::DiskDone(Done::Kept(Ok(Kept { bytes: 10, sha256, mtime_ns: 0 }))));
+        Kept { bytes, sha256, mtime_ns: 0 }
     }
 
     fn answer(&mut self, status: u16, offset: Option<u64>, retry_after: Option<u32>) {
@@ -260,22 +254,30 @@ fn receipts_that_come_too_early_are_answered_by_one_end_once_all_is_there() {
     scene.tell(Input::SourceEnded(SOURCE, None));
     let (capture, _) = scene.capture_end().unwrap();
     // Another segment is on its way into the spool.
-    scene.tell(Input::SourceOpened(SOURCE, SourceKind::Stream));
-    let message = Message::Segment { path: "pir.5.1.mp4".into(), naming: None };
-    scene.tell(Input::SourceSaid(SOURCE, Ok(Said { message, ack: true, unknown: Vec::new() })));
-    let sha256 = sha256(b"another");
-    let staged = Staged { bytes: 10, sha256, mtime_ns: 0, free: u64::MAX };
-    scene.tell(Input::DiskDone(Done::Staged(Ok(staged))));
+    let kept = scene.stage("pir.5.1.mp4", 10);
     scene.outputs.clear();
     for _ in 0..3 {
         let receipt = Some(Receipt::Capture { capture, segments: Some(1) });
         scene.hear(&ToAgent { receipt, ..ToAgent::default() });
     }
     assert_eq!(scene.capture_end(), None);
-    scene.tell(Input::DiskDone(Done::Kept(Ok(Kept { bytes: 10, sha256, mtime_ns: 0 }))));
+    scene.tell(Input::DiskDone(Done::Kept(Ok(kept))));
     scene.answer(201, Some(10), None);
     scene.tell(Input::SourceEnded(SOURCE, None));
     let is_end = |output: &&Output| matches!(output, Output::Send(ToCloud::CaptureEnd(_)));
     assert_eq!(scene.outputs.iter().filter(is_end).count(), 1);
     assert_eq!(scene.capture_end(), Some((capture, 2)));
+}
+
+#[test]
+fn a_long_upload_is_noted_before_any_of_it_has_gone_out_and_a_short_one_is_not() {
+    for (bytes, is_noted) in [(10, false), (100 * 1024 * 1024, true)] {
+        let mut scene = Scene::connected();
+        settle_chores(&mut scene);
+        let kept = scene.stage("pir.5.0.mp4", bytes);
+        scene.tell(Input::DiskDone(Done::Kept(Ok(kept))));
+        scene.answer(201, Some(0), None);
+        let notes = scene.outputs.iter().any(|output| matches!(output, Output::Disk(Task::NoteUrl { .. })));
+        assert_eq!(notes, is_noted, "{bytes} bytes");
+    }
 }

@@ -30,6 +30,8 @@ use step::{Step, step};
 /// Waits of one segment.
 const SEGMENT_BASE: Duration = Duration::from_secs(2);
 const SEGMENT_CAP: Duration = Duration::from_secs(600);
+/// An upload of so many bytes is noted as soon as it is made: a link that stalls at once tells of no progress.
+const LONG: u64 = 1024 * 1024;
 /// Waits of all of them.
 const ALL: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// A server that asks for more patience than this is asked again all the same.
@@ -260,6 +262,9 @@ impl Engine {
             Step::Confirmed => self.confirmed(place),
             Step::Send(url, offset) => {
                 self.set_upload(place, Some(url.clone()));
+                if current.kept.bytes >= LONG {
+                    self.note_upload(place);
+                }
                 let request = Request::Send { url, file: place.file(), offset, kept: current.kept };
                 self.go_on_with(current, request);
             }
