@@ -81,18 +81,11 @@ impl Agent {
     ) -> Agent {
         let files = IdentityFiles { cert: identity.cert.clone(), key: identity.key.clone() };
         let tls = tls::client_config(&files, Some(&identity.ca), Arc::new(Floor::since_build())).unwrap();
+        let uploads = format!("https://{}/uploads/", endpoint.authority());
         let settings = Settings {
-            version: "herd".into(),
-            endpoint: endpoint.to_string(),
-            upload_url: format!("https://{}/uploads/", endpoint.authority()),
-            uploads_elsewhere: false,
-            state_dir: String::new(),
-            spool_max: None,
-            min_free: 0,
-            copy: false,
-            delete_uploaded: false,
             has_camera: false,
             certificate_expires: tls.certificate_expires,
+            ..Settings::new(&endpoint.to_string(), &uploads)
         };
         let clock = Clock::start();
         let found = Scanned { alarms: Some(Vec::new()), ..Scanned::default() };

@@ -96,6 +96,25 @@ pub struct Settings {
     pub certificate_expires: Option<u64>,
 }
 
+impl Settings {
+    /// Of an owner who decided nothing but where the cloud and its uploads are, and has a camera program.
+    pub fn new(endpoint: &str, upload_url: &str) -> Settings {
+        Settings {
+            version: String::new(),
+            endpoint: endpoint.to_owned(),
+            upload_url: upload_url.to_owned(),
+            uploads_elsewhere: false,
+            state_dir: "/".to_owned(),
+            spool_max: None,
+            min_free: 0,
+            copy: false,
+            delete_uploaded: false,
+            has_camera: true,
+            certificate_expires: None,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug)]
 pub enum Input {

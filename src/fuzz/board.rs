@@ -118,19 +118,7 @@ impl Board {
 }
 
 fn settings(uploads_elsewhere: bool) -> Settings {
-    Settings {
-        version: "0".into(),
-        endpoint: "cloud:8443/".into(),
-        upload_url: UPLOADS.into(),
-        uploads_elsewhere,
-        state_dir: "state".into(),
-        spool_max: None,
-        min_free: 0,
-        copy: false,
-        delete_uploaded: true,
-        has_camera: true,
-        certificate_expires: None,
-    }
+    Settings { uploads_elsewhere, delete_uploaded: true, ..Settings::new("cloud:8443/", UPLOADS) }
 }
 
 /// Bytes of a segment leave the board by TLS alone, to a host that has a name.

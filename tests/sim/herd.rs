@@ -1,6 +1,7 @@
 //! A thousand agents lose their cloud at one instant. However long it stays away, they must not come back at one
 //! instant, too; yet a single board should be back soon.
 
+use crate::cloud::UPLOADS;
 use cloudtalker::{
     engine::{Engine, Frame, Input, Now, Output, Settings, spool::Scanned},
     wire::cloud::ToAgent,
@@ -24,19 +25,7 @@ struct Agent {
 impl Agent {
     /// One whose session has lasted.
     fn settled(seed: u64) -> Agent {
-        let settings = Settings {
-            version: "sim".into(),
-            endpoint: "cloud:443/".into(),
-            upload_url: "https://cloud/uploads/".into(),
-            uploads_elsewhere: false,
-            state_dir: "/".into(),
-            spool_max: None,
-            min_free: 0,
-            copy: false,
-            delete_uploaded: false,
-            has_camera: true,
-            certificate_expires: None,
-        };
+        let settings = Settings::new("cloud:443/", UPLOADS);
         let found = Scanned { alarms: Some(Vec::new()), ..Scanned::default() };
         let engine = Engine::new(Now::default(), seed, settings, found);
         let mut agent = Agent { engine, now: Duration::ZERO, deadline: None, is_connecting: false };

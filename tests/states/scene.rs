@@ -252,19 +252,7 @@ impl Scene {
 }
 
 pub fn settings() -> Settings {
-    Settings {
-        version: "0".into(),
-        endpoint: "cloud:443/".into(),
-        upload_url: "https://cloud/uploads/".into(),
-        uploads_elsewhere: false,
-        state_dir: "/state".into(),
-        spool_max: None,
-        min_free: 0,
-        copy: false,
-        delete_uploaded: false,
-        has_camera: true,
-        certificate_expires: None,
-    }
+    Settings::new("cloud:443/", "https://cloud/uploads/")
 }
 
 /// The capture that an ack names.

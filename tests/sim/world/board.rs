@@ -74,17 +74,12 @@ impl World {
 
     pub(super) fn settings(&self) -> Settings {
         Settings {
-            version: "sim".into(),
-            endpoint: "cloud:443/".into(),
-            upload_url: UPLOADS.into(),
             uploads_elsewhere: self.kind.uploads_elsewhere,
-            state_dir: "/".into(),
             spool_max: self.kind.tight.then_some(1_500),
             min_free: if self.kind.scarce { MIN_FREE } else { 0 },
             copy: self.kind.copies,
             delete_uploaded: self.kind.deletes_uploaded,
-            has_camera: true,
-            certificate_expires: None,
+            ..Settings::new("cloud:443/", UPLOADS)
         }
     }
 
