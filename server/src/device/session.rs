@@ -68,6 +68,8 @@ struct Session {
     /// What the camera last said of itself; none before its first state.
     state: Option<cloud::State>,
     incoming: Incoming,
+    /// The capture that it last began, or said a segment of.
+    begun: Option<Id>,
     /// What it was last told, so that one that doesn't obey isn't told for ever.
     told_armed: Option<bool>,
     /// Requests sent in this session and not echoed yet.
@@ -105,6 +107,7 @@ async fn run(server: Arc<Server>, caller: Caller, peer: Peer, socket: WebSocket)
         name: random_name(),
         socket,
         state: None,
+        begun: None,
         told_armed: None,
         requested: HashSet::new(),
         receipts: HashMap::new(),
@@ -173,17 +176,11 @@ impl Session {
         match said {
             ToCloud::State(state) => self.handle_state(state).await?,
             ToCloud::CaptureStart(start) => match start.capture {
-                Some(id) => {
-                    let identity = identity(id, start.trigger, start.trigger_timestamp);
-                    self.begin(&identity).await?;
-                }
+                Some(id) => self.begin(id, identity(id, start.trigger, start.trigger_timestamp)).await?,
                 None => self.incoming.handle_start(&start).await?,
             },
             ToCloud::CaptureSegment(info) => match info.capture {
-                Some(id) => {
-                    let identity = identity(id, info.trigger, info.trigger_timestamp);
-                    self.begin(&identity).await?;
-                }
+                Some(id) => self.begin(id, identity(id, info.trigger, info.trigger_timestamp)).await?,
                 None => self.incoming.handle_segment(&info).await?,
             },
             ToCloud::CaptureEnd(end) => match end.capture {
@@ -226,9 +223,12 @@ impl Session {
         self.settle().await
     }
 
-    async fn begin(&mut self, identity: &Identity) -> Result<(), End> {
-        let capture = self.server.store.begin_capture(self.camera, identity, unix_now()).await?;
-        self.server.bus.tell(Event::Capture(capture, self.camera));
+    /// A capture is in the library from the first word about it. Each of its segments is such a word.
+    async fn begin(&mut self, id: Id, identity: Identity) -> Result<(), End> {
+        if self.begun.replace(id) != Some(id) {
+            let capture = self.server.store.begin_capture(self.camera, &identity, unix_now()).await?;
+            self.server.bus.tell(Event::Capture(capture, self.camera));
+        }
         Ok(())
     }
 

@@ -6,11 +6,14 @@ use cloudtalker::wire::{Trigger, segment_name::Container};
 use sqlx::{Row, sqlite::SqliteRow};
 use std::collections::HashMap;
 
-/// True of a capture row `c` whose listed segments are all stored.
+/// True of a capture row `c` whose listed segments are all stored. It looks for a missing one from the end, because they
+/// come in order: from the beginning each of a long capture's segments would cost a look at all before it. (SQLite
+/// ignores an order within EXISTS.)
 macro_rules! all_listed_stored {
     () => {
-        "NOT EXISTS (SELECT 1 FROM listed l WHERE l.capture = c.id AND NOT EXISTS \
-         (SELECT 1 FROM segments s WHERE s.capture = c.id AND s.seg_no = l.seg_no AND s.sha256 = l.sha256))"
+        "(SELECT 1 FROM listed l WHERE l.capture = c.id AND NOT EXISTS \
+         (SELECT 1 FROM segments s WHERE s.capture = c.id AND s.seg_no = l.seg_no AND s.sha256 = l.sha256) \
+         ORDER BY l.seg_no DESC LIMIT 1) IS NULL"
     };
 }
 pub(super) use all_listed_stored;
