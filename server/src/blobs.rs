@@ -116,14 +116,9 @@ impl Blobs {
         }
     }
 
-    /// Where the blobs of each kind are.
-    pub fn directories(&self) -> impl Iterator<Item = PathBuf> {
-        ["segments", "joined"].into_iter().filter_map(|kind| self.file(kind).ok())
-    }
-
-    /// Whether a file in one of them was never put as a whole: the store's own name for what it still writes.
-    pub fn is_unfinished(name: &str) -> bool {
-        name.contains('#')
+    /// Each kind of blobs, and where they are: a key is `KIND/NAME`.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        ["segments", "joined"].into_iter().filter_map(|kind| Some((kind, self.file(kind).ok()?)))
     }
 
     /// The blob as a file, for what needs to seek in it.
@@ -153,25 +148,3 @@ impl fmt::Display for BlobError {
 }
 
 impl std::error::Error for BlobError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_a_crash_left_half_put_is_told_from_a_blob() {
-        let dir = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(dir.path()).unwrap();
-        let file = dir.path().join("file");
-        std::fs::write(&file, b"bytes").unwrap();
-        blobs.put_file("segments/whole", &file, None).await.unwrap();
-        let mut half = blobs.files.put_multipart(&"segments/half".into()).await.unwrap();
-        half.put_part(PutPayload::from_static(b"by")).await.unwrap();
-        std::mem::forget(half);
-        let segments = blobs.directories().next().unwrap();
-        let names = std::fs::read_dir(segments).unwrap().map(|file| file.unwrap().file_name().into_string());
-        for name in names.map(Result::unwrap) {
-            assert_eq!(Blobs::is_unfinished(&name), name.starts_with("half"), "{name}");
-        }
-    }
-}

@@ -14,7 +14,7 @@ use crate::{
     blobs::BlobError,
     library::intake::{IntakeError, WholeSegment, segment_key},
     server::Server,
-    store::{Finished, OnConflict, Placed, StoreError, Upload},
+    store::{OnConflict, Placed, StoreError, Upload},
 };
 use axum::body::Body;
 use http_body_util::BodyExt;
@@ -244,11 +244,13 @@ impl Server {
             }
             Ok(()) | Err(_) => {}
         }
-        if self.store.remove_upload(id).await? == Some(Finished(false)) {
-            // A crash between the store of files and the library left it there.
-            if let Err(error) = self.blobs.delete(&segment_key(id)).await {
-                log::warn!("upload {id} could not be removed: {error}");
-            }
+        self.store.remove_upload(id).await?;
+        let blob = segment_key(id);
+        // A crash between the store of files and the library left it there.
+        if !self.store.is_segment(&blob).await?
+            && let Err(error) = self.blobs.delete(&blob).await
+        {
+            log::warn!("upload {id} could not be removed: {error}");
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ mod uploads;
 pub use cameras::{Camera, StateReport};
 pub use captures::{JoinDue, NewSegment, OnConflict, OwedReceipt, Placed};
 pub use requests::RequestState;
-pub use uploads::{Creation, Finished, LIFE as UPLOAD_LIFE, NewUpload, Upload};
+pub use uploads::{Creation, LIFE as UPLOAD_LIFE, NewUpload, Upload};
 
 use sqlx::{
     SqlSafeStr, Sqlite, SqlitePool, Transaction,
@@ -21,6 +21,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
+    collections::HashSet,
     fmt,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -110,6 +111,21 @@ impl Store {
         .execute(&self.writer)
         .await?;
         Ok(())
+    }
+
+    /// The keys of all blobs that have a place in the library, or whose upload will give them one.
+    pub async fn wanted_blobs(&self) -> Result<HashSet<String>> {
+        let keys = sqlx::query_scalar(
+            "SELECT blob FROM segments UNION ALL SELECT joined_blob FROM captures WHERE joined_blob IS NOT NULL \
+             UNION ALL SELECT 'segments/' || id FROM uploads WHERE NOT finished",
+        );
+        Ok(keys.fetch_all(&self.readers).await?.into_iter().collect())
+    }
+
+    /// Whether a blob is a segment of the library.
+    pub async fn is_segment(&self, blob: &str) -> Result<bool> {
+        let is_there = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM segments WHERE blob = ?)");
+        Ok(is_there.bind(blob).fetch_one(&self.readers).await?)
     }
 
     /// A transaction that writes: it takes the write lock at once, because one that read first could not.

@@ -48,10 +48,6 @@ pub enum Creation {
     TooMany,
 }
 
-/// Whether an upload's segment is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finished(pub bool);
-
 /// An upload, open or finished.
 #[derive(Clone, Debug)]
 pub struct Upload {
@@ -104,10 +100,10 @@ impl Store {
         row.fetch_optional(&self.readers).await?.map(|row| upload(&row)).transpose()
     }
 
-    /// Forgets an upload; whether its segment was stored, where there was one.
-    pub async fn remove_upload(&self, id: &str) -> Result<Option<Finished>> {
-        let finished = sqlx::query_scalar("DELETE FROM uploads WHERE id = ? RETURNING finished").bind(id);
-        Ok(finished.fetch_optional(&self.writer).await?.map(Finished))
+    /// Forgets an upload.
+    pub async fn remove_upload(&self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM uploads WHERE id = ?").bind(id).execute(&self.writer).await?;
+        Ok(())
     }
 
     /// Puts an upload's expiry off: its camera is at it.
