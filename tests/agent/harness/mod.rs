@@ -33,7 +33,7 @@ pub use files::{Segment, TempDir, file_names, seeded, sha256};
 pub use link::Link;
 pub use process::{Ended, Process};
 pub use recorder::{Answer, Handed, Occasions, Recorder};
-pub use server::{Capture, Identity, Server, Stored};
+pub use server::{Blob, Capture, Identity, Server, Stored};
 pub use source::Source;
 pub use trial::{Toll, Trial, number, seed};
 

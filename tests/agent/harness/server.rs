@@ -1,6 +1,6 @@
 //! The server, as its owner uses it: by its commands.
 
-use super::{Ended, Link, Process, TempDir, eventually, free_port, process::run_by};
+use super::{Ended, Link, Process, TempDir, eventually, file_names, free_port, process::run_by, sha256};
 use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::Value;
@@ -50,6 +50,14 @@ pub struct Stored {
     pub seg_no: u32,
     pub bytes: u64,
     pub sha256: String,
+}
+
+/// A segment's file, as it lies in the server's data directory.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    pub sha256: String,
+    /// Whether the upload that brought it is still there: then it goes with that, unless it is listed.
+    pub is_uploaded_still: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -163,6 +171,16 @@ impl Server {
 
     pub fn captures_when(&self, what: &str, is_so: impl Fn(&[Capture]) -> bool) -> Vec<Capture> {
         eventually(what, || self.captures(), |captures| is_so(captures))
+    }
+
+    /// The segments' files themselves, read anew, whatever it says of them.
+    pub fn blobs(&self) -> Vec<Blob> {
+        let (dir, uploads) = (self.data().join("blobs/segments"), self.data().join("uploads"));
+        let blob = |name: String| Blob {
+            sha256: sha256(&fs::read(dir.join(&name)).unwrap()),
+            is_uploaded_still: uploads.join(&name).exists(),
+        };
+        file_names(&dir).into_iter().map(blob).collect()
     }
 
     /// A command that must succeed; what it prints.

@@ -1,12 +1,13 @@
 //! A board under load, whatever befalls it, and the toll that this took.
 
 use super::{
-    Agent, Answer, Board, Capture, DEADLINE, Disk, Ended, Handed, Occasions, Recorder, Server, eventually,
+    Agent, Answer, Blob, Board, Capture, DEADLINE, Disk, Ended, Handed, Occasions, Recorder, Server,
+    eventually,
 };
 use cloudtalker::engine::rng::Rng;
 use rustix::process::Signal;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fmt,
     io::{self, Write},
     sync::{Arc, mpsc},
@@ -31,14 +32,16 @@ pub struct Trial {
 }
 
 /// What came of it. Everything was acknowledged in the end.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Toll {
     pub blows: u64,
     pub segments: usize,
-    /// Acknowledged, and not at the server.
+    /// Acknowledged, and not at the server: neither listed nor, read anew, a file of its.
     pub lost: Vec<String>,
     /// At the server more often than it was promised.
     pub doubled: Vec<String>,
+    /// Files of the server's that it does not list, and that will never go.
+    pub stray: Vec<String>,
     /// At the server, but never handed over.
     pub alien: Vec<String>,
     /// More than once at the server, as documented: without an acknowledgement it was handed over again, when the cloud
@@ -157,37 +160,60 @@ impl Trial {
         self.comes_home();
         self.agent().owes_nothing();
         self.end_agent();
-        Toll::of(self.blows, &self.handed, &self.server.captures(), &self.log)
+        // A start sweeps away what a death has left.
+        self.server.terminate();
+        self.server.go_on();
+        Toll::of(self.blows, &self.handed, &Copies::at(&self.server), &self.log)
+    }
+}
+
+/// How often a content is at the server.
+#[derive(Clone, Copy, Default)]
+struct Copies {
+    /// In captures.
+    listed: u32,
+    /// As a file.
+    stored: u32,
+    /// Of those, as one that its upload's expiry takes along, unless it is listed.
+    uploaded_still: u32,
+}
+
+impl Copies {
+    fn at(server: &Server) -> BTreeMap<String, Copies> {
+        let mut all: BTreeMap<String, Copies> = BTreeMap::new();
+        for stored in server.captures().into_iter().flat_map(|capture: Capture| capture.segments) {
+            all.entry(stored.sha256).or_default().listed += 1;
+        }
+        for Blob { sha256, is_uploaded_still } in server.blobs() {
+            let copies = all.entry(sha256).or_default();
+            copies.stored += 1;
+            copies.uploaded_still += u32::from(is_uploaded_still);
+        }
+        all
     }
 }
 
 impl Toll {
-    fn of(blows: u64, handed: &[Handed], captures: &[Capture], log: &str) -> Toll {
-        let mut copies: BTreeMap<&str, u32> = BTreeMap::new();
-        for stored in captures.iter().flat_map(|capture| &capture.segments) {
-            *copies.entry(&stored.sha256).or_default() += 1;
-        }
+    fn of(blows: u64, handed: &[Handed], at_server: &BTreeMap<String, Copies>, log: &str) -> Toll {
         let receipts = Receipts::in_log(log);
-        let mut toll = Toll {
-            blows,
-            segments: handed.len(),
-            lost: Vec::new(),
-            doubled: Vec::new(),
-            alien: Vec::new(),
-            again: 0,
-        };
+        let mut toll = Toll { blows, segments: handed.len(), ..Toll::default() };
+        let mut alien: BTreeSet<&String> = at_server.keys().collect();
         for Handed { segment, refusals } in handed {
-            let name = || segment.name().to_owned();
-            match copies.remove(segment.stored.sha256.as_str()) {
-                None => toll.lost.push(name()),
-                Some(1) => {}
-                Some(copies) if copies <= 1 + refusals + receipts.before_it_was_safe(segment.name()) => {
-                    toll.again += 1;
-                }
-                Some(_) => toll.doubled.push(name()),
+            let (name, digest) = (segment.name().to_owned(), &segment.stored.sha256);
+            alien.remove(digest);
+            let Copies { listed, stored, uploaded_still } =
+                at_server.get(digest).copied().unwrap_or_default();
+            if listed == 0 || stored < listed {
+                toll.lost.push(name);
+            } else if stored > listed + uploaded_still {
+                toll.stray.push(name);
+            } else if listed > 1 + refusals + receipts.before_it_was_safe(&name) {
+                toll.doubled.push(name);
+            } else {
+                toll.again += usize::from(listed > 1);
             }
         }
-        toll.alien = copies.into_keys().map(str::to_owned).collect();
+        toll.alien = alien.into_iter().cloned().collect();
         toll
     }
 
@@ -197,8 +223,8 @@ impl Toll {
         // Not by eprintln, which is kept back where a test ends well.
         let line = format!("{} {blows}, {self}\n", self.blows);
         io::stderr().write_all(line.as_bytes()).unwrap();
-        let Toll { lost, doubled, alien, .. } = self;
-        assert!(lost.is_empty() && doubled.is_empty() && alien.is_empty(), "{self:#?}");
+        let Toll { lost, doubled, stray, alien, .. } = self;
+        assert!([lost, doubled, stray, alien].into_iter().all(Vec::is_empty), "{self:#?}");
     }
 }
 
