@@ -2,12 +2,11 @@
 
 use crate::{
     Plan,
-    cloud::{Cloud, Session},
-    harness::{Board, Camera, Segment, Server},
+    harness::{Board, Camera, Cloud, Segment, Server, Session},
     report::{Report, Row, percentile},
     upload::serving,
 };
-use cloudtalker::wire::{cloud::ToAgent, tus::DEFAULT_PATH};
+use cloudtalker::wire::cloud::ToAgent;
 use serde_json::json;
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -54,8 +53,7 @@ impl Scene {
         let server = serving();
         let camera = server.add("porch");
         let cloud = Cloud::new(&camera);
-        let uploads = format!("https://{}{DEFAULT_PATH}", server.endpoint().trim_end_matches('/'));
-        let mut board = cloud.board(&camera).with_camera().with(&["--upload_url", &uploads]);
+        let mut board = cloud.board(&camera, &server).with_camera();
         board.log_level = "info";
         let runner = runner.iter().map(|&word| word.to_owned()).collect();
         Scene { server, cloud, board, runner }

@@ -14,7 +14,6 @@
 #[path = "../../tests/agent/harness/mod.rs"]
 mod harness;
 
-mod cloud;
 mod idle;
 mod latency;
 mod memory;

@@ -17,6 +17,7 @@
 
 mod board;
 mod camera;
+mod cloud;
 mod disk;
 mod files;
 mod link;
@@ -28,6 +29,7 @@ mod trial;
 
 pub use board::{Agent, Board, Status, program, tool};
 pub use camera::Camera;
+pub use cloud::{Cloud, Session};
 pub use disk::Disk;
 pub use files::{Segment, TempDir, file_names, seeded, sha256};
 pub use link::Link;

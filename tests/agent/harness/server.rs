@@ -1,6 +1,7 @@
 //! The server, as its owner uses it: by its commands.
 
 use super::{Ended, Link, Process, TempDir, eventually, file_names, free_port, process::run_by, sha256};
+use cloudtalker::wire::tus::DEFAULT_PATH;
 use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::Value;
@@ -109,6 +110,11 @@ impl Server {
     /// Where cameras connect.
     pub fn endpoint(&self) -> String {
         format!("{}/", self.address)
+    }
+
+    /// Where cameras make uploads.
+    pub fn upload_url(&self) -> String {
+        format!("https://{}{DEFAULT_PATH}", self.address)
     }
 
     pub fn id(&self) -> u32 {

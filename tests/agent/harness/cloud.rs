@@ -1,7 +1,7 @@
-//! A cloud within this process: a WebSocket over mutual TLS, so that what it says and what the camera program hears stand
-//! on one clock.
+//! A cloud within this process: a WebSocket over mutual TLS, whose every frame is seen, and stands on one clock with what
+//! the camera program hears. Uploads go elsewhere.
 
-use crate::harness::{Board, DEADLINE, Identity};
+use super::{Board, DEADLINE, Identity, Server};
 use async_tungstenite::tungstenite::{Message, WebSocket, accept};
 use cloudtalker::wire::cloud::{ToAgent, ToCloud};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -53,12 +53,12 @@ impl Cloud {
         Cloud { listener, tls: Arc::new(tls.unwrap()), authority: authority.pem() }
     }
 
-    /// A board whose session is here. It trusts its server's authority, too: uploads may go there.
-    pub fn board(&self, camera: &Identity) -> Board {
+    /// A board whose session is here, and whose uploads go to the server that knows this camera.
+    pub fn board(&self, camera: &Identity, server: &Server) -> Board {
         let board = Board::of(&format!("localhost:{}/", self.listener.local_addr().unwrap().port()), camera);
         let mut authorities = OpenOptions::new().append(true).open(&board.identity.ca).unwrap();
         authorities.write_all(self.authority.as_bytes()).unwrap();
-        board
+        board.with(&["--upload_url", &server.upload_url()])
     }
 
     /// Waits for the agent, and says the first word.
@@ -93,5 +93,9 @@ impl Session {
                 return state.pir_armed;
             }
         }
+    }
+
+    pub fn hears_ping(&mut self) {
+        while !matches!(self.0.read().unwrap(), Message::Ping(_)) {}
     }
 }
