@@ -2,8 +2,9 @@
 """A faulty link: two network namespaces, the board's and the cloud's, and all that goes between them.
 
 Each namespace has one end of the link as a tun device; this process passes packets from one to the other and, on the
-way, loses some by chance, holds them up and lets no more through than the rate allows, each way by itself. SIGUSR1
-stalls both ways: whatever comes is dropped, and what is on its way, too. SIGTERM ends it, with a line on what was lost.
+way, loses some by chance, holds them up and lets no more through than the rate allows, each way by itself. Once it has
+passed so many bytes of the board's as it is told, it stalls for a while: whatever comes either way is dropped, and what
+is on its way, too. SIGTERM ends it, with a line on what was lost.
 
 It first prints the way into each namespace, for `nsenter --net=`. Nobody else holds the namespaces open, so they go
 with this process and with the programs in them.
@@ -39,7 +40,7 @@ class Way:
         self.faults, self.source, self.sink = faults, source, sink
         self.under_way = deque()
         self.free_at = 0.0
-        self.taken, self.lost, self.stalled = 0, 0, 0
+        self.taken, self.lost, self.stalled, self.passed_bytes = 0, 0, 0, 0
 
     def take(self, now, is_stalled):
         packet = os.read(self.source, MTU)
@@ -63,20 +64,21 @@ class Way:
                 self.stalled += 1
             else:
                 os.write(self.sink, packet)
+                self.passed_bytes += len(packet)
 
 
 class Stall:
-    """Begins with SIGUSR1, ends by the alarm clock."""
+    """Begins once, when the board's way has passed enough, and ends by the alarm clock."""
 
-    def __init__(self, seconds, ways):
-        self.is_on, self.seconds, self.ways = False, seconds, ways
-        signal.signal(signal.SIGUSR1, self.begin)
+    def __init__(self, faults, ways):
+        self.is_on, self.faults, self.ways = False, faults, ways
         signal.signal(signal.SIGALRM, self.end)
 
-    def begin(self, *_):
-        self.is_on = True
-        signal.setitimer(signal.ITIMER_REAL, self.seconds)
-        print("stalled", flush=True)
+    def begin_if_due(self):
+        if self.faults.stall_after is not None and self.ways[0].passed_bytes >= self.faults.stall_after:
+            self.is_on, self.faults.stall_after = True, None
+            signal.setitimer(signal.ITIMER_REAL, self.faults.stall)
+            print("stalled", flush=True)
 
     def end(self, *_):
         self.is_on = False
@@ -112,7 +114,8 @@ def main():
     parser.add_argument("--loss", type=float, default=0, help="of a packet: 0 to 1")
     parser.add_argument("--delay", type=float, default=0, help="each way, in seconds")
     parser.add_argument("--rate", type=float, default=1e9, help="each way, in bits a second")
-    parser.add_argument("--stall", type=float, default=60, help="after SIGUSR1, in seconds")
+    parser.add_argument("--stall", type=float, default=60, help="in seconds")
+    parser.add_argument("--stall-after", type=int, help="bytes of the board's; never without")
     parser.add_argument("board", help="its address")
     parser.add_argument("cloud", help="its address")
     faults = parser.parse_args()
@@ -120,7 +123,7 @@ def main():
     board, board_end = enter_new_namespace("board", faults.board, faults.cloud)
     cloud, cloud_end = enter_new_namespace("cloud", faults.cloud, faults.board)
     ways = [Way(faults, board_end, cloud_end), Way(faults, cloud_end, board_end)]
-    stall = Stall(faults.stall, ways)
+    stall = Stall(faults, ways)
     signal.signal(signal.SIGTERM, lambda *_: end(ways))
     print(f"{board} {cloud} are ready", flush=True)
     while True:
@@ -132,6 +135,7 @@ def main():
             if way.source in readable:
                 way.take(now, stall.is_on)
             way.pass_on(now, stall.is_on)
+            stall.begin_if_due()
 
 
 main()

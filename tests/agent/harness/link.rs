@@ -1,7 +1,7 @@
 //! A link between board and cloud that is as bad as it is told to be.
 
 use super::Process;
-use rustix::process::{Signal, geteuid};
+use rustix::process::geteuid;
 use std::{path::Path, process::Command};
 
 /// In the link's namespaces there is nobody else, so addresses and ports are free in each.
@@ -44,9 +44,8 @@ impl Link {
         enter(&self.cloud)
     }
 
-    /// Nothing passes from now on.
-    pub fn stall(&mut self) {
-        self.relay.signal(Signal::USR1);
+    /// Waits until nothing passes any more: `--stall-after`.
+    pub fn stalls(&mut self) {
         self.relay.says("stalled");
     }
 
