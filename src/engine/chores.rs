@@ -163,9 +163,7 @@ impl Engine {
     /// What a start, or a later look, found.
     pub(super) fn found(&mut self, now: Now, scanned: Scanned) {
         let Scanned { captures, unread, is_partial, alarms, problems, .. } = scanned;
-        for problem in problems {
-            self.tell(Event::SpoolProblem(format!("{}: {problem}", self.settings.state_dir)));
-        }
+        self.tell_problems(problems);
         if is_partial || !unread.is_empty() || alarms.is_none() {
             self.look_again(now);
         }
@@ -173,6 +171,13 @@ impl Engine {
         self.captures.adopt(captures);
         if let Some(alarms) = alarms.filter(|_| self.alarms.is_unread) {
             self.adopt_alarms(now, alarms);
+        }
+    }
+
+    /// What the disk has met that was not the spool's, or not whole.
+    pub(super) fn tell_problems(&mut self, problems: Vec<String>) {
+        for problem in problems {
+            self.tell(Event::SpoolProblem(format!("{}: {problem}", self.settings.state_dir)));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the owner is told, typed. The shell writes it to the log.
 
-use super::spool::{CaptureName, LostReason, Place};
+use super::spool::{CaptureName, LostReason, Place, REFUSED};
 use crate::wire::command::Command;
 use std::{fmt, time::Duration};
 
@@ -188,7 +188,7 @@ impl fmt::Display for Event {
             Event::Receipt(capture) => write!(f, "{capture} is stored by the cloud, whole"),
             Event::StaleReceipt(capture) => write!(f, "a receipt for {capture} came before its last segment"),
             Event::Lost { place, reason: LostReason::Refused, why } => {
-                write!(f, "{} was refused for good: {why}; it is {} now", place.file(), place.refused())
+                write!(f, "{} was refused for good: {why}; it goes to {REFUSED}/", place.file())
             }
             Event::Lost { place, why, .. } => write!(f, "{} is lost: {why}", place.file()),
             Event::Evicted { capture, segments } => {

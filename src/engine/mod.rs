@@ -314,6 +314,14 @@ impl Engine {
             spool::Done::Repeated(result) => self.repeated(now, result),
             spool::Done::Unstaged => {}
             spool::Done::Rescanned(scanned) => self.found(now, scanned),
+            spool::Done::Lost { refused, result } => {
+                self.room.add_refused(refused);
+                self.chore_done(now, result);
+            }
+            spool::Done::Forgotten { problems, result } => {
+                self.tell_problems(problems);
+                self.chore_done(now, result);
+            }
             spool::Done::Settled(result) => self.chore_done(now, result),
         }
     }

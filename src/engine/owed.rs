@@ -173,10 +173,10 @@ impl Engine {
         let Some(segment) = capture.segment_mut(place.seg_no) else { return };
         segment.standing = Standing::Lost(reason);
         segment.upload = None;
-        let bytes = segment.kept.bytes;
         capture.note_change();
         match reason {
-            LostReason::Refused => self.room.add_refused(place.refused(), bytes),
+            // It counts once the disk has put it there.
+            LostReason::Refused => {}
             LostReason::Evicted => self.room.evicted += 1,
             LostReason::Missing => self.room.missing += 1,
         }

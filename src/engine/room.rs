@@ -47,9 +47,9 @@ impl Room {
         self.refused.iter().any(|(path, _)| path.starts_with(&beginning))
     }
 
-    /// Notes that a segment was put into `refused/`.
-    pub fn add_refused(&mut self, path: String, bytes: u64) {
-        self.refused.push_back((path, bytes));
+    /// Notes what was put into `refused/`: under a name that only the disk knows.
+    pub fn add_refused(&mut self, refused: Option<(String, u64)>) {
+        self.refused.extend(refused);
     }
 
     fn refused_bytes(&self) -> u64 {

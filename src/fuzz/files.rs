@@ -1,6 +1,6 @@
 //! A file system in memory that answers as Linux does: what the spool meets, without a disk.
 
-use crate::engine::spool::{Facts, Files, Inode, SourceError, SourceFile};
+use crate::engine::spool::{Entry, EntryKind, Facts, Files, Inode, SourceError, SourceFile};
 use std::{
     cell::RefCell,
     collections::BTreeMap,
@@ -256,13 +256,16 @@ impl Files for Memory {
         if path == "." { Ok(()) } else { find(&self.0.borrow(), path).map(drop) }
     }
 
-    fn list(&mut self, path: &str) -> io::Result<Vec<String>> {
+    fn list(&mut self, path: &str) -> io::Result<Vec<Entry>> {
         let tree = &*self.0.borrow();
         if *find(tree, path)? != Node::Dir {
             return Err(ErrorKind::NotADirectory.into());
         }
-        let names = beneath(tree, path).map(|child| &child[path.len() + 1..]);
-        Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
+        let entries = beneath(tree, path).map(|child| Entry {
+            name: child[path.len() + 1..].to_owned(),
+            kind: if tree[child] == Node::Dir { EntryKind::Dir } else { EntryKind::File },
+        });
+        Ok(entries.filter(|entry| !entry.name.contains('/')).collect())
     }
 
     fn free(&mut self) -> io::Result<u64> {

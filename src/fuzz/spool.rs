@@ -108,23 +108,27 @@ enum What {
 impl What {
     fn of(tree: &Tree, path: &str) -> What {
         let parts: Vec<&str> = path.split('/').collect();
-        let (dir, entry) = match parts.as_slice() {
-            ["spool", name, ..] if name.starts_with('.') => return What::Dispensable,
-            ["spool", dir, entry] => (*dir, *entry),
+        let (gone, dir, entry) = match parts.as_slice() {
+            ["spool", dir, entry] => (dir.strip_prefix(".gone."), *dir, *entry),
             _ => return What::Other,
         };
-        let Ok(capture) = dir.parse::<CaptureName>() else { return What::Other };
-        if entry.starts_with('.') || matches!(entry, "id" | "closed") {
+        let Ok(capture) = gone.unwrap_or(dir).parse::<CaptureName>() else { return What::Other };
+        if matches!(entry, "id" | "closed") {
             return What::Dispensable;
         }
-        let (number, ending) = entry.split_once('.').unwrap_or((entry, ""));
+        let unfinished = entry.strip_prefix('.');
+        let name = unfinished.unwrap_or(entry);
+        let (number, ending) = name.split_once('.').unwrap_or((name, ""));
         let (container, about) =
             ending.split_once('.').map_or((ending, None), |(one, rest)| (one, Some(rest)));
         let seg_no: Option<u32> = number.parse().ok().filter(|seg_no: &u32| seg_no.to_string() == number);
         let Some(seg_no) = seg_no.filter(|_| matches!(container, "mp4" | "ts")) else { return What::Other };
         match about {
+            Some("from" | "tmp") if unfinished.is_some() => return What::Dispensable,
+            None | Some(_) if unfinished.is_some() => return What::Other,
             Some("from" | "tus" | "sent" | "refused" | "evicted" | "missing") => return What::Dispensable,
             Some(_) => return What::Other,
+            None if gone.is_some() => return What::Dispensable,
             None => {}
         }
         let has = |about: &str| tree.get(&format!("{path}.{about}"));

@@ -5,7 +5,7 @@ use crate::{
     config::SpoolConfig,
     engine::{
         Input,
-        spool::{Facts, Files, Inode, Scanned, SourceError, SourceFile, Spool, Task},
+        spool::{Entry, EntryKind, Facts, Files, Inode, Scanned, SourceError, SourceFile, Spool, Task},
     },
 };
 use async_channel::{Receiver, Sender};
@@ -235,9 +235,17 @@ impl Files for StateDir {
         File::open(self.at(path))?.sync_all()
     }
 
-    fn list(&mut self, path: &str) -> io::Result<Vec<String>> {
-        let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
-        fs::read_dir(self.at(path))?.map(name).collect()
+    fn list(&mut self, path: &str) -> io::Result<Vec<Entry>> {
+        let entry = |entry: io::Result<fs::DirEntry>| {
+            let entry = entry?;
+            let kind = match entry.file_type()? {
+                kind if kind.is_file() => EntryKind::File,
+                kind if kind.is_dir() => EntryKind::Dir,
+                _ => EntryKind::Other,
+            };
+            Ok(Entry { name: entry.file_name().to_string_lossy().into_owned(), kind })
+        };
+        fs::read_dir(self.at(path))?.map(entry).collect()
     }
 
     fn free(&mut self) -> io::Result<u64> {

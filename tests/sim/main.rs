@@ -24,6 +24,7 @@ mod lives;
 mod plan;
 mod scenarios;
 mod shrink;
+mod strays;
 mod world;
 
 use disk::Tally;

@@ -167,6 +167,8 @@ impl Scene {
             Task::Unstage => Done::Unstaged,
             Task::Weigh { captures } => Done::Weighed(Ok(vec![BYTES; captures.len()])),
             Task::Rescan { .. } => Done::Rescanned(Scanned::default()),
+            Task::Lose { .. } => Done::Lost { refused: None, result: Ok(()) },
+            Task::Forget { .. } => Done::Forgotten { problems: Vec::new(), result: Ok(()) },
             _ => Done::Settled(Ok(())),
         };
         self.tell(Input::DiskDone(done));
@@ -184,6 +186,8 @@ impl Scene {
             Task::Weigh { .. } => Done::Weighed(Err(kind.into())),
             Task::Unstage => Done::Unstaged,
             Task::Rescan { .. } => Done::Rescanned(Scanned::default()),
+            Task::Lose { .. } => Done::Lost { refused: None, result: Err(kind.into()) },
+            Task::Forget { .. } => Done::Forgotten { problems: Vec::new(), result: Err(kind.into()) },
             _ => Done::Settled(Err(kind.into())),
         };
         self.tell(Input::DiskDone(done));

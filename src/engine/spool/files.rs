@@ -43,10 +43,30 @@ pub trait Files {
     /// Makes a directory's names durable.
     fn sync_dir(&mut self, path: &str) -> io::Result<()>;
     /// The names in a directory, in no order.
-    fn list(&mut self, path: &str) -> io::Result<Vec<String>>;
+    fn list(&mut self, path: &str) -> io::Result<Vec<Entry>>;
 
     /// Bytes that the spool may still fill.
     fn free(&mut self) -> io::Result<u64>;
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What a name stands for. Links are not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A link, a socket, a pipe or a device.
+    Other,
 }
 
 /// Which file it is, whatever its name.

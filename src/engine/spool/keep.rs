@@ -1,10 +1,10 @@
 //! Taking a segment in: stage, decide, keep.
 
-use super::scan::{clean, read_record};
 use super::{
     CaptureName, Facts, Files, Kept, Place, Record, SPOOL, SourceError, SourceFile, Staged, absent_is_fine,
     if_whole, write_whole,
 };
+use super::{scan::read_record, strays};
 use crate::wire::{Id, Sha256};
 use ring::digest;
 use std::io;
@@ -51,7 +51,7 @@ pub fn keep<F: Files>(
     make_segment(files, held, place, new_capture, copy).map_err(|error| {
         // On a full disk its remains would take the room of smaller ones.
         let removed = match new_capture {
-            Some(_) => clean(files, &place.capture.dir()),
+            Some(_) => strays::clean(files, &place.capture.dir(), place.capture, &mut Vec::new()),
             None => remove_remains(files, place),
         };
         // Where they can't go now, a later look takes them for a segment: it must not be tried again meanwhile.

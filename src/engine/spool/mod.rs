@@ -9,15 +9,16 @@
 //!     0.mp4.tus               where an upload that lasts was made, and its URL, a line each: a hint
 //!     1.mp4.sent              the record of a segment that the server confirmed
 //!     2.mp4.evicted           the record of one that will never be sent: .refused, .evicted or .missing
-//! refused/                    what the server refused for good: NAME.N.mp4 and NAME.N.mp4.why
+//! refused/                    what the server refused for good: NAME.N.mp4 and NAME.N.mp4.why; and strays, put aside
+//!                             as stray.NAME, which are never removed
 //! alarms                      owed alarms, one line of JSON each
 //! lost.log, lost.log.1        the loss ledger: one line for each segment or alarm given up
 //! state.json                  what the cloud last said
 //! ```
 //!
-//! A name that begins with a dot is unfinished work; a start removes it. A capture that can't be read stays where
-//! it is, and is looked for again. Three orders make the rest safe at
-//! any instant, whatever subset of unsynced changes survives:
+//! A name of ours that begins with a dot is unfinished work; a start removes it. A capture that can't be read stays where
+//! it is, and is looked for again. Three orders make the rest safe at any instant, whatever subset of unsynced changes
+//! survives:
 //!
 //! 1. A segment is whole, and its record durable, before it gets its name (`keep`). So a segment
 //!    without a record was never acknowledged, and may be kept; a record without a segment was not either, and
@@ -29,11 +30,13 @@
 mod files;
 mod keep;
 mod ledger;
+mod parts;
 mod scan;
 mod settle;
+mod strays;
 mod task;
 
-pub use files::{Facts, Files, Inode, SourceError, SourceFile};
+pub use files::{Entry, EntryKind, Facts, Files, Inode, SourceError, SourceFile};
 pub use scan::{Found, FoundCapture, FoundSegment, Scanned};
 pub use task::{Done, Kept, Staged, Task};
 
@@ -48,6 +51,8 @@ pub const SPOOL: &str = "spool";
 pub const REFUSED: &str = "refused";
 /// The state directory itself.
 const HERE: &str = ".";
+/// What the name of a capture's directory begins with that is owed no longer.
+const GONE: &str = ".gone.";
 
 /// A capture's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,10 +180,16 @@ impl<F: Files> Spool<F> {
             Task::Confirm { place } => Done::Settled(settle::confirm(files, place)),
             Task::Lose { place, reason, why, unix } => {
                 let rooted = self.root();
-                Done::Settled(rooted.and_then(|()| settle::lose(&mut self.files, place, reason, &why, unix)))
+                let mut refused = None;
+                let files = &mut self.files;
+                let result =
+                    rooted.and_then(|()| settle::lose(files, place, reason, &why, unix, &mut refused));
+                Done::Lost { refused, result }
             }
             Task::Forget { capture, delete_sources } => {
-                Done::Settled(settle::forget(files, capture, delete_sources))
+                let mut problems = Vec::new();
+                let result = settle::forget(files, capture, delete_sources, &mut problems);
+                Done::Forgotten { problems, result }
             }
             Task::DropRefused { path, unix } => Done::Settled(settle::drop_refused(files, &path, unix)),
             Task::AddAlarm(alarm) => Done::AlarmAdded(ledger::add_alarm(files, &alarm)),
@@ -228,6 +239,11 @@ impl CaptureName {
     /// The capture's directory.
     pub fn dir(self) -> String {
         format!("{SPOOL}/{self}")
+    }
+
+    /// The directory, once it is owed no longer.
+    fn gone(self) -> String {
+        format!("{SPOOL}/{GONE}{self}")
     }
 
     /// The mark that it has ended.

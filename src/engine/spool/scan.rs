@@ -2,8 +2,11 @@
 //! no part of the spool is put into `refused/`, and what can't be read stays and is looked for again.
 
 use super::{
-    super::rng::Rng, CaptureName, Files, Kept, LostReason, Place, REFUSED, Record, Remembered, SPOOL, Spool,
-    UploadHint, absent_is_fine, if_whole, keep, ledger, make_dir_if_absent, read_text, settle, write_whole,
+    super::rng::Rng,
+    CaptureName, Entry, EntryKind, Files, GONE, Kept, LostReason, Place, REFUSED, Record, Remembered, SPOOL,
+    Spool, UploadHint, absent_is_fine, if_whole, keep, ledger, make_dir_if_absent,
+    parts::{Part, Traces},
+    read_text, settle, strays, write_whole,
 };
 use crate::wire::{Id, cloud::Alarm, segment_name::Container};
 use std::{collections::BTreeMap, io};
@@ -92,16 +95,16 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
             scanned.problems.push(format!("{dir}/ can't be made: {error}"));
         }
     }
-    let mut names = files.list(SPOOL).unwrap_or_else(|error| {
+    let mut entries = files.list(SPOOL).unwrap_or_else(|error| {
         scanned.problems.push(format!("{SPOOL}/ can't be listed: {error}; looking again later"));
         scanned.is_partial = true;
         Vec::new()
     });
-    names.sort_unstable();
-    for name in names {
-        match name.parse::<CaptureName>() {
-            Ok(capture) if known.contains(&capture) => {}
-            Ok(capture) => match read_capture(files, capture, &mut rng, &mut scanned.problems) {
+    entries.sort_unstable_by(|one, next| one.name.cmp(&next.name));
+    for Entry { name, kind } in entries {
+        match Dir::of(&name, kind) {
+            Some(Dir::Owed(capture)) if known.contains(&capture) => {}
+            Some(Dir::Owed(capture)) => match read_capture(files, capture, &mut rng, &mut scanned.problems) {
                 Ok(found) => scanned.captures.extend(found),
                 Err(error) => {
                     scanned
@@ -110,18 +113,39 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
                     scanned.unread.push(capture);
                 }
             },
-            Err(()) if name.starts_with('.') => {
+            Some(Dir::Gone(capture)) => {
                 // Its new name must be durable before its contents go.
-                let cleaned = files.sync_dir(SPOOL).and_then(|()| clean(files, &format!("{SPOOL}/{name}")));
+                let cleaned = files
+                    .sync_dir(SPOOL)
+                    .and_then(|()| strays::clean(files, &capture.gone(), capture, &mut scanned.problems));
                 scanned.is_partial |= cleaned.is_err();
             }
-            Err(()) => scanned.problems.push(set_aside(files, &name)),
+            None => strays::put_aside_beside(files, SPOOL, &name, &mut scanned.problems),
         }
     }
     scanned.captures.sort_unstable_by_key(|capture| capture.name);
     let (alarms, problem) = ledger::read_alarms(files);
     scanned.problems.extend(problem);
     Scanned { alarms, ..scanned }
+}
+
+/// A directory in the spool.
+enum Dir {
+    /// A capture's.
+    Owed(CaptureName),
+    /// Of a capture that is owed no longer.
+    Gone(CaptureName),
+}
+
+impl Dir {
+    /// `None` for a stray.
+    fn of(name: &str, kind: EntryKind) -> Option<Dir> {
+        match (kind, name.strip_prefix(GONE)) {
+            (EntryKind::Dir, Some(name)) => name.parse().ok().map(Dir::Gone),
+            (EntryKind::Dir, None) => name.parse().ok().map(Dir::Owed),
+            (EntryKind::File | EntryKind::Other, _) => None,
+        }
+    }
 }
 
 /// A capture that is owed; `None` where nothing was left of it.
@@ -133,24 +157,15 @@ fn read_capture<F: Files>(
 ) -> io::Result<Option<FoundCapture>> {
     let dir = name.dir();
     let mut traces: BTreeMap<(u32, Container), Traces> = BTreeMap::new();
-    let entries = files.list(&dir)?;
-    let mut left_over = None;
-    for entry in &entries {
-        if entry.starts_with('.') {
+    let (mut strays, mut is_closed) = (Vec::new(), false);
+    for entry in files.list(&dir)? {
+        match Part::of(&entry) {
+            Some(Part::Id) => {}
+            Some(Part::Closed) => is_closed = true,
             // What can't go takes room, and nothing else.
-            let _ = files.remove(&format!("{dir}/{entry}"));
-        } else if let Some((segment, kind)) = Trace::parse(entry) {
-            traces.entry(segment).or_default().add(kind);
-        } else if entry != "id" && entry != "closed" {
-            let stray = format!("{dir}/{entry}");
-            match put_aside(files, &stray, &format!("{name}.{entry}")) {
-                Ok(path) => problems.push(format!("{stray} is no part of a capture: it is {path} now")),
-                Err(error) => {
-                    problems
-                        .push(format!("{stray} is no part of a capture, and can't be put aside: {error}"));
-                    left_over = Some(error);
-                }
-            }
+            Some(Part::Unfinished) => drop(files.remove(&format!("{dir}/{}", entry.name))),
+            Some(Part::OfSegment(segment, trace)) => traces.entry(segment).or_default().add(trace),
+            None => strays.push(entry.name),
         }
     }
     let mut segments = Vec::with_capacity(traces.len());
@@ -160,7 +175,7 @@ fn read_capture<F: Files>(
         if segments.last().is_some_and(|former: &FoundSegment| former.seg_no == seg_no) && found.is_some() {
             // Left by an attempt that failed in its last step.
             if traces.contents {
-                let path = put_aside(files, &place.file(), &format!("{name}.{}", place.base()))?;
+                let path = strays::put_aside(files, &place.file(), &format!("{name}.{}", place.base()))?;
                 absent_is_fine(files.remove(&place.beside("from")))?;
                 problems.push(format!("{} is a second segment {seg_no}: it is {path} now", place.file()));
             }
@@ -169,8 +184,10 @@ fn read_capture<F: Files>(
         segments.extend(found);
     }
     if segments.is_empty() {
-        // Whatever could not be put aside must not go with the directory.
-        return left_over.map_or_else(|| clean(files, &dir).map(|()| None), Err);
+        return strays::clean(files, &dir, name, problems).map(|()| None);
+    }
+    for stray in strays {
+        strays::put_aside_of(files, &dir, name, &stray, problems);
     }
     let id_path = format!("{dir}/id");
     let noted = if_whole(read_text(files, &id_path, MAX_RECORD))?.and_then(|text| text.trim().parse().ok());
@@ -183,7 +200,7 @@ fn read_capture<F: Files>(
             id
         }
     };
-    if !entries.iter().any(|entry| entry == "closed") {
+    if !is_closed {
         // The agent was killed while it was open. What is uploaded now must not be gone after a power cut, and
         // then come again under another identity. The mark only spares the next start the syncs.
         files.sync_dir(&dir)?;
@@ -191,53 +208,6 @@ fn read_capture<F: Files>(
         let _ = settle::close(files, name);
     }
     Ok(Some(FoundCapture { name, id, segments }))
-}
-
-/// What the directory holds of one segment.
-#[derive(Clone, Copy, Default)]
-struct Traces {
-    contents: bool,
-    url: bool,
-    sent: bool,
-    lost: Option<LostReason>,
-}
-
-#[derive(Clone, Copy)]
-enum Trace {
-    Contents,
-    Record,
-    Url,
-    Sent,
-    Lost(LostReason),
-}
-
-impl Trace {
-    fn parse(entry: &str) -> Option<((u32, Container), Trace)> {
-        let mut parts = entry.splitn(3, '.');
-        let seg_no: u32 = parts.next()?.parse().ok()?;
-        let container = Container::of_path(&format!(".{}", parts.next()?))?;
-        let trace = match parts.next() {
-            None => Trace::Contents,
-            Some("from") => Trace::Record,
-            Some("tus") => Trace::Url,
-            Some("sent") => Trace::Sent,
-            Some(word) => Trace::Lost(LostReason::ALL.into_iter().find(|reason| reason.as_str() == word)?),
-        };
-        // Only as we write it: no sign, no leading zero.
-        entry.starts_with(&format!("{seg_no}.")).then_some(((seg_no, container), trace))
-    }
-}
-
-impl Traces {
-    fn add(&mut self, trace: Trace) {
-        match trace {
-            Trace::Contents => self.contents = true,
-            Trace::Record => {}
-            Trace::Url => self.url = true,
-            Trace::Sent => self.sent = true,
-            Trace::Lost(reason) => self.lost = Some(reason),
-        }
-    }
 }
 
 fn read_segment<F: Files>(
@@ -261,7 +231,7 @@ fn read_segment<F: Files>(
         let record = if_whole(read_record(files, &place.beside(reason.as_str())))?;
         // A kill may have come before the record's new name was durable.
         let put_away = files.sync_dir(&place.capture.dir());
-        let put_away = put_away.and_then(|()| settle::put_away(files, place, reason));
+        let put_away = put_away.and_then(|()| settle::put_away(files, place, reason, &mut None));
         // What only takes room may stay, on a disk that can't be written: what was refused must be put aside first.
         if reason == LostReason::Refused {
             put_away?;
@@ -308,55 +278,23 @@ pub fn read_record<F: Files>(files: &mut F, path: &str) -> io::Result<Record> {
     if record.bytes < MAX_BYTES { Ok(record) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// Removes a directory with its files, or a file.
-pub fn clean<F: Files>(files: &mut F, path: &str) -> io::Result<()> {
-    let names = match files.list(path) {
-        Ok(names) => names,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return files.remove(path),
-        Err(error) => return Err(error),
-    };
-    for name in names {
-        absent_is_fine(files.remove(&format!("{path}/{name}")))?;
-    }
-    absent_is_fine(files.remove_dir(path))
-}
-
-fn set_aside<F: Files>(files: &mut F, name: &str) -> String {
-    match put_aside(files, &format!("{SPOOL}/{name}"), name) {
-        Ok(path) => format!("{SPOOL}/{name} is no capture's directory: it is {path} now"),
-        Err(error) => {
-            format!("{SPOOL}/{name} is no capture's directory, and can't be put into {REFUSED}/: {error}")
-        }
-    }
-}
-
-/// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path.
-fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
-    let to = settle::free_name(files, &format!("{REFUSED}/{name}"))?;
-    files.rename(from, &to).map(|()| to)
-}
-
 fn read_refused<F: Files>(files: &mut F, problems: &mut Vec<String>) -> Vec<(String, u64)> {
-    let mut names = files.list(REFUSED).unwrap_or_else(|error| {
+    let entries = files.list(REFUSED).unwrap_or_else(|error| {
         problems.push(format!("{REFUSED}/ can't be listed: {error}"));
         Vec::new()
     });
-    names.retain(|name| !name.ends_with(".why") && !name.starts_with('.'));
+    let is_segment = |Entry { name, kind }: &Entry| {
+        *kind == EntryKind::File
+            && !name.ends_with(".why")
+            && !name.starts_with('.')
+            && !strays::is_stray(name)
+    };
+    let mut names: Vec<String> = entries.into_iter().filter(is_segment).map(|entry| entry.name).collect();
     names.sort_unstable();
     let sized = names.into_iter().map(|name| {
         let path = format!("{REFUSED}/{name}");
-        let parts = files.list(&path).map_or_else(
-            |_| vec![path.clone()],
-            |parts| parts.into_iter().map(|part| format!("{path}/{part}")).collect(),
-        );
-        let bytes = parts.iter().map(|part| size(files, part).unwrap_or(0)).sum();
+        let bytes = settle::size(files, &path).unwrap_or(0);
         (path, bytes)
     });
     sized.collect()
-}
-
-fn size<F: Files>(files: &mut F, path: &str) -> io::Result<u64> {
-    let file = files.open(path)?;
-    files.facts(&file).map(|facts| facts.bytes)
 }

@@ -1,10 +1,11 @@
 //! What becomes of a segment after it was kept, and of its capture.
 
 use super::ledger::{self, Loss};
-use super::scan::{clean, read_record};
 use super::{
-    CaptureName, Files, LostReason, Place, REFUSED, SPOOL, UploadHint, absent_is_fine, if_whole, write_whole,
+    CaptureName, Entry, EntryKind, Files, LostReason, Place, REFUSED, SPOOL, UploadHint, absent_is_fine,
+    if_whole, write_whole,
 };
+use super::{scan::read_record, strays};
 use std::io;
 
 /// Shows that a capture has ended. Not synced: without it, a start makes sure of the capture's names once more.
@@ -38,6 +39,7 @@ pub fn lose<F: Files>(
     reason: LostReason,
     why: &str,
     unix: u64,
+    refused: &mut Option<(String, u64)>,
 ) -> io::Result<()> {
     if reason == LostReason::Missing && files.open(&place.file()).is_ok() {
         return Err(io::Error::other("a segment that was missing is there again: a restart will send it"));
@@ -48,23 +50,31 @@ pub fn lose<F: Files>(
     let is_told = is_there(files, &place.beside(reason.as_str()))? && ledger::tells_of(files, &loss);
     let noted = if is_told { Ok(()) } else { ledger::note(files, &loss) };
     if reason == LostReason::Refused && is_there(files, &place.file())? {
-        let refused = free_name(files, &place.refused())?;
-        write_whole(files, &format!("{refused}.why"), why.as_bytes())?;
+        let path = free_name(files, &place.refused())?;
+        write_whole(files, &format!("{path}.why"), why.as_bytes())?;
     }
     absent_is_fine(files.rename(&place.beside("from"), &place.beside(reason.as_str())))?;
     files.sync_dir(&place.capture.dir())?;
-    put_away(files, place, reason)?;
+    put_away(files, place, reason, refused)?;
     if noted.is_ok() { Ok(()) } else { ledger::note(files, &loss) }
 }
 
-/// The last steps of a loss, which a start repeats if they were cut off.
-pub fn put_away<F: Files>(files: &mut F, place: Place, reason: LostReason) -> io::Result<()> {
+/// The last steps of a loss, which a start repeats if they were cut off. Path and size of what came into `refused/` are
+/// told even where a later step fails: no retry would find them.
+pub fn put_away<F: Files>(
+    files: &mut F,
+    place: Place,
+    reason: LostReason,
+    refused: &mut Option<(String, u64)>,
+) -> io::Result<()> {
     absent_is_fine(files.remove(&place.beside("tus")))?;
     match reason {
         LostReason::Refused => {
             if is_there(files, &place.file())? {
-                let refused = free_name(files, &place.refused())?;
-                files.rename(&place.file(), &refused)?;
+                let bytes = size(files, &place.file())?;
+                let path = free_name(files, &place.refused())?;
+                files.rename(&place.file(), &path)?;
+                *refused = Some((path, bytes));
             }
             files.sync_dir(REFUSED)
         }
@@ -92,22 +102,42 @@ fn is_there<F: Files>(files: &mut F, path: &str) -> io::Result<bool> {
 }
 
 /// A capture is owed no longer: all of it goes, and the camera's own files with it where that is wanted.
-pub fn forget<F: Files>(files: &mut F, capture: CaptureName, delete_sources: bool) -> io::Result<()> {
+pub fn forget<F: Files>(
+    files: &mut F,
+    capture: CaptureName,
+    delete_sources: bool,
+    problems: &mut Vec<String>,
+) -> io::Result<()> {
     if delete_sources {
         delete_sent_sources(files, capture)?;
     }
-    let gone = format!("{SPOOL}/.gone.{capture}");
-    let renamed = match files.rename(&capture.dir(), &gone) {
-        Err(error) if is_occupied(&error) => {
-            clean(files, &gone)?;
-            files.rename(&capture.dir(), &gone)
-        }
-        renamed => renamed,
-    };
-    // Absent after a first try whose sync failed: nothing in it may go before its new name is durable.
-    absent_is_fine(renamed)?;
+    let gone = move_away(files, capture, problems)?;
     files.sync_dir(SPOOL)?;
-    clean(files, &gone)
+    strays::clean(files, &gone, capture, problems)
+}
+
+/// Gives a capture's directory its dotted name: another where a stray that can't be put aside has that one.
+fn move_away<F: Files>(
+    files: &mut F,
+    capture: CaptureName,
+    problems: &mut Vec<String>,
+) -> io::Result<String> {
+    let mut name = capture;
+    loop {
+        let gone = name.gone();
+        let renamed = match files.rename(&capture.dir(), &gone) {
+            Err(error) if is_occupied(&error) => {
+                strays::clean(files, &gone, name, problems)?;
+                files.rename(&capture.dir(), &gone)
+            }
+            renamed => renamed,
+        };
+        match renamed {
+            Err(error) if is_occupied(&error) => name.ordinal += 1,
+            // Absent after a first try whose sync failed: nothing in it may go before its new name is durable.
+            renamed => return absent_is_fine(renamed).map(|()| gone),
+        }
+    }
 }
 
 /// Gives up a refused segment for want of space. See [`lose`] for the ledger.
@@ -115,7 +145,7 @@ pub fn drop_refused<F: Files>(files: &mut F, path: &str, unix: u64) -> io::Resul
     let why = "the spool was full, and the server had refused it";
     let loss = [Loss { unix, lost: path, reason: LostReason::Evicted.as_str(), why }];
     let noted = ledger::note(files, &loss);
-    clean(files, path)?;
+    absent_is_fine(files.remove(path))?;
     absent_is_fine(files.remove(&format!("{path}.why")))?;
     if noted.is_ok() { Ok(()) } else { ledger::note(files, &loss) }
 }
@@ -133,19 +163,25 @@ pub fn weigh<F: Files>(files: &mut F, captures: &[Vec<Place>]) -> io::Result<Vec
     weighed.collect()
 }
 
+/// A file's size.
+pub fn size<F: Files>(files: &mut F, path: &str) -> io::Result<u64> {
+    let file = files.open(path)?;
+    files.facts(&file).map(|facts| facts.bytes)
+}
+
 fn absent_weighs_nothing(error: io::Error) -> io::Result<u64> {
     if error.kind() == io::ErrorKind::NotFound { Ok(0) } else { Err(error) }
 }
 
 fn delete_sent_sources<F: Files>(files: &mut F, capture: CaptureName) -> io::Result<()> {
     let dir = capture.dir();
-    let names = match files.list(&dir) {
+    let entries = match files.list(&dir) {
         // They went in a first try, which failed after the directory had its new name.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         listed => listed?,
     };
-    for name in names {
-        if !name.ends_with(".sent") {
+    for Entry { name, kind } in entries {
+        if !name.ends_with(".sent") || kind != EntryKind::File {
             continue;
         }
         // A damaged record names no file that could be removed.

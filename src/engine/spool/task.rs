@@ -121,6 +121,20 @@ pub enum Done {
     Repeated(io::Result<()>),
     /// The staged file was let go.
     Unstaged,
+    /// A segment was lost: path and size of what came into `refused/`, even where the rest failed.
+    Lost {
+        /// What there is to be found, and given up for space.
+        refused: Option<(String, u64)>,
+        /// How it ended.
+        result: io::Result<()>,
+    },
+    /// A capture's directory is gone.
+    Forgotten {
+        /// What was in it that was not the spool's, a sentence each.
+        problems: Vec<String>,
+        /// How it ended.
+        result: io::Result<()>,
+    },
     /// Any other task.
     Settled(io::Result<()>),
 }

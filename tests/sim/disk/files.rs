@@ -1,7 +1,7 @@
 //! The calls of the file system, on the simulated disk.
 
 use super::{Disk, Kind, Node, Open, SimFiles};
-use cloudtalker::engine::spool::{Facts, Files, Inode, SourceError, SourceFile};
+use cloudtalker::engine::spool::{Entry, EntryKind, Facts, Files, Inode, SourceError, SourceFile};
 use std::{io, rc::Rc};
 
 impl Files for SimFiles {
@@ -189,11 +189,17 @@ impl Files for SimFiles {
         Ok(())
     }
 
-    fn list(&mut self, path: &str) -> io::Result<Vec<String>> {
+    fn list(&mut self, path: &str) -> io::Result<Vec<Entry>> {
         let disk = &mut *self.0.borrow_mut();
         disk.call("list")?;
         match &disk.nodes[&disk.find(path)?] {
-            Node::Dir(names) => Ok(names.keys().cloned().collect()),
+            Node::Dir(names) => {
+                let kind = |node| match disk.nodes[node] {
+                    Node::Dir(_) => EntryKind::Dir,
+                    Node::File { .. } => EntryKind::File,
+                };
+                Ok(names.iter().map(|(name, node)| Entry { name: name.clone(), kind: kind(node) }).collect())
+            }
             Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),
         }
     }

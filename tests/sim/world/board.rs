@@ -165,24 +165,17 @@ impl World {
         }
         // What is in these files is not to be expected at the cloud any more.
         match event {
-            Event::Lost { place, reason: LostReason::Refused, .. } => {
-                if !self.may_refuse {
-                    self.accuse(|| {
-                        format!("{} was put aside, and the cloud had not refused it", place.file())
-                    });
-                }
-                if let Some(digest) = self.digest_at(&place.file()) {
-                    self.refused_as.insert(place.refused(), digest);
-                }
+            Event::Lost { place, reason: LostReason::Refused, .. } if !self.may_refuse => {
+                self.accuse(|| format!("{} was put aside, and the cloud had not refused it", place.file()));
             }
+            Event::Lost { reason: LostReason::Refused, .. } => {}
             Event::Lost { place, .. } => {
                 if let Some(digest) = self.digest_at(&place.file()) {
                     self.given_up.insert(digest, place.file());
                 }
             }
             Event::RefusedDropped(path) => {
-                // Its file may not have come there yet.
-                if let Some(digest) = self.digest_at(path).or(self.refused_as.get(path).copied()) {
+                if let Some(digest) = self.digest_at(path) {
                     self.given_up.insert(digest, path.clone());
                 }
             }

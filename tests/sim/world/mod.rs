@@ -83,8 +83,6 @@ pub struct World {
     given_up: BTreeMap<Sha256, String>,
     /// Whether the answer that the board hears now is a refusal for good.
     may_refuse: bool,
-    /// What the cloud refused, by where it was put aside.
-    refused_as: BTreeMap<String, Sha256>,
     acked_alarms: BTreeSet<Id>,
     serial: u64,
     /// The first promise that was broken.
@@ -134,7 +132,6 @@ impl World {
             awaited: BTreeSet::new(),
             given_up: BTreeMap::new(),
             may_refuse: false,
-            refused_as: BTreeMap::new(),
             acked_alarms: BTreeSet::new(),
             serial: 0,
             wrong: None,

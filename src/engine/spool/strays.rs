@@ -1,0 +1,68 @@
+//! What lies in the spool and is no part of it: a person's notes, another program's directory. It is never removed. It is
+//! put aside into `refused/`, and where that fails it stays, and holds up nothing.
+
+use super::{CaptureName, Files, REFUSED, absent_is_fine, parts::Part, settle};
+use std::io;
+
+/// What names in `refused/` begin with that came there from the spool unasked.
+const STRAY: &str = "stray.";
+
+/// Whether a name in `refused/` is one of a stray.
+pub fn is_stray(name: &str) -> bool {
+    name.starts_with(STRAY)
+}
+
+/// Removes a capture's directory with all its parts. Where a stray can't be put aside the directory stays, with nothing
+/// else in it.
+pub fn clean<F: Files>(
+    files: &mut F,
+    dir: &str,
+    capture: CaptureName,
+    problems: &mut Vec<String>,
+) -> io::Result<()> {
+    let entries = match files.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed?,
+    };
+    let mut is_empty = true;
+    for entry in entries {
+        match Part::of(&entry) {
+            Some(_) => absent_is_fine(files.remove(&format!("{dir}/{}", entry.name)))?,
+            None => is_empty &= put_aside_of(files, dir, capture, &entry.name, problems),
+        }
+    }
+    if is_empty { absent_is_fine(files.remove_dir(dir)) } else { Ok(()) }
+}
+
+/// Puts aside what is no part of a capture, and says whether it could.
+pub fn put_aside_of<F: Files>(
+    files: &mut F,
+    dir: &str,
+    capture: CaptureName,
+    name: &str,
+    problems: &mut Vec<String>,
+) -> bool {
+    let (stray, plain) = (format!("{dir}/{name}"), format!("{STRAY}{capture}.{name}"));
+    tell(put_aside(files, &stray, &plain), &stray, "no part of a capture", problems)
+}
+
+/// Puts aside what is no capture's directory.
+pub fn put_aside_beside<F: Files>(files: &mut F, dir: &str, name: &str, problems: &mut Vec<String>) {
+    let (stray, plain) = (format!("{dir}/{name}"), format!("{STRAY}{name}"));
+    tell(put_aside(files, &stray, &plain), &stray, "no capture's directory", problems);
+}
+
+/// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path.
+pub fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
+    let to = settle::free_name(files, &format!("{REFUSED}/{name}"))?;
+    files.rename(from, &to).map(|()| to)
+}
+
+fn tell(put_aside: io::Result<String>, stray: &str, what: &str, problems: &mut Vec<String>) -> bool {
+    let (told, is_aside) = match put_aside {
+        Ok(path) => (format!("{stray} is {what}: it is {path} now"), true),
+        Err(error) => (format!("{stray} is {what}, and can't be put aside: {error}; remove it"), false),
+    };
+    problems.push(told);
+    is_aside
+}

@@ -1,0 +1,157 @@
+//! What is no part of the spool, but lies in it: it is put aside, and blocks nothing.
+
+use crate::disk::SimFiles;
+use cloudtalker::{
+    engine::spool::{CaptureName, Done, Files, LostReason, Place, Spool, Task},
+    wire::{Id, Trigger, segment_name::Container},
+};
+
+const CAPTURE: CaptureName = CaptureName { timestamp: 5, trigger: Trigger::Pir, ordinal: 1 };
+
+/// A spool with one capture of one segment.
+struct Scene {
+    files: SimFiles,
+    spool: Spool<SimFiles>,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let files = SimFiles::new(1);
+        let mut scene = Scene { spool: Spool::new(files.clone()), files };
+        scene.spool.start(1);
+        scene.keep();
+        scene
+    }
+
+    fn keep(&mut self) {
+        self.files.camera_writes("pir.5.0.mp4", b"a segment".to_vec());
+        let staged = self.spool.perform(Task::Stage { path: "camera/pir.5.0.mp4".into() });
+        assert!(matches!(staged, Done::Staged(Ok(_))), "{staged:?}");
+        let place = Place { capture: CAPTURE, seg_no: 0, container: Container::Mp4 };
+        let kept = self.spool.perform(Task::Keep { place, new_capture: Some(Id(1)), copy: false });
+        assert!(matches!(kept, Done::Kept(Ok(_))), "{kept:?}");
+    }
+
+    fn put_file(&mut self, path: &str) {
+        let mut file = self.files.create(path).unwrap();
+        self.files.write(&mut file, path.as_bytes()).unwrap();
+    }
+
+    fn put_dir(&mut self, path: &str) {
+        self.files.make_dir(path).unwrap();
+        self.put_file(&format!("{path}/notes"));
+    }
+
+    /// What the owner is told while the capture is forgotten, which must succeed.
+    fn forget(&mut self) -> Vec<String> {
+        let done = self.spool.perform(Task::Forget { capture: CAPTURE, delete_sources: false });
+        let Done::Forgotten { problems, result } = done else { panic!("{done:?}") };
+        result.unwrap();
+        problems
+    }
+
+    fn restart(&mut self) -> Vec<String> {
+        self.spool = Spool::new(self.files.clone());
+        let found = self.spool.start(2);
+        assert!(found.unread.is_empty() && !found.is_partial, "{found:?}");
+        found.problems
+    }
+
+    fn names(&mut self, dir: &str) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.files.list(dir).unwrap().into_iter().map(|entry| entry.name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn holds(&self, path: &str, text: &str) -> bool {
+        self.files.file(path).is_some_and(|(bytes, _)| bytes.as_slice() == text.as_bytes())
+    }
+}
+
+#[test]
+fn a_directory_in_a_capture_outlives_it_and_does_not_block_it() {
+    let mut scene = Scene::new();
+    scene.put_dir("spool/5.pir/thumbs");
+    let told = scene.forget();
+    assert_eq!(
+        told,
+        ["spool/.gone.5.pir/thumbs is no part of a capture: it is refused/stray.5.pir.thumbs now"]
+    );
+    assert!(scene.holds("refused/stray.5.pir.thumbs/notes", "spool/5.pir/thumbs/notes"));
+    assert!(scene.names("spool").is_empty());
+}
+
+#[test]
+fn a_file_in_a_capture_outlives_it() {
+    let mut scene = Scene::new();
+    for name in ["notes.txt", ".hidden", "00.mp4", "0.mp4.sha256"] {
+        scene.put_file(&format!("spool/5.pir/{name}"));
+    }
+    assert_eq!(scene.forget().len(), 4);
+    assert!(scene.holds("refused/stray.5.pir..hidden", "spool/5.pir/.hidden"));
+    assert_eq!(scene.names("refused").len(), 4);
+    assert!(scene.names("spool").is_empty());
+}
+
+#[test]
+fn a_start_puts_aside_what_is_in_a_capture_and_leaves_its_segments() {
+    let mut scene = Scene::new();
+    scene.put_dir("spool/5.pir/1.mp4");
+    scene.put_dir("spool/5.pir/.tmp");
+    assert_eq!(scene.restart().len(), 2);
+    assert!(scene.holds("refused/stray.5.pir.1.mp4/notes", "spool/5.pir/1.mp4/notes"));
+    assert!(scene.holds("refused/stray.5.pir..tmp/notes", "spool/5.pir/.tmp/notes"));
+    assert!(scene.names("spool/5.pir").contains(&"0.mp4".to_owned()));
+    assert!(scene.forget().is_empty());
+}
+
+#[test]
+fn a_start_puts_aside_what_is_beside_the_captures() {
+    let mut scene = Scene::new();
+    scene.put_dir("spool/.Trash");
+    scene.put_file("spool/6.pir");
+    assert_eq!(scene.restart().len(), 2);
+    assert_eq!(scene.names("refused"), ["stray..Trash", "stray.6.pir"]);
+    assert_eq!(scene.names("spool"), ["5.pir"]);
+}
+
+#[test]
+fn what_was_put_aside_is_never_given_up_for_space() {
+    let mut scene = Scene::new();
+    scene.put_dir("spool/5.pir/thumbs");
+    scene.forget();
+    let found = Spool::new(scene.files.clone()).start(2);
+    assert_eq!(found.refused, []);
+}
+
+#[test]
+fn what_cannot_be_put_aside_stays_until_it_can() {
+    let mut scene = Scene::new();
+    scene.put_dir("spool/5.pir/thumbs");
+    scene.files.remove_dir("refused").unwrap();
+    let told = scene.forget();
+    assert!(told[0].contains("can't be put aside"), "{told:?}");
+    // The name is free all the same, and so is the one that the next capture gets when it goes.
+    scene.files.make_dir("refused").unwrap();
+    scene.keep();
+    scene.files.remove_dir("refused").unwrap();
+    scene.put_file("spool/5.pir/notes.txt");
+    scene.forget();
+    assert_eq!(scene.names("spool"), [".gone.5.pir", ".gone.5.pir.2"]);
+    assert_eq!(scene.restart().len(), 2);
+    assert_eq!(scene.names("refused"), ["stray.5.pir.2.notes.txt", "stray.5.pir.thumbs"]);
+    assert!(scene.names("spool").is_empty());
+}
+
+#[test]
+fn a_refused_segment_is_counted_under_the_name_that_it_got() {
+    let mut scene = Scene::new();
+    scene.put_file("refused/5.pir.0.mp4");
+    let place = Place { capture: CAPTURE, seg_no: 0, container: Container::Mp4 };
+    let reason = LostReason::Refused;
+    let done = scene.spool.perform(Task::Lose { place, reason, why: "no".into(), unix: 1 });
+    let Done::Lost { refused, result } = done else { panic!("{done:?}") };
+    result.unwrap();
+    assert_eq!(refused, Some(("refused/5.pir.0.mp4.2".to_owned(), 9)));
+}
