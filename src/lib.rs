@@ -22,5 +22,3 @@ pub mod shell;
 pub mod tls;
 #[cfg(feature = "agent")]
 pub mod tools;
-#[cfg(feature = "agent")]
-pub mod utc;

@@ -1,7 +1,7 @@
 //! What the owner is told, typed. The shell writes it to the log.
 
 use super::spool::{CaptureName, LostReason, Place, REFUSED};
-use crate::wire::command::Command;
+use crate::wire::{command::Command, utc::Utc};
 use std::{fmt, time::Duration};
 
 /// Something worth telling.
@@ -17,6 +17,7 @@ pub enum Event {
     SessionReady { receipts: bool },
     SessionDown { endpoint: String, was_up: bool, reason: String, wait: Duration, takes_a_person: bool },
     CloudText(String),
+    TimeDisregarded(u64),
 
     Armed(bool),
     CaptureWanted,
@@ -73,6 +74,7 @@ impl Event {
             Event::SpoolProblem(_)
             | Event::SessionDown { takes_a_person: true, .. }
             | Event::CloudText(_)
+            | Event::TimeDisregarded(_)
             | Event::CaptureLapsed
             | Event::NobodyToCommand
             | Event::CommandUndelivered { .. }
@@ -132,6 +134,9 @@ impl fmt::Display for Event {
                     if *was_up { "the connection to the cloud ended" } else { "no connection to the cloud" };
                 let again = if *takes_a_person { "; waiting alone will not mend that" } else { "" };
                 write!(f, "{what}: {reason}{again}; {endpoint} is tried again in {:.1} s", wait.as_secs_f32())
+            }
+            Event::TimeDisregarded(time) => {
+                write!(f, "a server's time, {}, is later than it can be: it is disregarded", Utc(*time))
             }
             Event::CloudText(why) => write!(f, "a message of the cloud's: {why}"),
             Event::Armed(true) => write!(f, "armed by the cloud"),

@@ -94,6 +94,8 @@ pub struct Settings {
     pub has_camera: bool,
     /// When the board's certificate expires, in seconds since 1970.
     pub certificate_expires: Option<u64>,
+    /// In seconds since 1970: what says that it is later is wrong.
+    pub latest_time: u64,
 }
 
 impl Settings {
@@ -111,6 +113,7 @@ impl Settings {
             delete_uploaded: false,
             has_camera: true,
             certificate_expires: None,
+            latest_time: u64::MAX,
         }
     }
 }
@@ -228,9 +231,7 @@ impl Engine {
             outputs: VecDeque::new(),
         };
         engine.found(now, found);
-        if let Some(time) = engine.remembered.good_time {
-            engine.outputs.push_back(Output::RaiseClockFloor(time));
-        }
+        engine.recall_good_time();
         let backlog = engine.captures.backlog();
         engine.tell(Event::Started { captures: backlog.captures, segments: backlog.segments });
         engine.send_level();

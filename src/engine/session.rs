@@ -153,6 +153,9 @@ impl Engine {
         self.session.since = now.unix;
         self.session.uploads = None;
         self.session.refusals = Refusals::default();
+        if let Some(date) = date.filter(|date| *date > self.settings.latest_time) {
+            self.tell(Event::TimeDisregarded(date));
+        }
         self.note_good_time(date);
         self.tell(Event::SessionUp);
         self.send_state(now);
@@ -325,9 +328,22 @@ impl Engine {
         }));
     }
 
+    /// What a former life learned of the time. A floor in the far future would keep every server out, for ever: where the
+    /// file is damaged, or a server was wrong, it is forgotten.
+    pub(super) fn recall_good_time(&mut self) {
+        match self.remembered.good_time {
+            Some(time) if time > self.settings.latest_time => {
+                self.remembered.good_time = None;
+                self.tell(Event::TimeDisregarded(time));
+            }
+            Some(time) => self.outputs.push_back(Output::RaiseClockFloor(time)),
+            None => {}
+        }
+    }
+
     /// A verified server's time bounds what certificates may be expired; flash is worn at most daily for it.
     pub(super) fn note_good_time(&mut self, date: Option<u64>) {
-        let Some(date) = date else { return };
+        let Some(date) = date.filter(|date| *date <= self.settings.latest_time) else { return };
         let known = self.remembered.good_time.unwrap_or(0);
         if date > known {
             self.outputs.push_back(Output::RaiseClockFloor(date));

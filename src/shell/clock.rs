@@ -1,6 +1,6 @@
 //! Clocks.
 
-use crate::{engine::Now, utc::Utc};
+use crate::{engine::Now, wire::utc::Utc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The board's clocks.

@@ -4,7 +4,7 @@
 //! agent, a reader that has stopped must not hold it up (docs/decisions/0004-the-agents-log-never-panics.md).
 //! Other crates are heard from WARN up, because their INFO is not about captures; at TRACE they say all they have.
 
-use crate::utc::Utc;
+use crate::wire::utc::Utc;
 use log::{LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{

@@ -339,6 +339,7 @@ fn settings(config: &Config, tls: &ClientTls) -> Settings {
         delete_uploaded: config.spool.delete_uploaded,
         has_camera: config.commands.is_some(),
         certificate_expires: tls.certificate_expires,
+        latest_time: tls::clock::latest(tls.certificate_expires),
     }
 }
 

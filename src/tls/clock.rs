@@ -39,6 +39,14 @@ const BUILT: u64 = match option_env!("SOURCE_DATE_EPOCH") {
     None => RELEASED,
 };
 
+/// No build runs for longer than this without an update.
+const LIFE: u64 = 20 * 366 * 24 * 60 * 60;
+
+/// The latest that it can be, in seconds since 1970: no server takes the board's certificate after its end.
+pub fn latest(certificate_expires: Option<u64>) -> u64 {
+    certificate_expires.unwrap_or(u64::MAX).min(BUILT + LIFE)
+}
+
 /// The earliest that it can be.
 #[derive(Debug)]
 pub struct Floor(AtomicU64);
@@ -137,6 +145,14 @@ impl ServerCertVerifier for FloorVerifier {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_can_be_no_later_than_the_certificate_lasts_nor_long_after_the_build() {
+        assert_eq!(latest(Some(RELEASED + 1)), RELEASED + 1);
+        for expires in [None, Some(u64::MAX)] {
+            assert!((RELEASED..RELEASED + 2 * LIFE).contains(&latest(expires)));
+        }
+    }
 
     #[test]
     fn the_floor_only_rises() {

@@ -1,6 +1,6 @@
 //! A failed connection in words: what was expected, what came, what to do.
 
-use crate::utc::Utc;
+use crate::wire::utc::Utc;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 use std::{io, time::Duration};
 

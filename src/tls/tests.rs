@@ -1,7 +1,7 @@
 //! Certificates of this test's own authorities, and whole handshakes in memory.
 
 use super::*;
-use crate::utc::Utc;
+use crate::wire::utc::Utc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::{
     AlertDescription, ClientConnection, Error, ServerConfig, ServerConnection,

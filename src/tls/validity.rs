@@ -10,7 +10,7 @@
 //! Time ::= UTCTime "YYMMDDHHMMSSZ" | GeneralizedTime "YYYYMMDDHHMMSSZ"
 //! ```
 
-use crate::utc::Utc;
+use crate::wire::utc::Utc;
 use rustls::pki_types::CertificateDer;
 
 /// From when until when, in seconds since 1970. A time before is 0.

@@ -1,7 +1,7 @@
 //! `cloudtalker status`: how the running agent is doing.
 
 use super::{Address, ToolError};
-use crate::{cli, engine::event::counted, utc::Utc};
+use crate::{cli, engine::event::counted, wire::utc::Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{

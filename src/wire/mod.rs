@@ -7,12 +7,14 @@
 //! | [`cloud`] | the agent and the cloud: text frames of a WebSocket |
 //! | [`tus`] | the agent and the upload endpoint: headers of HTTP requests |
 //! | [`segment_name`] | file names that carry a segment's identity |
+//! | [`utc`] | times and people |
 
 pub mod cloud;
 pub mod command;
 pub mod input;
 pub mod segment_name;
 pub mod tus;
+pub mod utc;
 
 mod id;
 

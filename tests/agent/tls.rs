@@ -1,7 +1,7 @@
 //! Whom the agent does not talk to, and what it says about it. Recording goes on meanwhile.
 
 use crate::harness::{Board, Identity, Server, TempDir};
-use cloudtalker::utc::Utc;
+use cloudtalker::wire::utc::Utc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig, ServerConnection,

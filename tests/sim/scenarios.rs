@@ -3,7 +3,8 @@
 use crate::cloud::{UPLOADS, sha256};
 use cloudtalker::{
     engine::{
-        Engine, Frame, Input, Now, Output, Settings, SourceId, SourceKind,
+        Engine, Frame, Input, Now, Output, Remembered, Settings, SourceId, SourceKind,
+        event::Level,
         spool::{Done, Kept, Scanned, Staged, Task},
         uploads::{Answer, Request},
     },
@@ -16,6 +17,8 @@ use cloudtalker::{
 use std::time::Duration;
 
 const SOURCE: SourceId = SourceId(1);
+/// In 2036.
+const LATEST: u64 = 2_100_000_000;
 
 /// An engine whose outputs are kept, and whose disk answers only when it is told to.
 struct Scene {
@@ -27,8 +30,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let settings = Settings::new("cloud:443/", UPLOADS);
-        let found = Scanned { alarms: Some(Vec::new()), ..Scanned::default() };
+        Scene::remembering(Remembered::default())
+    }
+
+    fn remembering(remembered: Remembered) -> Scene {
+        let settings = Settings { latest_time: LATEST, ..Settings::new("cloud:443/", UPLOADS) };
+        let found = Scanned { alarms: Some(Vec::new()), remembered, ..Scanned::default() };
         let engine = Engine::new(Now::default(), 1, settings, found);
         let mut scene = Scene { engine, now: Duration::ZERO, outputs: Vec::new(), deadline: None };
         scene.drain();
@@ -51,6 +58,21 @@ impl Scene {
 
     fn hear(&mut self, message: &ToAgent) {
         self.tell(Input::SessionHeard(Frame::Text(message.to_text())));
+    }
+
+    /// Where the clock's floor was raised to.
+    fn floors(&self) -> Vec<u64> {
+        let floor = |output: &Output| match output {
+            Output::RaiseClockFloor(time) => Some(*time),
+            _ => None,
+        };
+        self.outputs.iter().filter_map(floor).collect()
+    }
+
+    fn warnings(&self) -> usize {
+        let is_one =
+            |output: &&Output| matches!(output, Output::Event(event) if event.level() == Level::Warn);
+        self.outputs.iter().filter(is_one).count()
     }
 
     fn drain(&mut self) {
@@ -194,6 +216,23 @@ fn a_wish_lapses_after_a_minute_also_where_each_try_comes_back_later() {
         scene.pass(Duration::from_secs(1));
     }
     assert!(scene.now >= Duration::from_secs(60) && scene.now <= Duration::from_secs(62), "{:?}", scene.now);
+}
+
+#[test]
+fn a_time_that_cannot_be_is_told_and_raises_no_floor() {
+    let mut scene = Scene::remembering(Remembered { good_time: Some(u64::MAX / 2), ..Remembered::default() });
+    assert_eq!((scene.floors(), scene.warnings()), (vec![], 1));
+    scene.tell(Input::SessionUp(Some(LATEST + 1)));
+    assert_eq!((scene.floors(), scene.warnings()), (vec![], 2));
+    scene.tell(Input::SessionDown("gone".into()));
+    // What is true is learned all the same, and kept.
+    scene.tell(Input::SessionUp(Some(LATEST - 1)));
+    assert_eq!((scene.floors(), scene.warnings()), (vec![LATEST - 1], 2));
+    let kept = |output: &Output| match output {
+        Output::Disk(Task::Remember(remembered)) => remembered.good_time == Some(LATEST - 1),
+        _ => false,
+    };
+    assert!(scene.outputs.iter().any(kept), "{:?}", scene.outputs);
 }
 
 #[test]
