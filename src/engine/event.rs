@@ -1,8 +1,22 @@
 //! What the owner is told, typed. The shell writes it to the log.
 
-use super::spool::{CaptureName, LostReason, Place, REFUSED};
+use super::{
+    session::Refusal,
+    spool::{CaptureName, LostReason, Place, REFUSED},
+};
 use crate::wire::{command::Command, utc::Utc};
 use std::{fmt, time::Duration};
+
+/// A refused session: whose fault that is, and how often it was so in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What is to be mended.
+    pub refusal: Refusal,
+    /// How often in a row.
+    pub times: u32,
+    /// Whether the owner is to be warned of it, now or again.
+    pub is_due: bool,
+}
 
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +29,7 @@ pub enum Event {
 
     SessionUp,
     SessionReady { receipts: bool },
-    SessionDown { endpoint: String, was_up: bool, reason: String, wait: Duration, takes_a_person: bool },
+    SessionDown { endpoint: String, was_up: bool, reason: String, wait: Duration, refused: Option<Refused> },
     CloudText(String),
     TimeDisregarded(u64),
 
@@ -72,7 +86,7 @@ impl Event {
         match self {
             Event::Lost { reason: LostReason::Missing, .. } => Level::Error,
             Event::SpoolProblem(_)
-            | Event::SessionDown { takes_a_person: true, .. }
+            | Event::SessionDown { refused: Some(Refused { is_due: true, .. }), .. }
             | Event::CloudText(_)
             | Event::TimeDisregarded(_)
             | Event::CaptureLapsed
@@ -92,7 +106,7 @@ impl Event {
             | Event::Stopping
             | Event::Reloaded
             | Event::SessionReady { .. }
-            | Event::SessionDown { takes_a_person: false, .. }
+            | Event::SessionDown { .. }
             | Event::Armed(_)
             | Event::CaptureWanted
             | Event::ListedUnarmed(_)
@@ -106,6 +120,19 @@ impl Event {
             | Event::Closed(_)
             | Event::Confirmed(_)
             | Event::StaleReceipt(_) => Level::Debug,
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.refusal, self.is_due) {
+            (Refusal::Clock, _) => write!(f, "this mends itself once the clock is right"),
+            (Refusal::Distrust, true) => write!(f, "waiting alone will not mend that"),
+            (Refusal::Name, true) => write!(f, "is --endpoint right, and is there a network?"),
+            (Refusal::Distrust | Refusal::Name, false) => {
+                write!(f, "{} in a row", counted(self.times.into(), "time"))
+            }
         }
     }
 }
@@ -129,11 +156,14 @@ impl fmt::Display for Event {
                     "connected to the cloud; it gives no receipts, so a confirmed upload is the last word"
                 )
             }
-            Event::SessionDown { endpoint, was_up, reason, wait, takes_a_person } => {
+            Event::SessionDown { endpoint, was_up, reason, wait, refused } => {
                 let what =
                     if *was_up { "the connection to the cloud ended" } else { "no connection to the cloud" };
-                let again = if *takes_a_person { "; waiting alone will not mend that" } else { "" };
-                write!(f, "{what}: {reason}{again}; {endpoint} is tried again in {:.1} s", wait.as_secs_f32())
+                write!(f, "{what}: {reason}")?;
+                if let Some(refused) = refused {
+                    write!(f, "; {refused}")?;
+                }
+                write!(f, "; {endpoint} is tried again in {:.1} s", wait.as_secs_f32())
             }
             Event::TimeDisregarded(time) => {
                 write!(f, "a server's time, {}, is later than it can be: it is disregarded", Utc(*time))

@@ -31,7 +31,7 @@ mod status;
 mod timers;
 
 pub use camera::Remembered;
-pub use session::Frame;
+pub use session::{Frame, Refusal};
 pub use sources::SourceKind;
 
 use crate::wire::{
@@ -135,8 +135,8 @@ pub enum Input {
     SessionHeard(Frame),
     /// The connection ended, or could not be made.
     SessionDown(String),
-    /// It could not be made, and waiting alone will not mend that: one side does not trust the other.
-    SessionRefused(String),
+    /// It could not be made, and more tries alone will not mend that.
+    SessionRefused(Refusal, String),
     /// The camera program got a command.
     CommandDelivered(Command),
     /// It did not.
@@ -250,7 +250,7 @@ impl Engine {
             Input::SessionUp(date) => self.session_up(now, date),
             Input::SessionHeard(frame) => self.session_heard(now, frame),
             Input::SessionDown(reason) => self.session_down(now, reason),
-            Input::SessionRefused(reason) => self.session_refused(now, reason),
+            Input::SessionRefused(refusal, reason) => self.session_refused(now, refusal, reason),
             Input::CommandDelivered(command) => self.command_delivered(command),
             Input::CommandUndelivered(command, why) => self.command_undelivered(now, command, &why),
             Input::ListenerAppeared => self.listener_appeared(now),

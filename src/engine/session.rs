@@ -11,7 +11,7 @@
 //! Nothing is forgotten, announced or uploaded before it is clear whether this cloud gives receipts. Silence says
 //! that it gives none only on a link that is known to live: some other frame has come.
 
-use super::{Engine, Event, Now, Output, Timer, backoff::Backoff};
+use super::{Engine, Event, Now, Output, Timer, backoff::Backoff, event::Refused};
 use crate::wire::cloud::{Receipt, Report, State, ToAgent, ToCloud};
 use std::time::Duration;
 
@@ -67,8 +67,29 @@ pub struct Session {
     pub uploads: Option<String>,
 }
 
-/// How often in a row the session was refused, and when the owner was warned of it. The first may be a server that is
-/// just being set up.
+/// Why there can be no session, however often it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// One side does not know or trust the other: that takes a person.
+    Distrust,
+    /// The board's clock is wrong: that takes the network's time, or a person.
+    Clock,
+    /// The cloud's name leads nowhere: that takes a network, or a person.
+    Name,
+}
+
+impl Refusal {
+    /// So often in a row it may be a server that is just being set up, a clock that is about to be, or a network that
+    /// is not there yet.
+    fn is_no_wonder(self, times: u32) -> bool {
+        match self {
+            Refusal::Distrust | Refusal::Clock => times < 2,
+            Refusal::Name => times < 8,
+        }
+    }
+}
+
+/// How often in a row the session was refused, and when the owner was warned of it.
 #[derive(Debug, Default)]
 pub struct Refusals {
     count: u32,
@@ -77,9 +98,10 @@ pub struct Refusals {
 
 impl Refusals {
     /// Notes one more; whether it is worth a warning.
-    fn add(&mut self, now: Now) -> bool {
+    fn add(&mut self, now: Now, refusal: Refusal) -> bool {
         self.count = self.count.saturating_add(1);
-        let is_due = self.count > 1 && self.warned.is_none_or(|warned| now.mono >= warned + WARN_AGAIN);
+        let is_due = !refusal.is_no_wonder(self.count)
+            && self.warned.is_none_or(|warned| now.mono >= warned + WARN_AGAIN);
         if is_due {
             self.warned = Some(now.mono);
         }
@@ -198,16 +220,17 @@ impl Engine {
         }
     }
 
-    pub(super) fn session_refused(&mut self, now: Now, reason: String) {
-        let takes_a_person = self.session.refusals.add(now);
-        self.session_failed(now, reason, takes_a_person);
+    pub(super) fn session_refused(&mut self, now: Now, refusal: Refusal, reason: String) {
+        let is_due = self.session.refusals.add(now, refusal);
+        let times = self.session.refusals.count;
+        self.session_failed(now, reason, Some(Refused { refusal, times, is_due }));
     }
 
     pub(super) fn session_down(&mut self, now: Now, reason: String) {
-        self.session_failed(now, reason, false);
+        self.session_failed(now, reason, None);
     }
 
-    fn session_failed(&mut self, now: Now, reason: String, takes_a_person: bool) {
+    fn session_failed(&mut self, now: Now, reason: String, refused: Option<Refused>) {
         let was_up = self.session.is_up();
         self.end_session(now);
         let own = self.session.backoff.fail(&mut self.rng);
@@ -217,7 +240,7 @@ impl Engine {
         if !self.stopping {
             let endpoint = self.settings.endpoint.clone();
             let reason = reason.clone();
-            self.tell(Event::SessionDown { endpoint, was_up, reason, wait, takes_a_person });
+            self.tell(Event::SessionDown { endpoint, was_up, reason, wait, refused });
         }
         self.session.reason = Some(reason);
     }

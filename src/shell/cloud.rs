@@ -3,7 +3,7 @@
 use super::clock::http_date;
 use crate::{
     config::Endpoint,
-    engine::{Frame, Input},
+    engine::{Frame, Input, Refusal},
     tls,
     wire::cloud::ToCloud,
 };
@@ -55,7 +55,7 @@ impl Link {
         let task = executor.spawn(async move {
             let end = match live(&target, &waiting, &inputs).await {
                 End::Lost(reason) => Input::SessionDown(reason),
-                End::Refused(reason) => Input::SessionRefused(reason),
+                End::Refused(refusal, reason) => Input::SessionRefused(refusal, reason),
             };
             // The loop that would hear it is gone only when the process ends.
             let _ = inputs.send(end).await;
@@ -88,19 +88,20 @@ impl Link {
 enum End {
     /// The link, the server or the agent has gone.
     Lost(String),
-    /// One side does not know or trust the other: waiting alone will not mend that.
-    Refused(String),
+    /// More tries alone will not mend that.
+    Refused(Refusal, String),
 }
 
 impl End {
     fn of_io(error: &io::Error) -> End {
         let reason = tls::describe_io(error);
         match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(error) if tls::blames_the_clock(error) => End::Refused(Refusal::Clock, reason),
             Some(
                 rustls::Error::InvalidCertificate(_)
                 | rustls::Error::AlertReceived(_)
                 | rustls::Error::InvalidMessage(_),
-            ) => End::Refused(reason),
+            ) => End::Refused(Refusal::Distrust, reason),
             Some(_) | None => End::Lost(reason),
         }
     }
@@ -115,7 +116,7 @@ impl End {
                 let status = response.status();
                 let reason = format!("expected a WebSocket, but the server answered {status}{said}");
                 if matches!(status.as_u16(), 401 | 403 | 404) {
-                    End::Refused(reason)
+                    End::Refused(Refusal::Distrust, reason)
                 } else {
                     End::Lost(reason)
                 }
@@ -149,11 +150,14 @@ async fn live(target: &Target, waiting: &Receiver<Message>, inputs: &Sender<Inpu
 async fn connect(target: &Target) -> Result<(WebSocketStream<TlsStream<TcpStream>>, Option<u64>), End> {
     let Endpoint { host, port, path } = &target.endpoint;
     let io = |error: io::Error| End::of_io(&error);
-    let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(io)?;
+    let addresses = smol::net::resolve((host.as_str(), *port))
+        .await
+        .map_err(|error| End::Refused(Refusal::Name, format!("no address is found for {host:?}: {error}")))?;
+    let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(io)?;
     tcp.set_nodelay(true).map_err(io)?;
     rustix::net::sockopt::set_tcp_user_timeout(&tcp, USER_TIMEOUT_MS).map_err(|error| io(error.into()))?;
-    let name =
-        ServerName::try_from(host.clone()).map_err(|_| End::Refused(format!("{host:?} is no host name")))?;
+    let name = ServerName::try_from(host.clone())
+        .map_err(|_| End::Refused(Refusal::Distrust, format!("{host:?} is no host name")))?;
     let stream = TlsConnector::from(target.tls.clone()).connect(name, tcp).await.map_err(io)?;
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)

@@ -1,12 +1,28 @@
 //! A failed connection in words: what was expected, what came, what to do.
 
 use crate::wire::utc::Utc;
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, pki_types::UnixTime};
 use std::{io, time::Duration};
 
 /// Servers renew their certificates. One that expired longer ago than this, and is still shown, says more about
 /// the board's clock than about the server.
 const LONG_EXPIRED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Whether a handshake failed because the board's clock must be wrong, so that nothing else is to be mended.
+pub fn blames_the_clock(error: &Error) -> bool {
+    match error {
+        Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
+            has_long_expired(*time, *not_after)
+        }
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { .. })
+        | Error::FailedToGetCurrentTime => true,
+        _ => false,
+    }
+}
+
+fn has_long_expired(now: UnixTime, not_after: UnixTime) -> bool {
+    now.as_secs().saturating_sub(not_after.as_secs()) > LONG_EXPIRED.as_secs()
+}
 
 /// Why a handshake failed.
 pub fn describe(error: &Error) -> String {
@@ -35,9 +51,9 @@ fn describe_certificate(error: &CertificateError) -> String {
     match error {
         CertificateError::ExpiredContext { time, not_after } => {
             let (clock, end) = (Utc(time.as_secs()), Utc(not_after.as_secs()));
-            if clock.0 - end.0.min(clock.0) > LONG_EXPIRED.as_secs() {
+            if has_long_expired(*time, *not_after) {
                 return format!(
-                    "the board's clock says {clock}, but the server's certificate expired on {end}: is the clock right?"
+                    "the board's clock says {clock}, but the server's certificate expired on {end}: the clock must be wrong"
                 );
             }
             format!(
@@ -49,7 +65,7 @@ fn describe_certificate(error: &CertificateError) -> String {
             "the server's certificate expired before the earliest that it can be now: it needs a new one".into()
         }
         CertificateError::NotValidYetContext { time, not_before } => format!(
-            "the server's certificate begins on {}, but the board's clock says {}: is the clock right?",
+            "the server's certificate begins on {}, but the board's clock says {}: the clock must be wrong",
             Utc(not_before.as_secs()),
             Utc(time.as_secs())
         ),

@@ -10,7 +10,7 @@ mod failure;
 mod validity;
 
 pub use clock::Floor;
-pub use failure::{describe, describe_io};
+pub use failure::{blames_the_clock, describe, describe_io};
 
 use clock::FloorVerifier;
 use rustls::{

@@ -217,7 +217,7 @@ fn an_expired_server_is_refused_and_so_is_a_clock_far_ahead() {
                  2027-01-01T00:00:00Z: the server needs a new one";
     assert_eq!(refused(2027), renew);
     let clock = "the board's clock says 2036-01-01T00:00:00Z, but the server's certificate expired on \
-                 2026-01-01T00:00:00Z: is the clock right?";
+                 2026-01-01T00:00:00Z: the clock must be wrong";
     assert_eq!(refused(2036), clock);
 }
 

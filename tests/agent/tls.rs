@@ -45,13 +45,13 @@ fn a_server_whose_certificate_has_expired_is_refused() {
 #[test]
 fn a_certificate_that_expired_long_ago_makes_the_clock_suspect() {
     let server = Impostor { names: &["localhost"], from: 2000, until: 1000 }.serve();
-    refuses(&server.board(), "is the clock right?");
+    blames_the_clock(&server);
 }
 
 #[test]
 fn a_certificate_of_the_future_makes_the_clock_suspect() {
     let server = Impostor { names: &["localhost"], from: -1000, until: -2000 }.serve();
-    refuses(&server.board(), "is the clock right?");
+    blames_the_clock(&server);
 }
 
 #[test]
@@ -118,10 +118,24 @@ fn a_certificate_without_its_key_is_told_before_a_socket_is_opened() {
 
 #[track_caller]
 fn refuses(board: &Board, why: &str) {
+    refuses_and_says(board, why, "; waiting alone will not mend that; ");
+}
+
+#[track_caller]
+fn blames_the_clock(server: &Serving) {
+    refuses_and_says(
+        &server.board(),
+        "the clock must be wrong",
+        "; this mends itself once the clock is right; ",
+    );
+}
+
+#[track_caller]
+fn refuses_and_says(board: &Board, why: &str, remedy: &str) {
     let mut agent = board.start();
     let told = agent.says("no connection to the cloud: ");
     assert!(told.contains(why) && told.contains(" INFO "), "expected {why:?}: {told}");
-    let warned = agent.says("; waiting alone will not mend that; ");
+    let warned = agent.says(remedy);
     assert!(warned.contains(why) && warned.contains(" WARN "), "expected {why:?}: {warned}");
     agent.takes(&board.record_capture(TIME, &[3000, 4000]));
     let status = agent.status();

@@ -3,7 +3,7 @@
 use crate::cloud::{UPLOADS, sha256};
 use cloudtalker::{
     engine::{
-        Engine, Frame, Input, Now, Output, Remembered, Settings, SourceId, SourceKind,
+        Engine, Frame, Input, Now, Output, Refusal, Remembered, Settings, SourceId, SourceKind,
         event::Level,
         spool::{Done, Kept, Scanned, Staged, Task},
         uploads::{Answer, Request},
@@ -233,6 +233,26 @@ fn a_time_that_cannot_be_is_told_and_raises_no_floor() {
         _ => false,
     };
     assert!(scene.outputs.iter().any(kept), "{:?}", scene.outputs);
+}
+
+#[test]
+fn a_refusal_that_lasts_is_a_warning_once_an_hour_and_counted_in_between() {
+    for (refusal, no_wonder) in [(Refusal::Distrust, 1), (Refusal::Clock, 1), (Refusal::Name, 7)] {
+        let mut scene = Scene::new();
+        let mut warned = Vec::new();
+        for times in 1..=60 {
+            scene.outputs.clear();
+            scene.tell(Input::SessionRefused(refusal, "so".into()));
+            if scene.warnings() == 1 {
+                warned.push((times, scene.now));
+            }
+            assert!(scene.deadline.is_some(), "it is tried again");
+            scene.pass(scene.deadline.unwrap() - scene.now);
+        }
+        assert_eq!(warned[0].0, no_wonder + 1, "{refusal:?}");
+        let hour = Duration::from_secs(3600);
+        assert!(warned.len() < 4 && warned.windows(2).all(|two| two[1].1 >= two[0].1 + hour), "{warned:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Act, Table, assert_as_before};
 use crate::scene::{Scene, settings};
-use cloudtalker::engine::Input;
+use cloudtalker::engine::{Input, Refusal};
 
 const TITLE: &str = "
 # The session with the cloud
@@ -24,13 +24,13 @@ fn the_session_is_as_it_was_looked_at() {
         ("no connection", Box::new(Scene::loses_the_session)),
         (
             "no connection, as it was refused",
-            Box::new(|scene| scene.tell(Input::SessionRefused("a stranger".into()))),
+            Box::new(|scene| scene.tell(Input::SessionRefused(Refusal::Distrust, "a stranger".into()))),
         ),
         (
             "connecting again, after it was refused twice",
             Box::new(|scene| {
                 for _ in 0..2 {
-                    scene.tell(Input::SessionRefused("a stranger".into()));
+                    scene.tell(Input::SessionRefused(Refusal::Distrust, "a stranger".into()));
                     scene.wakes();
                 }
             }),
@@ -113,7 +113,7 @@ fn the_session_is_as_it_was_looked_at() {
         ("the connection ends", Box::new(Scene::loses_the_session)),
         (
             "the connection is refused",
-            Box::new(|scene| scene.tell(Input::SessionRefused("a stranger".into()))),
+            Box::new(|scene| scene.tell(Input::SessionRefused(Refusal::Distrust, "a stranger".into()))),
         ),
         (r#"{"receipts":true}"#, Box::new(|scene| scene.hears(RECEIPTS))),
         ("{}", Box::new(|scene| scene.hears(NO_RECEIPTS))),
