@@ -1,7 +1,7 @@
 //! The table, and docs/benchmarks.md around it.
 
 use crate::Plan;
-use cloudtalker::utc::Utc;
+use cloudtalker::wire::utc::Utc;
 use std::{fmt, fs, path::Path, process::Command, time::SystemTime};
 
 /// What was measured, in order.
