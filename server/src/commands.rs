@@ -39,7 +39,9 @@ impl Server {
             }
             Command::Capture => {
                 let request = random_name();
-                self.store.add_request(&request, camera, unix_now()).await?;
+                for gone in self.store.add_request(&request, camera, unix_now()).await? {
+                    self.bus.tell(Event::RequestSettled(camera, gone));
+                }
                 self.bus.tell(Event::CaptureRequested(camera));
                 tokio::spawn(self.clone().lapse(camera, request.clone(), REQUEST_LIFE));
                 Ok(Commanded::Requested(request))

@@ -4,7 +4,7 @@
 use crate::{
     bus::Event,
     server::Server,
-    store::{StoreError, unix_now},
+    store::{Quiet, StoreError, unix_now},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -42,8 +42,8 @@ async fn end_due(server: &Server, quiet: Duration) -> Result<Option<Duration>, S
             // No longer than that, where the clock was set back.
             return Ok(Some(Duration::from_secs(left).min(quiet)));
         }
-        for (capture, camera) in server.store.end_quiet(since).await? {
-            log::info!("capture {capture}: nothing came for {quiet_s} s, so it has ended");
+        for Quiet { capture, camera, camera_name } in server.store.end_quiet(since).await? {
+            log::info!("{camera_name}: nothing came of capture {capture} for {quiet_s} s, so it has ended");
             server.bus.tell(Event::Capture(capture, camera));
         }
     }

@@ -6,6 +6,9 @@ use cloudtalker::wire::Sha256;
 use serde::Serialize;
 use sqlx::{Row, sqlite::SqliteRow};
 
+/// Alarms that are kept of one camera, so that a repeated one is known: twice as many as an agent owes at a time.
+const MAX_ALARMS: i64 = 2_000;
+
 /// A camera, as people see it. Times are unix seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Camera {
@@ -182,6 +185,11 @@ impl Store {
         if is_new {
             let last = sqlx::query("UPDATE cameras SET last_alarm = ? WHERE id = ?");
             last.bind(int(now)).bind(id.0).execute(&mut *tx).await?;
+            let surplus = sqlx::query(
+                "DELETE FROM alarms WHERE rowid IN (SELECT rowid FROM alarms WHERE camera = ? \
+                 ORDER BY received_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
+            );
+            surplus.bind(id.0).bind(MAX_ALARMS).execute(&mut *tx).await?;
         }
         tx.commit().await?;
         Ok(is_new)
@@ -214,6 +222,23 @@ mod tests {
         assert!(store.add_alarm(camera, "a", 5, Some(17), 100).await.unwrap());
         assert!(!store.add_alarm(camera, "a", 5, Some(17), 200).await.unwrap());
         assert_eq!(store.camera(camera).await.unwrap().unwrap().last_alarm, Some(100));
+    }
+
+    #[tokio::test]
+    async fn alarms_are_bounded_and_the_oldest_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).await.unwrap();
+        let camera = store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        // By one statement: each alarm of its own would wait for the disk.
+        let many = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
+                    INSERT INTO alarms SELECT ?, 'a' || i, 5, NULL, 100 FROM n";
+        sqlx::query(many).bind(MAX_ALARMS).bind(camera.0).execute(&store.writer).await.unwrap();
+        assert!(store.add_alarm(camera, "new", 5, None, 200).await.unwrap());
+        let count = sqlx::query_scalar("SELECT count(*) FROM alarms");
+        let count: i64 = count.fetch_one(&store.readers).await.unwrap();
+        assert_eq!(count, MAX_ALARMS);
+        assert!(!store.add_alarm(camera, "a2", 5, None, 300).await.unwrap(), "it is known still");
+        assert!(store.add_alarm(camera, "a1", 5, None, 300).await.unwrap(), "the oldest went");
     }
 
     #[tokio::test]

@@ -5,13 +5,17 @@
 
 mod cameras;
 mod captures;
+mod dues;
+mod ends;
 mod requests;
 mod shown;
 mod sign_ins;
 mod uploads;
 
 pub use cameras::{Camera, StateReport};
-pub use captures::{JoinDue, NewSegment, OnConflict, OwedReceipt, Placed};
+pub use captures::{NewSegment, OnConflict, Placed};
+pub use dues::{JoinDue, OwedReceipt};
+pub use ends::Quiet;
 pub use requests::RequestState;
 pub use uploads::{Creation, LIFE as UPLOAD_LIFE, NewUpload, Upload};
 
@@ -35,10 +39,11 @@ const READERS: u32 = 8;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each migration once, oldest first; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "foundation", include_str!("../../migrations/sqlite/0001_foundation.sql")),
     (2, "sign-ins", include_str!("../../migrations/sqlite/0002_sign_ins.sql")),
     (3, "quiet captures", include_str!("../../migrations/sqlite/0003_quiet_captures.sql")),
+    (4, "bounds", include_str!("../../migrations/sqlite/0004_bounds.sql")),
 ];
 
 /// The database.

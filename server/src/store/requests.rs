@@ -3,6 +3,10 @@
 use super::{Result, Store, int, parsed};
 use crate::library::CameraId;
 
+/// Requests that are kept of one camera: beyond, the oldest goes, settled ones first. More people than that don't wait for
+/// one picture.
+const MAX_REQUESTS: i64 = 100;
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestState {
@@ -30,15 +34,19 @@ impl RequestState {
 }
 
 impl Store {
-    /// Keeps a request until it is settled.
-    pub async fn add_request(&self, id: &str, camera: CameraId, now: u64) -> Result<()> {
-        sqlx::query("INSERT INTO capture_requests (id, camera, asked_at) VALUES (?, ?, ?)")
-            .bind(id)
-            .bind(camera.0)
-            .bind(int(now))
-            .execute(&self.writer)
-            .await?;
-        Ok(())
+    /// Keeps a request until it is settled, and a while longer. Those that give way to it come with it: nobody waits for
+    /// them any more.
+    pub async fn add_request(&self, id: &str, camera: CameraId, now: u64) -> Result<Vec<String>> {
+        let mut tx = self.write().await?;
+        let new = sqlx::query("INSERT INTO capture_requests (id, camera, asked_at) VALUES (?, ?, ?)");
+        new.bind(id).bind(camera.0).bind(int(now)).execute(&mut *tx).await?;
+        let surplus = sqlx::query_scalar(
+            "DELETE FROM capture_requests WHERE rowid IN (SELECT rowid FROM capture_requests \
+             WHERE camera = ? ORDER BY state = 'waiting' DESC, rowid DESC LIMIT -1 OFFSET ?) RETURNING id",
+        );
+        let surplus = surplus.bind(camera.0).bind(MAX_REQUESTS).fetch_all(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(surplus)
     }
 
     /// A camera's waiting requests, oldest first.
@@ -67,5 +75,26 @@ impl Store {
             .execute(&self.writer)
             .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloudtalker::wire::Sha256;
+
+    #[tokio::test]
+    async fn requests_are_bounded_and_settled_ones_go_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).await.unwrap();
+        let camera = store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        let add = async |id: i64| store.add_request(&id.to_string(), camera, 1).await.unwrap();
+        for id in 1..=MAX_REQUESTS {
+            assert!(add(id).await.is_empty());
+        }
+        assert!(store.settle_request("7", RequestState::Delivered).await.unwrap());
+        assert_eq!(add(MAX_REQUESTS + 1).await, ["7"]);
+        assert_eq!(add(MAX_REQUESTS + 2).await, ["1"]);
+        assert_eq!(store.request_state("1").await.unwrap(), None);
     }
 }

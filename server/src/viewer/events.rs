@@ -94,8 +94,9 @@ async fn camera_event(server: &Server, name: &str, id: CameraId) -> Result<Optio
 async fn settled(server: &Server, camera: CameraId, request: &str) -> Result<Option<Event>, StoreError> {
     let state = match server.store.request_state(request).await? {
         Some(RequestState::Delivered) => "delivered",
-        Some(RequestState::Lapsed) => "lapsed",
-        Some(RequestState::Waiting) | None => return Ok(None),
+        // One that gave way to newer ones is not there.
+        Some(RequestState::Lapsed) | None => "lapsed",
+        Some(RequestState::Waiting) => return Ok(None),
     };
     let Some(camera) = server.store.camera(camera).await? else { return Ok(None) };
     Ok(Some(named("request", &json!({ "camera": camera.name, "request": request, "state": state }))))

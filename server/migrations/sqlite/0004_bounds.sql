@@ -1,0 +1,4 @@
+-- What a camera, or a person, can make without bound is counted at each new row.
+CREATE INDEX capture_empty ON captures (camera, id) WHERE revision = 0;
+CREATE INDEX alarm_received ON alarms (camera, received_at);
+CREATE INDEX capture_request_camera ON capture_requests (camera, asked_at);
