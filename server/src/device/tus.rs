@@ -251,7 +251,8 @@ async fn receive(server: &Arc<Server>, upload: Upload, incoming: Incoming) -> Re
 
 async fn finish(server: &Arc<Server>, upload: &Upload) -> Result<(), Refusal> {
     server.finish_upload(upload).await?;
-    log::info!("segment {} of {} bytes is stored ({})", upload.seg_no, upload.length, upload.id);
+    let Upload { camera_name, seg_no, length, id, .. } = upload;
+    log::info!("{camera_name}: segment {seg_no} of {length} bytes is stored ({id})");
     Ok(())
 }
 

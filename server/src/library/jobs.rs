@@ -35,7 +35,11 @@ pub async fn run(server: Arc<Server>) {
         match server.store.join_due(passed_over).await {
             Ok(Some(due)) => {
                 if let Err(error) = finish(&server, &due).await {
-                    log::error!("capture {} could not be joined now: {error}", due.capture);
+                    log::error!(
+                        "{}: capture {} could not be joined now: {error}",
+                        due.camera_name,
+                        due.capture
+                    );
                     passed_over = due.capture;
                 }
             }
@@ -63,16 +67,17 @@ async fn finish(server: &Server, due: &JoinDue) -> Result<(), JobError> {
     let result = match joined(server, due).await {
         Ok(joined) => {
             log::info!(
-                "capture {}: {} parts joined, {:.1} s",
+                "{}: capture {} is joined, {:.1} s (segments: {})",
+                due.camera_name,
                 due.capture,
-                due.segments.len(),
-                joined.duration_s
+                joined.duration_s,
+                due.segments.len()
             );
             Ok(joined)
         }
         Err(error @ JobError::Machine(_)) => return Err(error),
         Err(error @ (JobError::Video(_) | JobError::Panic)) => {
-            log::warn!("capture {} stays in parts: {error}", due.capture);
+            log::warn!("{}: capture {} stays in parts: {error}", due.camera_name, due.capture);
             Err(error.to_string())
         }
     };

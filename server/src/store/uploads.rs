@@ -55,6 +55,8 @@ pub struct Upload {
     pub id: String,
     /// Whose it is.
     pub camera: CameraId,
+    /// Its camera's name.
+    pub camera_name: String,
     /// The capture it belongs to.
     pub identity: Identity,
     /// Its place in the capture.
@@ -96,7 +98,11 @@ impl Store {
 
     /// A camera's own upload.
     pub async fn upload(&self, id: &str, camera: CameraId) -> Result<Option<Upload>> {
-        let row = sqlx::query("SELECT * FROM uploads WHERE id = ? AND camera = ?").bind(id).bind(camera.0);
+        let row = sqlx::query(
+            "SELECT *, (SELECT name FROM cameras WHERE id = camera) AS camera_name FROM uploads \
+             WHERE id = ? AND camera = ?",
+        );
+        let row = row.bind(id).bind(camera.0);
         row.fetch_optional(&self.readers).await?.map(|row| upload(&row)).transpose()
     }
 
@@ -199,6 +205,7 @@ fn upload(row: &SqliteRow) -> Result<Upload> {
     Ok(Upload {
         id: row.try_get("id")?,
         camera: CameraId(row.try_get("camera")?),
+        camera_name: row.try_get("camera_name")?,
         identity: Identity {
             agent_id: agent_id.map(|id| parsed("agent_id", &id, |id| id.parse().ok())).transpose()?,
             trigger: parsed("trigger", &trigger, Trigger::from_word)?,
