@@ -11,7 +11,8 @@
 
 use super::{
     Engine, Event, Now, Output, SourceId,
-    captures::{Placement, Segment},
+    capture::Segment,
+    captures::Placement,
     spool::{CaptureName, Kept, Place, SourceError, Staged, Task},
 };
 use crate::wire::{

@@ -20,6 +20,7 @@ pub mod uploads;
 mod alarms;
 mod backoff;
 mod camera;
+mod capture;
 mod captures;
 mod chores;
 mod intake;

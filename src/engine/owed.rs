@@ -6,7 +6,7 @@
 
 use super::{
     Engine, Event, Now,
-    captures::Standing,
+    capture::Standing,
     spool::{CaptureName, LostReason, Place, Task},
 };
 use crate::wire::{Id, cloud::ToCloud};

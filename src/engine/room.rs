@@ -6,7 +6,7 @@
 
 use super::{
     Engine, Event, Now, Output,
-    captures::{Capture, Segment, Standing},
+    capture::{Capture, Segment, Standing},
     intake::Arrival,
     spool::{CaptureName, LostReason, Place, REFUSED, Staged, Task},
 };

@@ -19,7 +19,7 @@ mod step;
 use super::{
     Engine, Event, Now, Output, Timer,
     backoff::Backoff,
-    captures::{Segment, Standing},
+    capture::{Segment, Standing},
     rng::Rng,
     spool::{CaptureName, Kept, LostReason, Place, Task, UploadHint},
 };
