@@ -1,6 +1,7 @@
 //! Either end is killed, as by a power cut, and nothing is lost or doubled.
 
 use crate::harness::{Board, Capture, Segment, Server};
+use std::{fs, os::unix::fs::symlink};
 
 const TIME: u64 = 1_529_842_538;
 /// Some seconds' worth at [`RATE`].
@@ -34,6 +35,29 @@ fn a_capture_that_was_cut_off_is_closed_at_the_next_start() {
     agent.kill();
     let agent = board.start();
     agent.owes_nothing();
+    assert_only(&server.captures(), &segments);
+}
+
+#[test]
+fn what_a_person_put_into_the_spool_outlives_the_captures_there_and_holds_up_none() {
+    let mut server = Server::stopped();
+    let board = Board::new(&server);
+    let mut agent = board.start();
+    let segments = board.record_capture(TIME, &[3000, 4000]);
+    agent.takes(&segments);
+    let (spool, refused) = (board.state_dir().join("spool"), board.state_dir().join("refused"));
+    let capture = format!("{TIME}.pir");
+    let thumbs = spool.join(&capture).join("thumbs");
+    fs::create_dir(&thumbs).unwrap();
+    fs::write(thumbs.join("0.jpg"), "a picture").unwrap();
+    symlink("/dev/null", spool.join(&capture).join("1.ts")).unwrap();
+    server.go_on();
+    agent.owes_nothing();
+    let aside = refused.join(format!("stray.{capture}.thumbs"));
+    agent.says(&format!("thumbs is no part of a capture: it is refused/stray.{capture}.thumbs now"));
+    assert_eq!(fs::read_to_string(aside.join("0.jpg")).unwrap(), "a picture");
+    assert!(refused.join(format!("stray.{capture}.1.ts")).is_symlink());
+    assert_eq!(fs::read_dir(spool).unwrap().count(), 0);
     assert_only(&server.captures(), &segments);
 }
 
