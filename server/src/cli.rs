@@ -1,6 +1,7 @@
 //! Arguments. `--x y` and `--x=y`, with `_` or `-` within names, are the same.
 
 mod arguments;
+mod complaint;
 
 use crate::{
     control::{self, Answer, Request},
@@ -13,6 +14,7 @@ use arguments::{
     Action, Camera, CameraAction, CameraAdd, CameraCommand, CameraRemove, Captures, CapturesAction,
     CapturesExport, Cli, NewPassword, Serve, folded,
 };
+use complaint::complaint;
 use serde_json::Value;
 use std::{
     io::{self, Write},
@@ -44,7 +46,7 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             print(exit.output.trim_end());
             return ExitCode::SUCCESS;
         }
-        Err(exit) => return failed(USAGE, exit.output.trim_end()),
+        Err(exit) => return failed(USAGE, &complaint(&exit.output)),
     };
     match cli.action {
         Action::Serve(arguments) => served(arguments).await,
@@ -91,7 +93,8 @@ async fn served(arguments: Serve) -> ExitCode {
 fn options(arguments: Serve) -> Result<Options, String> {
     let address = |flag: &str, text: &str| {
         let parsed = text.parse::<SocketAddr>();
-        parsed.map_err(|_| format!("--{flag}: expected ADDRESS:PORT, as in 127.0.0.1:8080, not {text:?}"))
+        parsed
+            .map_err(|_| format!("--{flag}: expected ADDRESS:PORT, as in 127.0.0.1:8080, but came {text:?}"))
     };
     let camera_addr = address("camera-addr", &arguments.camera_addr)?;
     let web_addr = address("web-addr", &arguments.web_addr)?;
@@ -99,7 +102,7 @@ fn options(arguments: Serve) -> Result<Options, String> {
         let is_name =
             |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte));
         if host.is_empty() || !is_name(host) {
-            return Err(format!("--host: expected a name or an address without a port, not {host:?}"));
+            return Err(format!("--host: expected a name or an address without a port, but came {host:?}"));
         }
     }
     let ways = usize::from(arguments.web_cert.is_some() || arguments.web_key.is_some())

@@ -62,6 +62,8 @@ pub struct ServeLock(#[expect(dead_code, reason = "held for its lock")] File);
 pub enum OpenError {
     /// Another process serves from it.
     Served(PathBuf),
+    /// A file is in its place, or in that of a directory above or in it.
+    NotADirectory(PathBuf),
     /// A file or directory in it could not be made, opened or locked.
     Io(PathBuf, io::Error),
     /// The CA or a certificate.
@@ -78,7 +80,10 @@ impl Server {
         let data = DataDir::at(dir);
         for dir in [data.0.clone(), data.blobs(), data.uploads(), data.work(), data.pki()] {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-            made.map_err(|error| OpenError::Io(dir, error))?;
+            made.map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => OpenError::NotADirectory(dir),
+                _ => OpenError::Io(dir, error),
+            })?;
         }
         let _making = data.lock_to_make().await?;
         Ok(Server {
@@ -208,6 +213,9 @@ impl fmt::Display for OpenError {
                     "{} is served by another process: stop that one, or give another --data",
                     dir.display()
                 )
+            }
+            OpenError::NotADirectory(path) => {
+                write!(f, "expected a directory at {}, but there is a file: mend --data", path.display())
             }
             OpenError::Io(path, error) => write!(f, "{}: {error}", path.display()),
             OpenError::Pki(error) => error.fmt(f),

@@ -2,6 +2,7 @@
 
 use crate::{library::CaptureId, server::DEFAULT_QUOTA};
 use argh::FromArgs;
+use cloudtalker::wire::command::Command;
 use std::path::PathBuf;
 
 /// The cloud of cloudtalker's cameras: takes their captures, keeps them, shows them.
@@ -25,7 +26,7 @@ pub(super) enum Action {
 #[argh(subcommand, name = "serve")]
 pub(super) struct Serve {
     /// directory that holds everything; made if missing
-    #[argh(option)]
+    #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
     /// where cameras connect, by mutual TLS (0.0.0.0:8443)
     #[argh(option, default = "\"0.0.0.0:8443\".into()")]
@@ -52,7 +53,7 @@ pub(super) struct Serve {
     #[argh(option, default = "DEFAULT_QUOTA", from_str_fn(bytes))]
     pub(super) camera_quota: u64,
     /// error, warn, info, debug or trace (info)
-    #[argh(option, default = "log::LevelFilter::Info")]
+    #[argh(option, default = "log::LevelFilter::Info", from_str_fn(level))]
     pub(super) log_level: log::LevelFilter,
 }
 
@@ -61,7 +62,7 @@ pub(super) struct Serve {
 #[argh(subcommand, name = "password")]
 pub(super) struct NewPassword {
     /// the server's directory
-    #[argh(option)]
+    #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
 }
 
@@ -90,7 +91,7 @@ pub(super) struct CameraAdd {
     #[argh(positional)]
     pub(super) name: String,
     /// the server's directory; begun if missing
-    #[argh(option)]
+    #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
     /// directory for NAME.pem, NAME-key.pem and ca.pem; made if missing
     #[argh(option)]
@@ -102,7 +103,7 @@ pub(super) struct CameraAdd {
 #[argh(subcommand, name = "list")]
 pub(super) struct CameraList {
     /// the server's directory
-    #[argh(option)]
+    #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
     /// print JSON
     #[argh(switch)]
@@ -117,7 +118,7 @@ pub(super) struct CameraRemove {
     #[argh(positional)]
     pub(super) name: String,
     /// the server's directory
-    #[argh(option)]
+    #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
 }
 
@@ -129,10 +130,10 @@ pub(super) struct CameraCommand {
     #[argh(positional)]
     pub(super) name: String,
     /// arm, disarm or capture
-    #[argh(positional)]
+    #[argh(positional, from_str_fn(word))]
     pub(super) command: String,
     /// the server's directory
-    #[argh(option)]
+    #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
 }
 
@@ -156,7 +157,7 @@ pub(super) enum CapturesAction {
 #[argh(subcommand, name = "list")]
 pub(super) struct CapturesList {
     /// the server's directory
-    #[argh(option)]
+    #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
     /// print JSON
     #[argh(switch)]
@@ -168,13 +169,13 @@ pub(super) struct CapturesList {
 #[argh(subcommand, name = "export")]
 pub(super) struct CapturesExport {
     /// the capture's id
-    #[argh(positional)]
+    #[argh(positional, from_str_fn(capture))]
     pub(super) id: CaptureId,
     /// the file
     #[argh(positional)]
     pub(super) file: PathBuf,
     /// the server's directory
-    #[argh(option)]
+    #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
 }
 
@@ -192,8 +193,25 @@ pub(super) fn folded(arguments: impl Iterator<Item = String>) -> impl Iterator<I
     })
 }
 
+fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("expected a directory".into()) } else { Ok(text.into()) }
+}
+
+fn level(text: &str) -> Result<log::LevelFilter, String> {
+    text.parse().map_err(|_| "expected error, warn, info, debug or trace".into())
+}
+
+fn capture(text: &str) -> Result<CaptureId, String> {
+    text.parse().map_err(|_| "expected a capture's number, as `captures list` prints it".into())
+}
+
+fn word(text: &str) -> Result<String, String> {
+    let command = Command::from_word(text).ok_or("expected arm, disarm or capture")?;
+    Ok(command.as_str().to_owned())
+}
+
 fn bytes(text: &str) -> Result<u64, String> {
-    let expected = || format!("expected a number of bytes, perhaps with K, M, G or T, not {text:?}");
+    let expected = || "expected bytes above 0, perhaps with K, M, G or T: 64G".to_owned();
     let (digits, shift) = match text.char_indices().last() {
         Some((end, 'K' | 'k')) => (&text[..end], 10),
         Some((end, 'M' | 'm')) => (&text[..end], 20),
@@ -202,5 +220,5 @@ fn bytes(text: &str) -> Result<u64, String> {
         _ => (text, 0),
     };
     let number: u64 = digits.parse().map_err(|_| expected())?;
-    number.checked_mul(1 << shift).ok_or_else(expected)
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(expected)
 }

@@ -1,0 +1,124 @@
+//! What a person can get wrong about the server's arguments and files, and what the program says then.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod common;
+
+use common::{program, text};
+use std::{fs, net::TcpListener, path::Path, process::Output};
+
+/// Exit status of arguments that can't be meant (EX_USAGE).
+const USAGE: i32 = 64;
+
+fn run(arguments: &[&str], data: &Path) -> Output {
+    program().args(arguments).arg("--data").arg(data).output().unwrap()
+}
+
+/// It says this alone, in one line, and ends with this status.
+#[track_caller]
+fn says(output: &Output, status: i32, message: &str) {
+    let said = text(&output.stderr);
+    let message = format!("cloudtalker-server: {message}\n");
+    assert_eq!((said.as_ref(), output.status.code()), (message.as_str(), Some(status)));
+    assert!(output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
+fn wrong_arguments_are_refused_before_anything_is_made() {
+    let address = "expected ADDRESS:PORT, as in 127.0.0.1:8080, but came";
+    let bytes = "expected bytes above 0, perhaps with K, M, G or T: 64G, but came";
+    let rows: &[(&[&str], &str)] = &[
+        (&["serve", "--web-addr", "here"], &format!("--web-addr: {address} \"here\"")),
+        (&["serve", "--camera-addr", "8443"], &format!("--camera-addr: {address} \"8443\"")),
+        (
+            &["serve", "--web-addr", "0.0.0.0:0"],
+            "--web-addr 0.0.0.0:0 is beyond loopback, where plain HTTP would show passwords and videos to others: give \
+             --web-cert and --web-key, --web-self-signed, or --behind-proxy",
+        ),
+        (&["serve", "--web-cert", "c.pem"], "--web-cert needs --web-key"),
+        (&["serve", "--web-key", "k.pem"], "--web-key needs --web-cert"),
+        (
+            &["serve", "--web-self-signed", "--behind-proxy"],
+            "--web-cert, --web-self-signed and --behind-proxy exclude each other",
+        ),
+        (
+            &["serve", "--host", "a b"],
+            "--host: expected a name or an address without a port, but came \"a b\"",
+        ),
+        (&["serve", "--host", ""], "--host: expected a name or an address without a port, but came \"\""),
+        (&["serve", "--camera-quota", "much"], &format!("--camera-quota: {bytes} \"much\"")),
+        (&["serve", "--camera-quota", "-1"], &format!("--camera-quota: {bytes} \"-1\"")),
+        (&["serve", "--camera-quota", "0"], &format!("--camera-quota: {bytes} \"0\"")),
+        (&["serve", "--camera-quota", "99999999T"], &format!("--camera-quota: {bytes} \"99999999T\"")),
+        (
+            &["serve", "--log-level", "loud"],
+            "--log-level: expected error, warn, info, debug or trace, but came \"loud\"",
+        ),
+        (&["serve", "--data", "elsewhere"], "--data is given twice: leave one out"),
+        (&["serve", "--colour", "red"], "expected no \"--colour\": see --help"),
+        (&["serve", "now"], "expected no \"now\": see --help"),
+        (&["sing"], "expected no \"sing\": see --help"),
+        (&["camera", "add"], "missing: name, --out; see --help"),
+        (&["camera", "command", "porch"], "missing: command; see --help"),
+        (
+            &["camera", "command", "porch", "dance"],
+            "command: expected arm, disarm or capture, but came \"dance\"",
+        ),
+        (
+            &["captures", "export", "x", "video.mp4"],
+            "id: expected a capture's number, as `captures list` prints it, but came \"x\"",
+        ),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("never");
+    for (arguments, message) in rows {
+        says(&run(arguments, &data), USAGE, message);
+    }
+    assert!(!data.exists());
+}
+
+#[test]
+fn arguments_that_are_missing_are_named() {
+    for (arguments, message) in [
+        ([].as_slice(), "expected a command: serve, camera, captures, password"),
+        (&["camera"], "expected a command: add, list, remove, command"),
+        (&["serve"], "missing: --data; see --help"),
+        (&["serve", "--data"], "--data: expected a value, but none came"),
+        (&["serve", "--data="], "--data: expected a directory, but came \"\""),
+    ] {
+        says(&program().args(arguments).output().unwrap(), USAGE, message);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_or_a_port_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let [file, missing, data] = ["file", "missing", "data"].map(at);
+    fs::write(&file, "no certificate").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let serve = ["serve", "--camera-addr", "127.0.0.1:0", "--web-addr", "127.0.0.1:0"];
+    let with = |more: &[&'static str]| [&serve[..], more].concat();
+    let rows: &[(Vec<&str>, &str, String)] = &[
+        (with(&[]), &file, format!("expected a directory at {file}, but there is a file: mend --data")),
+        (
+            [&serve[..], &["--web-cert", &missing, "--web-key", &file]].concat(),
+            &data,
+            format!("{missing}: No such file or directory (os error 2)"),
+        ),
+        (
+            [&serve[..], &["--web-cert", &file, "--web-key", &file]].concat(),
+            &data,
+            format!("{file}: expected a certificate or key in PEM: it holds no certificate"),
+        ),
+        (
+            vec!["serve", "--camera-addr", &taken, "--web-addr", "127.0.0.1:0"],
+            &data,
+            format!("the port for cameras, {taken}, can't be had: Address already in use (os error 98)"),
+        ),
+    ];
+    for (arguments, data, message) in rows {
+        says(&run(arguments, Path::new(data)), 1, message);
+    }
+}
