@@ -2,7 +2,7 @@
 //! What each was told to do stands in `peers/`.
 
 use crate::harness::{
-    Agent, Board, Identity, Process, Segment, Server, TempDir, eventually, file_names, free_port, program,
+    Agent, Board, Identity, Process, Segment, Server, TempDir, eventually, file_names, program,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::Signal;
@@ -23,8 +23,9 @@ const PART: u64 = 1 << 20;
 #[test]
 fn a_plain_tus_server_gets_segments_and_what_is_told_of_them() {
     let (mut server, cloud) = (TusServer::new(), Server::start());
-    let board = server.board(&cloud);
-    server.serve(None);
+    let camera = cloud.add("porch");
+    server.serve(&camera, None);
+    let board = server.board(&cloud, &camera);
     let agent = board.start();
     let segments = board.record_capture(TIME, &[3000, 70_000]);
     send(&board, &segments);
@@ -38,7 +39,7 @@ fn an_upload_goes_on_where_a_plain_tus_server_was_killed() {
     let (board, mut agent, segments) = server.holds_up_an_upload(&cloud);
     server.kill();
     agent.says("could not be sent");
-    server.serve(None);
+    server.serve(&board.identity, None);
     agent.owes_nothing();
     server.was_resumed();
     server.has(&segments);
@@ -115,6 +116,7 @@ fn what_our_server_does_not_announce_it_refuses() {
 struct TusServer {
     process: Option<Process>,
     dir: TempDir,
+    /// Which the system chose when it first served.
     port: u16,
     /// That of its own certificate.
     authority: String,
@@ -132,20 +134,20 @@ impl TusServer {
         fs::write(dir.at("cert.pem"), cert.pem()).unwrap();
         fs::write(dir.at("key.pem"), key.serialize_pem()).unwrap();
         fs::create_dir(dir.at("store")).unwrap();
-        TusServer { process: None, dir, port: free_port(), authority: authority.pem() }
+        TusServer { process: None, dir, port: 0, authority: authority.pem() }
     }
 
     /// A board whose session is with our server, and whose uploads go here. It trusts both authorities.
-    fn board(&self, cloud: &Server) -> Board {
+    fn board(&self, cloud: &Server, camera: &Identity) -> Board {
         let url = format!("https://127.0.0.1:{}/uploads", self.port);
-        let board = Board::new(cloud).with(&["--upload_url", &url]);
-        fs::copy(&board.identity.ca, self.dir.at("clients.pem")).unwrap();
+        let board = Board::of(&cloud.endpoint(), camera).with(&["--upload_url", &url]);
         let mut trusted = File::options().append(true).open(&board.identity.ca).unwrap();
         trusted.write_all(self.authority.as_bytes()).unwrap();
         board
     }
 
-    fn serve(&mut self, hold: Option<u64>) {
+    /// Serves cameras of this one's authority, or serves again.
+    fn serve(&mut self, camera: &Identity, hold: Option<u64>) {
         let mut process = node(
             "tus-server",
             &json!({
@@ -153,18 +155,20 @@ impl TusServer {
                 "dir": self.dir.at("store"),
                 "cert": self.dir.at("cert.pem"),
                 "key": self.dir.at("key.pem"),
-                "clients": self.dir.at("clients.pem"),
+                "clients": camera.ca,
                 "hold": hold,
             }),
         );
-        process.says("serves");
+        let line = process.says("serves at ");
+        self.port = line.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("it says where");
         self.process = Some(process);
     }
 
     /// A board that is in the middle of an upload, of which this server takes only a part.
     fn holds_up_an_upload(&mut self, cloud: &Server) -> (Board, Agent, Vec<Segment>) {
-        let board = self.board(cloud);
-        self.serve(Some(PART));
+        let camera = cloud.add("porch");
+        self.serve(&camera, Some(PART));
+        let board = self.board(cloud, &camera);
         let agent = board.start();
         let segments = board.record_capture(TIME, &[LONG]);
         send(&board, &segments);

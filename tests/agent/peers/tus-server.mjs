@@ -2,7 +2,7 @@
 //
 //   node tus-server.mjs {"port", "dir", "cert", "key", "clients", "hold"}
 //
-// It prints a line for each request. Of the first PATCH it takes `hold` bytes, if that is given, and the rest only after
+// Port 0 is one of the system's choice: it prints which, and then a line for each request. Of the first PATCH it takes `hold` bytes, if that is given, and the rest only after
 // SIGUSR2.
 
 import { FileStore } from "@tus/file-store";
@@ -36,8 +36,8 @@ class Store extends FileStore {
 const tus = new Server({ path: "/uploads", datastore: new Store({ directory: dir }) });
 const [certificate, privateKey, ca] = [cert, key, clients].map((file) => readFileSync(file));
 const tls = { cert: certificate, key: privateKey, ca, requestCert: true, rejectUnauthorized: true };
-createServer(tls, (request, response) => {
+const server = createServer(tls, (request, response) => {
   const { method, url, headers } = request;
   console.log(`${method} ${url} ${headers["upload-offset"] ?? "-"}`);
   tus.handle(request, response);
-}).listen(port, "127.0.0.1", () => console.log("serves"));
+}).listen(port, "127.0.0.1", () => console.log(`serves at ${server.address().port}`));
