@@ -3,6 +3,10 @@
 //! It means what `tests/sim/disk` means, for inodes instead of paths. Names are changed by operations, of which a
 //! power cut keeps any subset, in order, except those that a sync of a directory they touch has made durable.
 //! Contents that were not synced survive as they were before, as a torn beginning, as zeros, or whole.
+//!
+//! It is kinder than that one, as the file systems of boards are: what survives does so in order, a directory's sync
+//! takes along what befell its files elsewhere before, a write that fails has written nothing, and a move whose file's
+//! first name is lost gives it the new one all the same.
 
 mod tree;
 
