@@ -23,6 +23,8 @@ pub struct Capture {
     pub announced: Option<u32>,
     /// In which session, at which version and when the cloud was told its end.
     pub end_said: Option<EndSaid>,
+    /// A failed attempt may have left a segment of it that no sync has made safe: a start is to see to that.
+    pub may_hold_more: bool,
     /// It has gone already, but for the disk.
     pub forgotten: bool,
 }
@@ -93,6 +95,7 @@ impl Capture {
             version: 0,
             announced: None,
             end_said: None,
+            may_hold_more: false,
             forgotten: false,
         }
     }

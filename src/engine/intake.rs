@@ -230,6 +230,7 @@ impl Engine {
                 // A receipt that came meanwhile was not taken: have it sent again.
                 if let Some(capture) = self.captures.at_mut(place.capture) {
                     capture.end_said = None;
+                    capture.may_hold_more = true;
                 }
                 // Whatever the disk has under that name now, no other capture may have it.
                 if new_capture.is_some() {

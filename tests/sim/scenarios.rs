@@ -9,12 +9,13 @@ use cloudtalker::{
         uploads::{Answer, Request},
     },
     wire::{
+        Id,
         cloud::{Receipt, ToAgent, ToCloud},
         command::Command,
         input::{Message, Request as Said},
     },
 };
-use std::time::Duration;
+use std::{io, time::Duration};
 
 const SOURCE: SourceId = SourceId(1);
 /// In 2036.
@@ -150,7 +151,7 @@ impl Scene {
         self.outputs.iter().filter(|output| matches!(output, Output::Disk(Task::Forget { .. }))).count()
     }
 
-    fn capture_end(&self) -> Option<(cloudtalker::wire::Id, u32)> {
+    fn capture_end(&self) -> Option<(Id, u32)> {
         self.outputs.iter().rev().find_map(|output| match output {
             Output::Send(ToCloud::CaptureEnd(end)) => {
                 Some((end.capture?, u32::try_from(end.segments.as_ref()?.len()).ok()?))
@@ -338,5 +339,21 @@ fn a_long_upload_is_noted_before_any_of_it_has_gone_out_and_a_short_one_is_not()
         scene.answer(201, Some(0), None);
         let notes = scene.outputs.iter().any(|output| matches!(output, Output::Disk(Task::NoteUrl { .. })));
         assert_eq!(notes, is_noted, "{bytes} bytes");
+    }
+}
+
+#[test]
+fn a_capture_that_a_failed_attempt_may_have_added_to_is_not_marked_as_closed() {
+    for (has_failed, is_marked) in [(false, true), (true, false)] {
+        let mut scene = Scene::connected();
+        scene.keep("pir.5.0.mp4");
+        if has_failed {
+            scene.stage("pir.5.1.mp4", 10);
+            scene.tell(Input::DiskDone(Done::Kept(Err(io::Error::other("neither kept nor removed")))));
+        }
+        scene.tell(Input::SourceEnded(SOURCE, None));
+        settle_chores(&mut scene);
+        let closes = scene.outputs.iter().any(|output| matches!(output, Output::Disk(Task::Close { .. })));
+        assert_eq!(closes, is_marked);
     }
 }
