@@ -1,18 +1,22 @@
 //! Single decisions of the engine: a state reached as it would be in life, one act, one assertion.
 
-use crate::cloud::{UPLOADS, sha256};
+use crate::{
+    cloud::{UPLOADS, sha256},
+    disk::{CAMERA, SimFiles},
+};
 use cloudtalker::{
     engine::{
         Engine, Frame, Input, Now, Output, Refusal, Remembered, Settings, SourceId, SourceKind,
         event::Level,
-        spool::{Done, Kept, Scanned, Staged, Task},
+        spool::{CaptureName, Done, Found, Kept, Place, Scanned, Spool, Staged, Task, UploadHint},
         uploads::{Answer, Request},
     },
     wire::{
-        Id,
+        Id, Trigger,
         cloud::{Receipt, ToAgent, ToCloud},
         command::Command,
         input::{Message, Request as Said},
+        segment_name::Container,
     },
 };
 use std::{io, time::Duration};
@@ -355,5 +359,24 @@ fn a_capture_that_a_failed_attempt_may_have_added_to_is_not_marked_as_closed() {
         settle_chores(&mut scene);
         let closes = scene.outputs.iter().any(|output| matches!(output, Output::Disk(Task::Close { .. })));
         assert_eq!(closes, is_marked);
+    }
+}
+
+#[test]
+fn a_hint_to_an_upload_of_former_contents_is_none() {
+    let files = SimFiles::new(1);
+    files.camera_writes("pir.5.0.mp4", b"contents".to_vec());
+    let mut spool = Spool::new(files);
+    spool.start(1);
+    let capture = CaptureName { timestamp: 5, trigger: Trigger::Pir, ordinal: 1 };
+    let place = Place { capture, seg_no: 0, container: Container::Mp4 };
+    spool.perform(Task::Stage { path: format!("{CAMERA}/pir.5.0.mp4") });
+    spool.perform(Task::Keep { place, new_capture: Some(Id(1)), copy: false });
+    for (contents, is_hint) in [("contents", true), ("former contents", false)] {
+        let (made_at, url) = (UPLOADS.to_owned(), format!("{UPLOADS}1"));
+        let hint = UploadHint { made_at, url, sha256: sha256(contents.as_bytes()) };
+        spool.perform(Task::NoteUrl { place, hint: Some(hint) });
+        let found = &spool.start(1).captures[0].segments[0].found;
+        assert_eq!(matches!(found, Found::Owed(Some(_))), is_hint, "{found:?}");
     }
 }

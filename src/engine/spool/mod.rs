@@ -6,7 +6,7 @@
 //!     closed                  it has ended, and all its names are durable; not synced itself
 //!     0.mp4                   a segment that is owed: a hard link to the camera's file, or a copy
 //!     0.mp4.from              its record, one line of JSON: source, size, time of change, SHA-256
-//!     0.mp4.tus               where an upload that lasts was made, and its URL, a line each: a hint
+//!     0.mp4.tus               of an upload that lasts: where it was made, its URL, the segment's digest: a hint
 //!     1.mp4.sent              the record of a segment that the server confirmed
 //!     2.mp4.evicted           the record of one that will never be sent: .refused, .evicted or .missing
 //! refused/                    what the server refused for good: NAME.N.mp4 and NAME.N.mp4.why; and strays, put aside
@@ -98,6 +98,8 @@ pub struct UploadHint {
     pub made_at: String,
     /// The upload.
     pub url: String,
+    /// What is uploaded there: a file that was changed since has nothing to do with it.
+    pub sha256: Sha256,
 }
 
 /// Why a segment will never be sent.

@@ -260,14 +260,18 @@ fn read_segment<F: Files>(
             Record { bytes, sha256, mtime_ns, ..Record::of_unknown_source() }
         }
     };
+    let hint = hint.filter(|hint| hint.sha256 == record.sha256);
     Ok(found(&record, Found::Owed(hint.map(Box::new))))
 }
 
-/// Two whole lines, or nothing: a hint may be torn.
+/// Three whole lines, or nothing: a hint may be torn.
 fn read_hint(text: &str) -> Option<UploadHint> {
-    let (made_at, url) = text.strip_suffix('\n')?.split_once('\n')?;
+    let (urls, sha256) = text.strip_suffix('\n')?.rsplit_once('\n')?;
+    let (made_at, url) = urls.split_once('\n')?;
+    let sha256 = sha256.parse().ok()?;
     let is_url = |text: &str| text.starts_with("http") && !text.contains(|char: char| char.is_control());
-    (is_url(made_at) && is_url(url)).then(|| UploadHint { made_at: made_at.to_owned(), url: url.to_owned() })
+    let (made_at, url) = (Some(made_at).filter(|text| is_url(text))?, Some(url).filter(|text| is_url(text))?);
+    Some(UploadHint { made_at: made_at.to_owned(), url: url.to_owned(), sha256 })
 }
 
 /// Reads a segment's record.

@@ -17,9 +17,9 @@ pub fn close<F: Files>(files: &mut F, capture: CaptureName) -> io::Result<()> {
 /// be torn: the last newline tells.
 pub fn note_url<F: Files>(files: &mut F, place: Place, hint: Option<&UploadHint>) -> io::Result<()> {
     let path = place.beside("tus");
-    let Some(UploadHint { made_at, url }) = hint else { return absent_is_fine(files.remove(&path)) };
+    let Some(UploadHint { made_at, url, sha256 }) = hint else { return absent_is_fine(files.remove(&path)) };
     let mut file = files.create(&path)?;
-    files.write(&mut file, format!("{made_at}\n{url}\n").as_bytes())
+    files.write(&mut file, format!("{made_at}\n{url}\n{sha256}\n").as_bytes())
 }
 
 /// The server has it: the record stays until the whole capture is confirmed, the bytes go.

@@ -321,7 +321,8 @@ impl Engine {
     fn set_upload(&mut self, place: Place, url: Option<String>) {
         let made_at = self.creation_url();
         let Some(segment) = self.segment_mut(place) else { return };
-        let hint = url.map(|url| UploadHint { made_at, url });
+        let sha256 = segment.kept.sha256;
+        let hint = url.map(|url| UploadHint { made_at, url, sha256 });
         if segment.upload.as_deref() == hint.as_ref() {
             return;
         }
