@@ -41,6 +41,13 @@ pub struct Stored {
     bytes: Vec<u8>,
 }
 
+impl Stored {
+    /// Whether it is this content.
+    pub fn is(&self, digest: &Sha256) -> bool {
+        self.sha256 == *digest
+    }
+}
+
 /// The answer to a request, and the capture that something became whole of by it.
 pub struct Reply {
     pub answer: Answer,
@@ -83,6 +90,11 @@ impl Cloud {
     /// Whether it has this content.
     pub fn has(&self, digest: &Sha256) -> bool {
         self.copies.contains_key(digest)
+    }
+
+    /// How often it has it.
+    pub fn copies(&self, digest: &Sha256) -> u32 {
+        self.copies.get(digest).copied().unwrap_or(0)
     }
 
     /// Takes a message and gives the answer to it, if there is one.
@@ -142,7 +154,7 @@ impl Cloud {
             return Answer::Broken(format!("nobody is at {url:?}")).into();
         }
         match request {
-            Request::Create { bytes, metadata, .. } => self.create(*bytes, metadata).into(),
+            Request::Create { bytes, metadata, .. } => self.create(*bytes, metadata),
             Request::Ask { url } => match self.uploads.get(url) {
                 Some(upload) => answer(200, Some(upload.bytes.len() as u64), None).into(),
                 None => answer(404, None, None).into(),
@@ -151,18 +163,21 @@ impl Cloud {
         }
     }
 
-    fn create(&mut self, length: u64, metadata: &Metadata) -> Answer {
+    fn create(&mut self, length: u64, metadata: &Metadata) -> Reply {
         let key = (metadata.capture.expect("our agents name captures"), metadata.seg_no);
         let stored = self.stored.get(&key);
         if stored.is_some_and(|stored| Some(stored.sha256) != metadata.sha256) {
-            return answer(409, None, None);
+            return answer(409, None, None).into();
         }
         self.next_upload += 1;
         let url = format!("{UPLOADS}{}", self.next_upload);
         let bytes = stored.map(|stored| stored.bytes.clone()).unwrap_or_default();
         let offset = bytes.len() as u64;
-        self.uploads.insert(url.clone(), Upload { metadata: metadata.clone(), length, bytes });
-        answer(201, Some(offset), Some(url))
+        let upload = Upload { metadata: metadata.clone(), length, bytes };
+        self.uploads.insert(url.clone(), upload);
+        // Nothing more will come of an empty one.
+        let became_whole = if length == 0 { self.finish(&url).became_whole } else { None };
+        Reply { answer: answer(201, Some(offset), Some(url)), became_whole }
     }
 
     fn patch(&mut self, url: &str, offset: u64, body: &[u8], arriving: usize) -> Reply {
@@ -174,6 +189,12 @@ impl Cloud {
         if (upload.bytes.len() as u64) < upload.length {
             return answer(204, Some(upload.bytes.len() as u64), None).into();
         }
+        self.finish(url)
+    }
+
+    /// All bytes of an upload have come.
+    fn finish(&mut self, url: &str) -> Reply {
+        let upload = &self.uploads[url];
         let sha256 = sha256(&upload.bytes);
         if Some(sha256) != upload.metadata.sha256 {
             self.uploads.remove(url);

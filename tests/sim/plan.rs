@@ -48,6 +48,7 @@ pub struct Operation {
 pub enum Act {
     CameraRecords,
     CameraRepeats,
+    CameraRewrites,
     SensorAlarms,
     CloudArms,
     CloudWantsACapture,
@@ -69,9 +70,10 @@ pub enum Act {
 }
 
 /// How often each happens.
-const WEIGHTS: [(Act, u64); 20] = [
+const WEIGHTS: [(Act, u64); 21] = [
     (Act::CameraRecords, 56),
     (Act::CameraRepeats, 8),
+    (Act::CameraRewrites, 8),
     (Act::SensorAlarms, 8),
     (Act::CloudArms, 6),
     (Act::CloudWantsACapture, 8),

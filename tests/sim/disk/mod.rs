@@ -3,6 +3,10 @@
 //! Names are changed by operations, of which a power cut keeps any subset, in order, except those that a sync of
 //! a directory they touch has made durable. Contents that were not synced survive as they were before, as a torn
 //! beginning, or as zeros. Every call may fail, or be the last one before the power cut.
+//!
+//! `tests/faultfs` means the same for the real program. This disk is harsher: it now and then keeps changes of names out of
+//! their order, a sync of a directory makes nothing durable that befell its files in another one, a write that fails has
+//! written some of it, and descriptors run out.
 
 mod faults;
 mod files;
@@ -110,6 +114,26 @@ impl SimFiles {
         disk.change(Kind::Add { dir: camera, name: name.to_owned(), node }, [camera, camera]);
     }
 
+    /// The camera writes other bytes into a file that is there: whatever else has a name for it has them, too.
+    pub fn camera_rewrites(&self, name: &str, bytes: Vec<u8>) {
+        let disk = &mut *self.0.borrow_mut();
+        let (node, mtime_ns) = (disk.find(&format!("{CAMERA}/{name}")).unwrap(), disk.mtime());
+        disk.nodes.insert(node, Node::File { bytes: Rc::new(bytes), mtime_ns });
+    }
+
+    /// The file that a name is for now, by its number, which no other file ever has.
+    pub fn inode(&self, path: &str) -> Option<u64> {
+        self.0.borrow().find(path).ok()
+    }
+
+    /// The contents of the file of this number, and its facts.
+    pub fn file_of(&self, inode: u64) -> Option<(Rc<Vec<u8>>, i64)> {
+        match self.0.borrow().nodes.get(&inode)? {
+            Node::File { bytes, mtime_ns } => Some((Rc::clone(bytes), *mtime_ns)),
+            Node::Dir(_) => None,
+        }
+    }
+
     /// The camera makes room: its oldest files go, until no more than so many bytes are left.
     pub fn camera_keeps(&self, most: usize) {
         let mut files = self.contents(CAMERA);
@@ -137,11 +161,7 @@ impl SimFiles {
 
     /// The contents of one file, and its facts.
     pub fn file(&self, path: &str) -> Option<(Rc<Vec<u8>>, i64)> {
-        let disk = self.0.borrow();
-        match &disk.nodes[&disk.find(path).ok()?] {
-            Node::File { bytes, mtime_ns } => Some((bytes.clone(), *mtime_ns)),
-            Node::Dir(_) => None,
-        }
+        self.file_of(self.inode(path)?)
     }
 
     /// Every file's contents beneath a directory.

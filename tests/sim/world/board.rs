@@ -13,6 +13,7 @@ use cloudtalker::{
 };
 use std::{
     collections::{BTreeMap, VecDeque},
+    rc::Rc,
     time::Duration,
 };
 
@@ -44,7 +45,8 @@ pub(super) struct Source {
 }
 
 pub(super) enum Asked {
-    Segment(Sha256),
+    /// What it was, in which file, and what that file became while nobody had answered.
+    Segment(Sha256, u64, BTreeMap<Sha256, Rc<Vec<u8>>>),
     Alarm,
 }
 

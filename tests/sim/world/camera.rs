@@ -14,7 +14,11 @@ use cloudtalker::{
         segment_name::SegmentName,
     },
 };
-use std::{collections::VecDeque, rc::Rc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
 
 /// Bytes of its own recordings that a camera program keeps on a small disk.
 const CAMERA_KEEPS: usize = 4_000;
@@ -31,9 +35,8 @@ impl World {
         let count = 1 + self.chance(4);
         let mut messages = VecDeque::new();
         for seg_no in from..from + count {
-            self.serial += 1;
-            let mut bytes = format!("segment {:08}", self.serial).into_bytes();
-            bytes.resize(20 + self.chance(300) as usize, b'x');
+            let length = 20 + self.chance(300) as usize;
+            let bytes = self.film(length);
             let name = format!("{prefix}.{timestamp}.{seg_no}.mp4");
             // A camera program writes each recording into a directory of its own.
             let stored = format!("{:06}.{name}", self.serial);
@@ -52,6 +55,69 @@ impl World {
         let name = names[self.chance(names.len() as u64) as usize].clone();
         let message = self.segment(&name);
         self.open_source(VecDeque::from([message]));
+    }
+
+    /// Writes into a file that is there, and perhaps was handed over: what a camera program should not do. It may be the
+    /// one that is being uploaded.
+    pub(super) fn camera_rewrites(&mut self) {
+        let names: Vec<String> = self.files.contents(CAMERA).into_iter().map(|(name, _)| name).collect();
+        if names.is_empty() {
+            return;
+        }
+        let inode_of = |name: &String| self.files.inode(&format!("{CAMERA}/{name}"));
+        let uploaded = self.uploaded_file().and_then(|file| self.files.inode(&file));
+        let uploaded = names.iter().position(|name| uploaded.is_some() && inode_of(name) == uploaded);
+        let by_chance = self.chance(names.len() as u64) as usize;
+        let name = &names[uploaded.filter(|_| self.chance(2) == 0).unwrap_or(by_chance)];
+        let path = format!("{CAMERA}/{name}");
+        let (former, _) = self.files.file(&path).unwrap();
+        let bytes = if self.chance(2) == 0 { former.len() } else { 20 + self.chance(300) as usize };
+        let bytes = self.film(bytes.max(16));
+        self.files.camera_rewrites(name, bytes);
+        let inode = self.files.inode(&path).unwrap();
+        self.has_become(inode);
+    }
+
+    /// What a power cut has left of files that were rewritten and not synced since.
+    pub(super) fn see_what_power_left(&mut self) {
+        for inode in self.rewritten.keys().copied().collect::<Vec<_>>() {
+            if self.files.file_of(inode).is_some_and(|(bytes, _)| bytes != self.rewritten[&inode]) {
+                self.has_become(inode);
+            }
+        }
+    }
+
+    /// A file of the camera's has other contents than before. Where the spool has a link to it, these are right from now
+    /// on; and where it makes copies, if it had not acknowledged the file yet.
+    fn has_become(&mut self, inode: u64) {
+        let (bytes, _) = self.files.file_of(inode).unwrap();
+        let digest = self.digest(&bytes);
+        self.note(|| format!("file {inode} is {digest} now"));
+        let is_linked = !self.kind.copies;
+        for (former, handed) in &mut self.handed {
+            if handed.inodes.contains(&inode) && *former != digest {
+                *self.cloud.may_have.entry(digest).or_default() += handed.times;
+                if is_linked {
+                    handed.became.insert(digest, Rc::clone(&bytes));
+                }
+            }
+        }
+        for source in self.board.iter_mut().flat_map(|board| board.sources.values_mut()) {
+            if let Some(Asked::Segment(_, asked, became)) = &mut source.asked
+                && *asked == inode
+            {
+                became.insert(digest, Rc::clone(&bytes));
+            }
+        }
+        self.rewritten.insert(inode, bytes);
+    }
+
+    /// New bytes, by which a person can tell them.
+    fn film(&mut self, length: usize) -> Vec<u8> {
+        self.serial += 1;
+        let mut bytes = format!("segment {:08}", self.serial).into_bytes();
+        bytes.resize(length, b'x');
+        bytes
     }
 
     /// A segment's message; the file's name on the scheme follows its serial number.
@@ -84,7 +150,7 @@ impl World {
         };
         let asked = match &request.message {
             Message::Segment { path, .. } => match self.hand_over(path) {
-                Some(digest) => request.ack.then_some(Asked::Segment(digest)),
+                Some((digest, inode)) => request.ack.then(|| Asked::Segment(digest, inode, BTreeMap::new())),
                 // A power cut has taken it.
                 None => return self.happen(Duration::from_millis(1), Happening::SourceGoesOn(id)),
             },
@@ -99,13 +165,22 @@ impl World {
         self.board.as_mut()?.sources.get_mut(&id)
     }
 
-    fn hand_over(&mut self, path: &str) -> Option<Sha256> {
-        let (bytes, _) = self.files.file(path)?;
-        let digest = *self.digests.entry(Rc::clone(&bytes)).or_insert_with(|| sha256(&bytes));
-        let handed = self.handed.entry(digest).or_insert(Handed { bytes, times: 0, acked: false });
+    /// What it is, and in which file.
+    fn hand_over(&mut self, path: &str) -> Option<(Sha256, u64)> {
+        let inode = self.files.inode(path)?;
+        let (bytes, _) = self.files.file_of(inode)?;
+        let digest = self.digest(&bytes);
+        let (inodes, became) = (BTreeSet::new(), BTreeMap::new());
+        let handed = Handed { bytes, times: 0, acked: false, inodes, became };
+        let handed = self.handed.entry(digest).or_insert(handed);
         handed.times += 1;
-        self.cloud.may_have.insert(digest, handed.times);
-        Some(digest)
+        handed.inodes.insert(inode);
+        *self.cloud.may_have.entry(digest).or_default() += 1;
+        Some((digest, inode))
+    }
+
+    fn digest(&mut self, bytes: &Rc<Vec<u8>>) -> Sha256 {
+        *self.digests.entry(Rc::clone(bytes)).or_insert_with(|| sha256(bytes))
     }
 
     pub(super) fn source_hears(&mut self, id: SourceId, line: &str) {
@@ -116,9 +191,14 @@ impl World {
             return;
         }
         match asked {
-            Asked::Segment(digest) => {
-                self.handed.get_mut(&digest).unwrap().acked = true;
+            Asked::Segment(digest, _, became) => {
+                let handed = self.handed.get_mut(&digest).unwrap();
+                handed.acked = true;
+                handed.became.extend(became);
                 self.awaited.insert(digest);
+                let capture = reply["capture"].as_str().unwrap().parse().unwrap();
+                let seg_no = reply["seg_no"].as_u64().unwrap();
+                self.acked_as.insert((capture, seg_no.try_into().unwrap()), digest);
             }
             Asked::Alarm => {
                 self.acked_alarms.insert(reply["alarm"].as_str().unwrap().parse().unwrap());
@@ -126,7 +206,7 @@ impl World {
         }
     }
 
-    /// The digest of a content, if it is one that was handed over.
+    /// The digest of a content, if it is one that was handed over, or what became of that.
     pub(super) fn digest_of(&self, bytes: &Rc<Vec<u8>>) -> Option<Sha256> {
         self.digests.get(bytes).copied()
     }

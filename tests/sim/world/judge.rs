@@ -6,7 +6,7 @@ use cloudtalker::wire::{
     Sha256, Trigger,
     cloud::{Alarm, CaptureEnd},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Handles that an agent holds at most: one staged file, one that is being written, one that is being read.
 const MAX_OPEN: usize = 3;
@@ -39,14 +39,18 @@ impl World {
 
     /// What was acknowledged is in the spool, put aside, given up aloud, or at the cloud.
     fn check_whereabouts(&mut self) -> Result<(), String> {
-        self.awaited.retain(|digest| !self.cloud.has(digest));
+        let is_home = |digest: &Sha256| {
+            self.handed[digest].contents(*digest).any(|(digest, _)| self.cloud.has(&digest))
+        };
+        self.awaited.retain(|digest| !is_home(digest));
         if self.awaited.is_empty() {
             return Ok(());
         }
         let (spool, refused) = (self.files.all_contents("/spool"), self.files.all_contents("/refused"));
         let is_nowhere = |digest: &&Sha256| {
-            let bytes = &self.handed[*digest].bytes;
-            !spool.contains(bytes) && !refused.contains(bytes) && !self.given_up.contains_key(digest)
+            !self.handed[*digest].contents(**digest).any(|(digest, bytes)| {
+                spool.contains(bytes) || refused.contains(bytes) || self.given_up.contains_key(&digest)
+            })
         };
         match self.awaited.iter().find(is_nowhere) {
             Some(digest) => {
@@ -82,14 +86,17 @@ impl World {
         let (ledger, _) = self.files.file("/lost.log").unwrap_or_default();
         let ledger = String::from_utf8_lossy(&ledger);
         for (digest, handed) in &self.handed {
-            let is_home = self.cloud.has(digest) || refused.contains(digest);
-            if handed.acked && !is_home && !self.is_told_lost(digest, &ledger) {
+            let is_well = handed.contents(*digest).any(|(digest, _)| {
+                self.cloud.has(&digest) || refused.contains(&digest) || self.is_told_lost(&digest, &ledger)
+            });
+            if handed.acked && !is_well {
                 let name = name(&handed.bytes);
                 return Err(format!(
                     "{name:?} was acknowledged, and neither the ledger nor an end tells of it"
                 ));
             }
         }
+        self.judge_rewritten()?;
         // Without receipts an alarm is said once, and nobody knows what became of it.
         if !self.kind.without_receipts
             && let Some(alarm) = self.acked_alarms.difference(&self.cloud.alarms).next()
@@ -97,6 +104,41 @@ impl World {
             return Err(format!("the acknowledged alarm {alarm} never arrived"));
         }
         self.judge_ends()
+    }
+
+    /// What the cloud has of a segment is what was handed over, or what that became; and of all that a file became, no
+    /// more than as often as it was handed over.
+    fn judge_rewritten(&self) -> Result<(), String> {
+        for (segment, digest) in &self.acked_as {
+            let Some(stored) = self.cloud.stored.get(segment) else { continue };
+            if !self.handed[digest].contents(*digest).any(|(digest, _)| stored.is(&digest)) {
+                let name = name(&self.handed[digest].bytes);
+                return Err(format!(
+                    "{name:?} was acknowledged as {segment:?}, and the cloud has another there"
+                ));
+            }
+        }
+        let mut files: BTreeMap<u64, (u32, BTreeSet<Sha256>)> = BTreeMap::new();
+        for (digest, handed) in &self.handed {
+            for inode in &handed.inodes {
+                let (times, contents) = files.entry(*inode).or_default();
+                *times += handed.times;
+                contents.extend(handed.contents(*digest).map(|(digest, _)| digest));
+            }
+        }
+        // Two files that a power cut left with zeros alone can't be told apart.
+        let is_its_own =
+            |digest: &&Sha256| files.values().filter(|(_, all)| all.contains(digest)).count() == 1;
+        for (inode, (times, contents)) in &files {
+            let copies = contents.iter().filter(is_its_own).map(|digest| self.cloud.copies(digest));
+            let copies: u32 = copies.sum();
+            if copies > *times {
+                return Err(format!(
+                    "file {inode} was handed over {times} times, and is there {copies} times"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A cloud that gives receipts knows each capture's end, and has all that it lists.

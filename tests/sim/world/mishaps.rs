@@ -22,6 +22,7 @@ impl World {
         match act {
             Act::CameraRecords => self.camera_records(),
             Act::CameraRepeats => self.camera_repeats(),
+            Act::CameraRewrites => self.camera_rewrites(),
             Act::SensorAlarms => self.sensor_alarms(),
             Act::CloudArms => self.cloud_arms(),
             Act::CloudWantsACapture => self.cloud_wants_a_capture(),
@@ -106,6 +107,7 @@ impl World {
         self.board = None;
         if self.end == End::PowerCut {
             self.files.power_up();
+            self.see_what_power_left();
             if self.chance(3) == 0 {
                 self.clock = 35;
             }

@@ -79,6 +79,10 @@ pub struct World {
     digests: BTreeMap<Rc<Vec<u8>>, Sha256>,
     /// Acknowledged, and not known to be at the cloud.
     awaited: BTreeSet<Sha256>,
+    /// As which segment of the cloud's each was acknowledged last.
+    acked_as: BTreeMap<(Id, u32), Sha256>,
+    /// The camera's files that it has written into again, and what they held when that was last looked at.
+    rewritten: BTreeMap<u64, Rc<Vec<u8>>>,
     /// What the board said that it gave up, and where that was.
     given_up: BTreeMap<Sha256, String>,
     /// Whether the answer that the board hears now is a refusal for good.
@@ -96,6 +100,18 @@ struct Handed {
     bytes: Rc<Vec<u8>>,
     times: u32,
     acked: bool,
+    /// The camera's files that had it.
+    inodes: BTreeSet<u64>,
+    /// What may be sent in its stead: the camera has written into its file since, and the spool has a link.
+    became: BTreeMap<Sha256, Rc<Vec<u8>>>,
+}
+
+impl Handed {
+    /// Any of these is right.
+    fn contents(&self, digest: Sha256) -> impl Iterator<Item = (Sha256, &Rc<Vec<u8>>)> {
+        let became = self.became.iter().map(|(digest, bytes)| (*digest, bytes));
+        std::iter::once((digest, &self.bytes)).chain(became)
+    }
 }
 
 impl World {
@@ -130,6 +146,8 @@ impl World {
             handed: BTreeMap::new(),
             digests: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            acked_as: BTreeMap::new(),
+            rewritten: BTreeMap::new(),
             given_up: BTreeMap::new(),
             may_refuse: false,
             acked_alarms: BTreeSet::new(),

@@ -5,11 +5,12 @@ use crate::cloud::{Reply, STATUSES, answer};
 use cloudtalker::{
     engine::{
         Frame, Input,
+        spool::Kept,
         uploads::{Answer, Request},
     },
     wire::cloud::{ToAgent, ToCloud},
 };
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 /// A connection with the cloud.
 pub(super) struct Link {
@@ -21,6 +22,20 @@ pub(super) struct Link {
     /// When the last frame each way arrives.
     to_cloud: Duration,
     to_agent: Duration,
+}
+
+/// A file of the board's as it was when its upload began.
+#[derive(Clone)]
+pub(super) struct Opened {
+    inode: u64,
+    bytes: Rc<Vec<u8>>,
+    mtime_ns: i64,
+}
+
+impl Opened {
+    fn is(&self, kept: Kept) -> bool {
+        (self.bytes.len() as u64, self.mtime_ns) == (kept.bytes, kept.mtime_ns)
+    }
 }
 
 impl World {
@@ -130,11 +145,45 @@ impl World {
         board.requests += 1;
         let number = board.requests;
         board.request = Some((number, request.clone()));
+        let opened = self.uploaded_file().and_then(|file| self.open(&file));
         if self.mishap(20) {
             // Somebody on the way sends it again.
-            self.happen(delay, Happening::Served(0, request.clone()));
+            self.happen(delay, Happening::Served(0, request.clone(), opened.clone()));
         }
-        self.happen(delay, Happening::Served(number, request));
+        self.happen(delay, Happening::Served(number, request, opened));
+    }
+
+    fn open(&self, path: &str) -> Option<Opened> {
+        let inode = self.files.inode(path)?;
+        let (bytes, mtime_ns) = self.files.file_of(inode)?;
+        Some(Opened { inode, bytes, mtime_ns })
+    }
+
+    /// What is read of an opened file from this offset on. What the camera writes meanwhile comes into it somewhere.
+    fn read(&mut self, opened: &Opened, offset: u64) -> Vec<u8> {
+        let was = &opened.bytes;
+        let is = self.files.file_of(opened.inode).map_or_else(|| Rc::clone(was), |(bytes, _)| bytes);
+        let offset = usize::try_from(offset).unwrap();
+        let turn = if *was == is {
+            was.len()
+        } else {
+            offset + self.chance((was.len() - offset) as u64 + 1) as usize
+        };
+        let rest = is.get(turn..is.len().min(was.len())).unwrap_or_default();
+        [&was[offset..turn], rest].concat()
+    }
+
+    fn is_changed(&self, opened: &Opened) -> bool {
+        let now = self.files.file_of(opened.inode);
+        now.is_some_and(|(bytes, at)| (bytes.len(), at) != (opened.bytes.len(), opened.mtime_ns))
+    }
+
+    /// The file beneath the root that is being sent.
+    pub(super) fn uploaded_file(&self) -> Option<String> {
+        match self.board.as_ref()?.request.as_ref()? {
+            (_, Request::Send { file, .. }) => Some(format!("/{file}")),
+            (_, Request::Create { .. } | Request::Ask { .. }) => None,
+        }
     }
 
     pub(super) fn abandon_request(&mut self) {
@@ -145,35 +194,43 @@ impl World {
     }
 
     /// A request reaches the cloud, or does not, and its answer reaches the board, or does not.
-    pub(super) fn serve(&mut self, is_of_now: bool, number: u64, request: &Request) {
-        let body = match request {
-            Request::Send { file, offset, kept, .. } => match self.files.file(&format!("/{file}")) {
-                None => return self.answer(is_of_now, number, Answer::FileMissing),
-                Some((bytes, mtime_ns)) if (bytes.len() as u64, mtime_ns) != (kept.bytes, kept.mtime_ns) => {
-                    return self.answer(is_of_now, number, Answer::FileChanged);
-                }
-                Some((bytes, _)) => bytes[usize::try_from(*offset).unwrap()..].to_vec(),
-            },
-            Request::Create { .. } | Request::Ask { .. } => Vec::new(),
+    pub(super) fn serve(&mut self, is_of_now: bool, number: u64, request: &Request, opened: Option<&Opened>) {
+        let answer = match (request, opened) {
+            (Request::Send { .. }, None) => Answer::FileMissing,
+            (Request::Send { kept, .. }, Some(file)) if !file.is(*kept) => Answer::FileChanged,
+            (Request::Send { offset, kept, .. }, Some(file)) => {
+                let body = self.read(file, *offset);
+                let answer = self.pass_on(request, &body, usize::try_from(kept.bytes - offset).unwrap());
+                let is_good = matches!(answer, Answer::Status { status: 200..300, .. });
+                if is_good || !self.is_changed(file) { answer } else { Answer::FileChanged }
+            }
+            (Request::Create { .. } | Request::Ask { .. }, _) => self.pass_on(request, &[], 0),
         };
+        let delay = if self.mishap(20) { 90_000 } else { 10 + self.chance(300) };
+        if is_of_now {
+            self.happen(Duration::from_millis(delay), Happening::Answered(number, answer));
+        }
+    }
+
+    /// What the board hears of a request whose body should be so long.
+    fn pass_on(&mut self, request: &Request, body: &[u8], length: usize) -> Answer {
         if self.now < self.away_until || self.mishap(12) {
-            return self.answer(is_of_now, number, Answer::Broken("it never arrived".into()));
+            return Answer::Broken("it never arrived".into());
         }
         if self.mishap(12) {
             let status = STATUSES[pick(&mut self.rng, STATUSES.len() as u64)];
-            let refusal = self.refusal(status);
-            return self.answer(is_of_now, number, refusal);
+            return self.refusal(status);
         }
         let arriving = if self.mishap(6) { self.chance(body.len() as u64 + 1) as usize } else { body.len() };
-        let Reply { answer, became_whole } = self.cloud.serve(request, &body, arriving);
+        let Reply { answer, became_whole } = self.cloud.serve(request, body, arriving);
         if let Some(why) = self.cloud.wrong.take() {
             self.accuse(|| why);
         }
         if let Some(receipt) = became_whole.and_then(|capture| self.cloud.receipt(capture)) {
             self.cloud_says(&receipt);
         }
-        let is_cut = arriving < body.len() || self.mishap(12);
-        self.answer(is_of_now, number, if is_cut { Answer::Broken("cut off".into()) } else { answer });
+        let is_cut = arriving < length || self.mishap(12);
+        if is_cut { Answer::Broken("cut off".into()) } else { answer }
     }
 
     fn refusal(&mut self, status: u16) -> Answer {
@@ -183,13 +240,6 @@ impl World {
                 Answer::Status { status, offset, location, retry_after, date, text }
             }
             other => other,
-        }
-    }
-
-    fn answer(&mut self, is_of_now: bool, number: u64, answer: Answer) {
-        let delay = if self.mishap(20) { 90_000 } else { 10 + self.chance(300) };
-        if is_of_now {
-            self.happen(Duration::from_millis(delay), Happening::Answered(number, answer));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is yet to happen, and its turn.
 
-use super::World;
+use super::{World, network::Opened};
 use cloudtalker::{
     engine::{
         Frame, Input, SourceId,
@@ -22,7 +22,7 @@ pub(super) enum Happening {
     AgentHears(u64, Frame),
     Linked(u64),
     Unlinked(u64),
-    Served(u64, Request),
+    Served(u64, Request, Option<Opened>),
     Answered(u64, Answer),
 }
 
@@ -77,7 +77,9 @@ impl World {
         match happening {
             // What has left the board arrives, whatever becomes of the board.
             Happening::CloudHears(link, message) => self.cloud_hears(boot, link, &message),
-            Happening::Served(number, request) => self.serve(is_of_now, number, &request),
+            Happening::Served(number, request, opened) => {
+                self.serve(is_of_now, number, &request, opened.as_ref());
+            }
             _ if !is_of_now => {}
             Happening::Board(input) => self.tell(input),
             Happening::SourceGoesOn(id) => self.source_goes_on(id),
