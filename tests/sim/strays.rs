@@ -107,6 +107,20 @@ fn a_start_puts_aside_what_is_in_a_capture_and_leaves_its_segments() {
 }
 
 #[test]
+fn a_stray_in_a_parts_place_holds_up_no_segment() {
+    let mut scene = Scene::new();
+    for part in ["0.mp4.from", "id"] {
+        let path = format!("spool/5.pir/{part}");
+        scene.files.remove(&path).unwrap();
+        scene.put_dir(&path);
+    }
+    let found = Spool::new(scene.files.clone()).start(2);
+    assert!(found.unread.is_empty(), "{found:?}");
+    assert_eq!((found.captures.len(), found.captures[0].segments.len()), (1, 1));
+    assert_eq!(scene.names("refused"), ["stray.5.pir.0.mp4.from", "stray.5.pir.id"]);
+}
+
+#[test]
 fn a_start_puts_aside_what_is_beside_the_captures() {
     let mut scene = Scene::new();
     scene.put_dir("spool/.Trash");

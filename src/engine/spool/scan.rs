@@ -168,6 +168,10 @@ fn read_capture<F: Files>(
             None => strays.push(entry.name),
         }
     }
+    // Before anything is read: one may be where a part of the capture should be.
+    for stray in strays {
+        strays::put_aside_of(files, &dir, name, &stray, problems);
+    }
     let mut segments = Vec::with_capacity(traces.len());
     for ((seg_no, container), traces) in traces {
         let place = Place { capture: name, seg_no, container };
@@ -184,10 +188,8 @@ fn read_capture<F: Files>(
         segments.extend(found);
     }
     if segments.is_empty() {
-        return strays::clean(files, &dir, name, problems).map(|()| None);
-    }
-    for stray in strays {
-        strays::put_aside_of(files, &dir, name, &stray, problems);
+        // A stray that could not be put aside is told already.
+        return strays::clean(files, &dir, name, &mut Vec::new()).map(|()| None);
     }
     let id_path = format!("{dir}/id");
     let noted = if_whole(read_text(files, &id_path, MAX_RECORD))?.and_then(|text| text.trim().parse().ok());
