@@ -32,6 +32,11 @@ impl Alarms {
     pub fn owed(&self) -> Vec<Alarm> {
         self.owed.iter().cloned().collect()
     }
+
+    /// How many are being written.
+    pub fn unwritten(&self) -> usize {
+        self.writing.len()
+    }
 }
 
 impl Engine {

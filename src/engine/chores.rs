@@ -85,6 +85,11 @@ impl Chores {
         }
     }
 
+    /// How many are still to be done.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether there is nothing that can be done now: what rests after a failure is for a later life.
     pub fn is_at_rest(&self) -> bool {
         self.under_way.is_none() && self.waiting.iter().all(|task| self.is_resting(task))
@@ -104,11 +109,6 @@ impl Chores {
 }
 
 impl Engine {
-    /// How many decisions the disk has still to carry out.
-    pub fn chores_waiting(&self) -> usize {
-        self.chores.waiting.len()
-    }
-
     /// Hands the next chore to the disk.
     pub(super) fn do_chore(&mut self) {
         if self.chores.under_way.is_some() {

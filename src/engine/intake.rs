@@ -84,6 +84,11 @@ impl Intake {
         self.waiting.push_back(wanted);
     }
 
+    /// How many wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether the disk has none of it.
     pub fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Idle)

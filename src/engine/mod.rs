@@ -24,6 +24,7 @@ mod capture;
 mod captures;
 mod chores;
 mod intake;
+mod load;
 mod owed;
 mod room;
 mod session;
@@ -32,6 +33,7 @@ mod status;
 mod timers;
 
 pub use camera::Remembered;
+pub use load::Load;
 pub use session::{Frame, Refusal};
 pub use sources::SourceKind;
 

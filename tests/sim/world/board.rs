@@ -99,14 +99,27 @@ impl World {
     }
 
     fn drain(&mut self) {
+        let mut outputs = 0;
         while let Some(board) = &mut self.board {
             let output = board.engine.poll();
             if let Output::Wait(deadline) = output {
                 board.deadline = deadline;
-                return;
+                return self.check_outputs(outputs);
             }
+            outputs += 1;
             self.note(|| format!("out {output:?}").chars().take(600).collect());
             self.carry_out(output);
+        }
+    }
+
+    /// One event brings a few outputs, an end one for each of 64 sources at most, and some for each thing that a session is
+    /// told of, or that can't be read.
+    fn check_outputs(&mut self, outputs: usize) {
+        const FEW: usize = 30 + 64;
+        let Some(board) = self.board.as_ref().filter(|_| outputs > FEW) else { return };
+        let files = self.files.contents("/spool").len() + self.files.all_contents("/spool").len();
+        if outputs > FEW + 3 * (files + board.engine.load().alarms) {
+            self.accuse(|| format!("{outputs} outputs for one event"));
         }
     }
 

@@ -2,9 +2,12 @@
 
 use super::World;
 use crate::cloud::sha256;
-use cloudtalker::wire::{
-    Sha256, Trigger,
-    cloud::{Alarm, CaptureEnd},
+use cloudtalker::{
+    engine::Load,
+    wire::{
+        Sha256, Trigger,
+        cloud::{Alarm, CaptureEnd},
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +16,12 @@ const MAX_OPEN: usize = 3;
 /// One each of what may be under way beside an alarm of each source: staging or keeping, letting go, weighing, hashing
 /// anew, looking again, a chore; and an alarm of a source that has gone.
 const FEW_TASKS: usize = 7;
-/// Chores that may wait for a spool that holds nothing.
-const FEW_CHORES: usize = 10;
+/// What may be on its way beside what can be seen: chores for an empty spool, a program that has gone with its segment
+/// still to be taken in.
+const FEW: usize = 10;
+/// The engine keeps no more alarms, and knows no more wishes again.
+const MAX_ALARMS: usize = 1_000;
+const MAX_WISHES: usize = 32;
 
 impl World {
     /// What holds at every moment.
@@ -29,12 +36,36 @@ impl World {
             return Err(format!("{open} files are open"));
         }
         let Some(board) = &self.board else { return Ok(()) };
-        let (waiting, tasks) = (board.engine.chores_waiting(), board.tasks.len());
-        if waiting > FEW_CHORES && waiting > self.bound_of_chores() || tasks > board.sources.len() + FEW_TASKS
-        {
-            return Err(format!("{waiting} chores and {tasks} tasks wait for the disk"));
+        let tasks = board.tasks.len();
+        if tasks > board.sources.len() + FEW_TASKS {
+            return Err(format!("{tasks} tasks wait for the disk"));
         }
-        Ok(())
+        self.check_load(&board.engine.load())
+    }
+
+    /// What the engine holds is bounded by what is there for it: files, directories, local programs.
+    fn check_load(&self, load: &Load) -> Result<(), String> {
+        let sources = self.board.as_ref().map_or(0, |board| board.sources.len());
+        let (spooled, refused) =
+            (self.files.all_contents("/spool").len(), self.files.all_contents("/refused").len());
+        let captures = self.files.contents("/spool").len();
+        let bounds = [
+            ("chores", load.chores, 3 * (spooled + refused) + FEW),
+            ("sources", load.sources, sources + FEW),
+            ("segments on their way in", load.wanted, sources + FEW),
+            ("captures", load.captures, captures + FEW),
+            ("segments", load.segments, spooled + FEW),
+            ("alarms", load.alarms, MAX_ALARMS),
+            ("alarms being written", load.unwritten_alarms, sources + FEW),
+            ("refused segments", load.refused, refused + load.chores + FEW),
+            ("wishes", load.wishes, MAX_WISHES),
+        ];
+        match bounds.iter().find(|(_, count, bound)| count > bound) {
+            Some((what, count, bound)) => {
+                Err(format!("{count} {what} are in memory, and {bound} at most should be"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What was acknowledged is in the spool, put aside, given up aloud, or at the cloud.
@@ -60,14 +91,14 @@ impl World {
         }
     }
 
-    /// Some for each segment and capture that is here, and a few for the files beside the spool.
-    fn bound_of_chores(&self) -> usize {
-        3 * (self.files.all_contents("/spool").len() + self.files.all_contents("/refused").len()) + FEW_CHORES
-    }
-
-    /// Whether the board owes nothing any more.
+    /// Whether the board owes nothing any more, and holds nothing of it in memory.
     pub(super) fn is_home(&self) -> bool {
-        self.files.contents("/spool").is_empty() && self.owed_alarms().is_empty()
+        let is_at_rest = self.board.as_ref().is_some_and(|board| {
+            let load = board.engine.load();
+            let Load { refused, wishes, .. } = load;
+            load == Load { refused, wishes, sources: board.sources.len(), ..Load::default() }
+        });
+        is_at_rest && self.files.contents("/spool").is_empty() && self.owed_alarms().is_empty()
     }
 
     fn owed_alarms(&self) -> Vec<Alarm> {
@@ -79,7 +110,8 @@ impl World {
     pub(super) fn judge(&self) -> Result<(), String> {
         if !self.is_home() {
             let left: Vec<String> = self.files.contents("/spool").into_iter().map(|(name, _)| name).collect();
-            return Err(format!("still owed after the calm: {left:?} {:?}", self.owed_alarms()));
+            let load = self.board.as_ref().map(|board| board.engine.load());
+            return Err(format!("still owed after the calm: {left:?} {:?} {load:?}", self.owed_alarms()));
         }
         let refused: BTreeSet<Sha256> =
             self.files.all_contents("/refused").iter().filter_map(|bytes| self.digest_of(bytes)).collect();
