@@ -7,6 +7,7 @@ use rustix::{
 use std::{
     fs::{self, File},
     io::{Read, Seek},
+    path::PathBuf,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -25,9 +26,14 @@ pub struct Spent {
 
 /// CPU time of all its threads.
 pub fn cpu(id: u32) -> Duration {
-    per_thread(id, "schedstat", |text| text.split_whitespace().next()?.parse().ok())
-        .map(Duration::from_nanos)
-        .sum()
+    per_thread(id, "schedstat", cpu_in).sum()
+}
+
+/// CPU time of its threads of this name.
+pub fn cpu_of(id: u32, thread: &str) -> Duration {
+    let named = threads(id)
+        .filter(|dir| fs::read_to_string(dir.join("comm")).is_ok_and(|name| name.trim_end() == thread));
+    named.filter_map(|dir| cpu_in(&fs::read_to_string(dir.join("schedstat")).ok()?)).sum()
 }
 
 /// How often its threads went to sleep and were woken again.
@@ -99,8 +105,15 @@ impl std::ops::Add for Spent {
 
 /// A thread that ends meanwhile counts no more.
 fn per_thread<T>(id: u32, file: &str, parse: impl Fn(&str) -> Option<T>) -> impl Iterator<Item = T> {
-    let threads = fs::read_dir(format!("/proc/{id}/task")).unwrap().flatten();
-    threads.filter_map(move |thread| parse(&fs::read_to_string(thread.path().join(file)).ok()?))
+    threads(id).filter_map(move |dir| parse(&fs::read_to_string(dir.join(file)).ok()?))
+}
+
+fn threads(id: u32) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(format!("/proc/{id}/task")).unwrap().flatten().map(|thread| thread.path())
+}
+
+fn cpu_in(schedstat: &str) -> Option<Duration> {
+    schedstat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 fn field(text: &str, name: &str) -> Option<u64> {
