@@ -14,6 +14,8 @@ const BACKLOG: usize = 256;
 pub enum Event {
     /// A capture began, got a segment, ended, was joined or broke.
     Capture(CaptureId, CameraId),
+    /// Captures gave way to newer ones.
+    CapturesGone(Vec<CaptureId>),
     /// A camera came, went on- or offline, said its state or was told one.
     Camera(CameraId),
     /// A camera has a session, of this name: an older one of it ends.
@@ -47,6 +49,13 @@ impl Bus {
     /// Tells every listener; nobody listening is fine.
     pub fn tell(&self, event: Event) {
         let _ = self.0.send(event);
+    }
+
+    /// Tells which captures gave way, if any.
+    pub fn tell_gone(&self, captures: Vec<CaptureId>) {
+        if !captures.is_empty() {
+            self.tell(Event::CapturesGone(captures));
+        }
     }
 
     /// Hears every event told from now on. Listen first, then read the store: nothing falls between.

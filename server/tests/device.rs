@@ -222,6 +222,37 @@ async fn an_end_that_is_said_again_is_answered_again_at_once_whatever_was_answer
 }
 
 #[tokio::test]
+async fn ends_beyond_all_that_may_await_uploads_are_said_again_in_another_session() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    let zero = seeded(0, 5000);
+    let mut session = camera.session().await;
+    session.say(&end(1, &[(0, &zero)], &[])).await;
+    session.heard().await;
+    serving.kill();
+    // Each of them said by itself takes the test too long.
+    serving
+        .rewrite(
+            "WITH RECURSIVE n (i) AS (VALUES (100) UNION ALL SELECT i + 1 FROM n WHERE i < 10098) \
+             INSERT INTO captures (camera, agent_id, trigger, trigger_timestamp, occurrence, received_at, ended) \
+             SELECT camera, format('%016x', i), trigger, trigger_timestamp, 0, received_at, 1 FROM captures, n",
+        )
+        .await;
+    serving.go_on();
+    let mut session = camera.session().await;
+    session.say(&end(1, &[(0, &zero)], &[])).await;
+    session.heard().await;
+    session.say(&end(2, &[(0, &zero)], &[])).await;
+    assert_eq!(session.closed().await, 1013);
+    assert!(serving.captures().is_empty());
+
+    let mut session = camera.session().await;
+    camera.upload(&metadata(2, 0, &zero), &zero).await;
+    session.say(&end(2, &[(0, &zero)], &[])).await;
+    assert_eq!(session.next().await, receipt(2, 1));
+}
+
+#[tokio::test]
 async fn an_end_lists_ten_thousand_segments() {
     let serving = Serving::start();
     let camera = serving.add("porch");

@@ -33,6 +33,7 @@ const events = new Events(
       captures.live(capture);
       cameras.captureChanged(capture);
     }),
+    gone: afterReading(({ ids }) => captures.drop(ids)),
     request: afterReading((settled) => cameras.requestSettled(settled)),
   },
   showLink,

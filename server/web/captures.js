@@ -61,6 +61,20 @@ export class Captures {
     this.#settle();
   }
 
+  /** These captures are no more. */
+  drop(ids) {
+    for (const id of ids) {
+      this.#cards.get(id)?.node.remove();
+      this.#cards.delete(id);
+    }
+    for (const [key, { node, captures }] of this.#days) {
+      if (captures.children.length) continue;
+      node.remove();
+      this.#days.delete(key);
+    }
+    this.#settle();
+  }
+
   async #read({ before, isAnew = false }) {
     const camera = this.#filter.value;
     this.#older.disabled = true;
@@ -71,6 +85,7 @@ export class Captures {
       // More came than a page holds since the last read: what was shown before is not the continuation.
       const hasGap = !before && next !== null && !captures.some(({ id }) => this.#cards.has(id));
       if (isAnew || hasGap) this.#clear();
+      else if (!before) this.drop(this.#missingFrom(captures, next));
       captures.forEach((capture) => {
         this.#put(capture);
         this.#onSeen(capture);
@@ -83,6 +98,13 @@ export class Captures {
     } finally {
       this.#older.disabled = false;
     }
+  }
+
+  /** What is shown and is not among the newest, though it would be. */
+  #missingFrom(newest, next) {
+    const ids = new Set(newest.map(({ id }) => id));
+    const last = next ? Math.min(...[...ids].map(Number)) : 0;
+    return [...this.#cards.keys()].filter((id) => Number(id) > last && !ids.has(id));
   }
 
   #clear() {

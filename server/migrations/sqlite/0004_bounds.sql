@@ -1,4 +1,7 @@
 -- What a camera, or a person, can make without bound is counted at each new row.
-CREATE INDEX capture_empty ON captures (camera, id) WHERE revision = 0;
+CREATE INDEX capture_empty ON captures (camera, id)
+    WHERE revision = 0 AND (NOT ended OR agent_id IS NULL OR receipt = 'taken');
+CREATE INDEX capture_awaited ON captures (camera)
+    WHERE revision = 0 AND ended AND agent_id IS NOT NULL AND receipt <> 'taken';
 CREATE INDEX alarm_received ON alarms (camera, received_at);
 CREATE INDEX capture_request_camera ON capture_requests (camera, asked_at);

@@ -172,6 +172,7 @@ async fn joined(server: &Server, id: CaptureId) -> Result<Joined, Refusal> {
             }
             let concerns = |event| match event {
                 Event::Capture(changed, _) => changed == id,
+                Event::CapturesGone(gone) => gone.contains(&id),
                 event => event == Event::Missed,
             };
             while !concerns(events.next().await) {}

@@ -1,6 +1,9 @@
 //! Why a session ends.
 
-use crate::{library::intake::IntakeError, store::StoreError};
+use crate::{
+    library::intake::IntakeError,
+    store::{MAX_AWAITED, StoreError},
+};
 use axum::Error as SocketError;
 use std::{error::Error, fmt, io, time::Duration};
 
@@ -24,6 +27,9 @@ pub(super) enum End {
     Removed,
     /// The process is to end.
     Stopped,
+    /// More captures than are kept have ended and await their first segment; in its next session the camera says again
+    /// those of which all has been uploaded.
+    TooManyAwaited,
     /// The server could not keep what the camera said.
     Failed(IntakeError),
 }
@@ -62,6 +68,12 @@ impl fmt::Display for End {
             End::Replaced => f.write_str("the camera began another"),
             End::Removed => f.write_str("the camera was removed"),
             End::Stopped => f.write_str("the server ends"),
+            End::TooManyAwaited => {
+                write!(
+                    f,
+                    "more than {MAX_AWAITED} captures of it await their uploads: they are to be said again"
+                )
+            }
             End::Failed(error) => write!(f, "what the camera said could not be kept: {error}"),
         }
     }

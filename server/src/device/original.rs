@@ -149,7 +149,8 @@ impl Incoming {
             return Ok(());
         }
         self.end_capture().await?;
-        let id = self.server.store.begin_original(self.camera, &identity, unix_now()).await?;
+        let (id, gave_way) = self.server.store.begin_original(self.camera, &identity, unix_now()).await?;
+        self.server.bus.tell_gone(gave_way);
         self.server.bus.tell(Event::Capture(id, self.camera));
         self.capture = Some(Current { identity, id, lost: Vec::new() });
         Ok(())

@@ -18,7 +18,7 @@ use crate::{
     library::{CameraId, Identity, Listed, Lost, intake::IntakeError},
     net::Peer,
     server::{Server, random_name},
-    store::{RequestState, StateReport, unix_now},
+    store::{Ended, RequestState, StateReport, unix_now},
 };
 use axum::{
     Extension,
@@ -226,7 +226,9 @@ impl Session {
     /// A capture is in the library from the first word about it. Each of its segments is such a word.
     async fn begin(&mut self, id: Id, identity: Identity) -> Result<(), End> {
         if self.begun.replace(id) != Some(id) {
-            let capture = self.server.store.begin_capture(self.camera, &identity, unix_now()).await?;
+            let (capture, gave_way) =
+                self.server.store.begin_capture(self.camera, &identity, unix_now()).await?;
+            self.server.bus.tell_gone(gave_way);
             self.server.bus.tell(Event::Capture(capture, self.camera));
         }
         Ok(())
@@ -234,13 +236,16 @@ impl Session {
 
     async fn handle_end(&mut self, id: Id, end: &CaptureEnd) -> Result<(), End> {
         let identity = identity(id, end.trigger, end.trigger_timestamp);
-        let capture = self.server.store.begin_capture(self.camera, &identity, unix_now()).await?;
         let listed = end.segments.iter().flatten();
         let listed: Vec<Listed> = listed
             .map(|segment| Listed { seg_no: segment.seg_no, bytes: segment.bytes, sha256: segment.sha256 })
             .collect();
         let lost = end.lost.iter().map(|lost| Lost { seg_no: lost.seg_no, reason: lost.reason.clone() });
-        self.server.store.end_capture(capture, &listed, &lost.collect::<Vec<_>>()).await?;
+        let lost: Vec<Lost> = lost.collect();
+        let end = self.server.store.end_capture(self.camera, &identity, &listed, &lost, unix_now());
+        let (ended, gave_way) = end.await?;
+        self.server.bus.tell_gone(gave_way);
+        let Ended::Kept(capture) = ended else { return Err(End::TooManyAwaited) };
         // Said again, it is answered again at once.
         self.receipts.remove(&id);
         self.server.bus.tell(Event::Capture(capture, self.camera));
@@ -278,6 +283,7 @@ impl Session {
             | Event::Camera(_)
             | Event::CaptureRequested(_)
             | Event::Capture(..)
+            | Event::CapturesGone(_)
             | Event::Alarm(_)
             | Event::RequestSettled(..) => Ok(()),
         }
@@ -371,6 +377,9 @@ impl Session {
                     let _ = self.tell(&away).await;
                 }
                 (close_code::AWAY, "the server ends")
+            }
+            End::TooManyAwaited => {
+                (close_code::AGAIN, "too many captures await their uploads: say them again")
             }
             End::Failed(_) => (close_code::ERROR, "the server failed: come again"),
         };

@@ -82,7 +82,7 @@ mod tests {
                 blob: "segments/u".into(),
             },
         };
-        let Placed::Stored(capture) = server.store.place_segment(&new, unix_now()).await.unwrap() else {
+        let (Placed::Stored(capture), _) = server.store.place_segment(&new, unix_now()).await.unwrap() else {
             panic!("nothing else is in its place")
         };
         assert!(server.store.join_due(crate::library::CaptureId(0)).await.unwrap().is_none(), "it is open");

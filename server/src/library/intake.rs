@@ -67,7 +67,8 @@ impl Server {
                 blob: blob.clone(),
             },
         };
-        let placed = self.store.place_segment(&new, unix_now()).await?;
+        let (placed, gave_way) = self.store.place_segment(&new, unix_now()).await?;
+        self.bus.tell_gone(gave_way);
         match placed {
             Placed::Stored(capture) => self.bus.tell(Event::Capture(capture, whole.camera)),
             Placed::Repeated(_) | Placed::Conflict(_) => self.blobs.delete(&blob).await?,

@@ -1,13 +1,9 @@
 //! Captures: how one begins, and where a segment belongs.
 
-use super::{Result, Store, ends::settle, int, parsed};
+use super::{Result, Store, empty::bound_empty, ends::settle, int, parsed};
 use crate::library::{CameraId, CaptureId, Identity, Segment};
 use cloudtalker::wire::Sha256;
 use sqlx::SqliteConnection;
-
-/// Captures without a segment that one camera may have, as many as an agent keeps that it gave up wholly: beyond, the
-/// oldest goes, settled ones first. One that goes too early begins anew at its camera's next word.
-const MAX_EMPTY: i64 = 1_000;
 
 /// A whole segment whose bytes are in the store already.
 #[derive(Clone, Debug)]
@@ -47,28 +43,38 @@ pub enum Placed {
 }
 
 impl Store {
-    /// The capture of this identity, begun now if it is new.
-    pub async fn begin_capture(&self, camera: CameraId, identity: &Identity, now: u64) -> Result<CaptureId> {
+    /// The capture of this identity, begun now if it is new. Captures that gave way to it come with it.
+    pub async fn begin_capture(
+        &self,
+        camera: CameraId,
+        identity: &Identity,
+        now: u64,
+    ) -> Result<(CaptureId, Vec<CaptureId>)> {
         let mut tx = self.write().await?;
-        let capture = found_or_begun(&mut tx, camera, identity, now).await?;
+        let begun = found_or_begun(&mut tx, camera, identity, now).await?;
         tx.commit().await?;
-        Ok(capture)
+        Ok(begun)
     }
 
-    /// The capture of this identity, which an original client's session sends from now on.
-    pub async fn begin_original(&self, camera: CameraId, identity: &Identity, now: u64) -> Result<CaptureId> {
+    /// As [`Store::begin_capture`]; an original client's session sends it from now on.
+    pub async fn begin_original(
+        &self,
+        camera: CameraId,
+        identity: &Identity,
+        now: u64,
+    ) -> Result<(CaptureId, Vec<CaptureId>)> {
         let mut tx = self.write().await?;
-        let capture = found_or_begun(&mut tx, camera, identity, now).await?;
-        execute(&mut tx, "UPDATE captures SET sending = 1 WHERE id = ?", capture).await?;
+        let begun = found_or_begun(&mut tx, camera, identity, now).await?;
+        execute(&mut tx, "UPDATE captures SET sending = 1 WHERE id = ?", begun.0).await?;
         tx.commit().await?;
-        Ok(capture)
+        Ok(begun)
     }
 
-    /// Puts a segment where it belongs and finishes its upload.
-    pub async fn place_segment(&self, new: &NewSegment<'_>, now: u64) -> Result<Placed> {
+    /// Puts a segment where it belongs and finishes its upload. Captures that gave way to a new one come with it.
+    pub async fn place_segment(&self, new: &NewSegment<'_>, now: u64) -> Result<(Placed, Vec<CaptureId>)> {
         let mut tx = self.write().await?;
-        let found = match new.capture {
-            Some(capture) => capture,
+        let (found, mut gave_way) = match new.capture {
+            Some(capture) => (capture, Vec::new()),
             None => found_or_begun(&mut tx, new.camera, &new.identity, now).await?,
         };
         let placed = match (digest_at(&mut tx, found, new.segment.seg_no).await?, new.on_conflict) {
@@ -76,7 +82,9 @@ impl Store {
             (Some(digest), _) if digest == new.segment.sha256 => Placed::Repeated(found),
             (Some(_), OnConflict::Refuse) => Placed::Conflict(found),
             (Some(_), OnConflict::NewCapture) => {
-                Placed::Stored(begun(&mut tx, new.camera, &new.identity, now).await?)
+                let (another, older) = begun(&mut tx, new.camera, &new.identity, now).await?;
+                gave_way = older;
+                Placed::Stored(another)
             }
         };
         match placed {
@@ -95,7 +103,7 @@ impl Store {
             Placed::Conflict(_) => {}
         }
         tx.commit().await?;
-        Ok(placed)
+        Ok((placed, gave_way))
     }
 }
 
@@ -139,7 +147,7 @@ async fn begun(
     camera: CameraId,
     identity: &Identity,
     now: u64,
-) -> Result<CaptureId> {
+) -> Result<(CaptureId, Vec<CaptureId>)> {
     let id = sqlx::query_scalar(
         "INSERT INTO captures (camera, agent_id, trigger, trigger_timestamp, occurrence, received_at) \
          VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(occurrence) + 1, 0) FROM captures WHERE camera = ?1 \
@@ -148,35 +156,18 @@ async fn begun(
     let id =
         id.bind(camera.0).bind(identity.agent_id.map(|id| id.to_string())).bind(identity.trigger.as_str());
     let id = id.bind(int(identity.trigger_timestamp)).bind(int(now)).fetch_one(&mut *db).await?;
-    bound_empty(db, camera, CaptureId(id)).await?;
-    Ok(CaptureId(id))
+    let capture = CaptureId(id);
+    Ok((capture, bound_empty(db, camera, capture).await?))
 }
 
-/// See [`MAX_EMPTY`]. Spared are the newest, and one whose session knows it by its number. A revision is counted with the
-/// first segment.
-async fn bound_empty(db: &mut SqliteConnection, camera: CameraId, newest: CaptureId) -> Result<()> {
-    let surplus = sqlx::query_scalar(
-        "SELECT id FROM captures WHERE camera = ?1 AND revision = 0 AND NOT sending AND id <> ?2 \
-         ORDER BY ended AND receipt <> 'owed' DESC, id \
-         LIMIT max(0, (SELECT count(*) FROM captures WHERE camera = ?1 AND revision = 0) - ?3)",
-    );
-    let surplus: Vec<i64> = surplus.bind(camera.0).bind(newest.0).bind(MAX_EMPTY).fetch_all(&mut *db).await?;
-    for capture in surplus.into_iter().map(CaptureId) {
-        execute(db, "DELETE FROM listed WHERE capture = ?", capture).await?;
-        execute(db, "DELETE FROM lost WHERE capture = ?", capture).await?;
-        execute(db, "DELETE FROM captures WHERE id = ?", capture).await?;
-    }
-    Ok(())
-}
-
-async fn found_or_begun(
+pub(super) async fn found_or_begun(
     db: &mut SqliteConnection,
     camera: CameraId,
     identity: &Identity,
     now: u64,
-) -> Result<CaptureId> {
+) -> Result<(CaptureId, Vec<CaptureId>)> {
     match found(db, camera, identity).await? {
-        Some(capture) => Ok(capture),
+        Some(capture) => Ok((capture, Vec::new())),
         None => begun(db, camera, identity, now).await,
     }
 }
@@ -229,68 +220,19 @@ pub(super) async fn execute(db: &mut SqliteConnection, sql: &'static str, captur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::library::{Listed, Lost};
-    use cloudtalker::wire::{Id, Trigger};
-
-    fn of_agent(id: u64) -> Identity {
-        Identity { agent_id: Some(Id(id)), trigger: Trigger::Pir, trigger_timestamp: 35 }
-    }
-
-    #[tokio::test]
-    async fn empty_captures_are_bounded_and_settled_ones_go_first() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("db")).await.unwrap();
-        let camera = store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
-        let begin = async |id| store.begin_capture(camera, &of_agent(id), 1).await.unwrap();
-        let (open, settled) = (begin(1).await, begin(2).await);
-        let lost = [Lost { seg_no: 0, reason: "evicted".to_owned() }];
-        let listed: [Listed; 0] = [];
-        store.end_capture(settled, &listed, &lost).await.unwrap();
-        store.receipt_taken(camera, Id(2)).await.unwrap();
-        let segment = Segment {
-            seg_no: 0,
-            bytes: 1,
-            sha256: Sha256([2; 32]),
-            container: cloudtalker::wire::segment_name::Container::Mp4,
-            blob: "segments/a".to_owned(),
-        };
-        let new = NewSegment {
-            upload: "a",
-            camera,
-            identity: of_agent(3),
-            capture: None,
-            on_conflict: OnConflict::Refuse,
-            segment,
-        };
-        let Placed::Stored(stored) = store.place_segment(&new, 1).await.unwrap() else { panic!("it is new") };
-        let original = Identity { agent_id: None, ..of_agent(0) };
-        let sending = store.begin_original(camera, &original, 1).await.unwrap();
-        let is_there = async |capture| store.capture(capture).await.unwrap().is_some();
-
-        let most = u64::try_from(MAX_EMPTY).unwrap();
-        for id in 4..most + 1 {
-            begin(id).await;
-        }
-        assert!(is_there(settled).await && is_there(open).await);
-        begin(most + 1).await;
-        assert!(!is_there(settled).await && is_there(open).await);
-        begin(most + 2).await;
-        assert!(!is_there(open).await && is_there(stored).await && is_there(sending).await);
-        // The camera's next word of it makes another of it.
-        assert_ne!(begin(1).await, open);
-    }
+    use cloudtalker::wire::Trigger;
 
     #[tokio::test]
     async fn a_timestamp_that_is_used_again_has_an_occurrence_of_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("db")).await.unwrap();
         let camera = store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
-        let original = Identity { agent_id: None, ..of_agent(0) };
+        let original = Identity { agent_id: None, trigger: Trigger::Pir, trigger_timestamp: 35 };
         let mut tx = store.write().await.unwrap();
-        let first = begun(&mut tx, camera, &original, 1).await.unwrap();
-        let second = begun(&mut tx, camera, &original, 1).await.unwrap();
+        let (first, _) = begun(&mut tx, camera, &original, 1).await.unwrap();
+        let (second, _) = begun(&mut tx, camera, &original, 1).await.unwrap();
         execute(&mut tx, "DELETE FROM captures WHERE id = ?", first).await.unwrap();
-        let third = begun(&mut tx, camera, &original, 1).await.unwrap();
+        let (third, _) = begun(&mut tx, camera, &original, 1).await.unwrap();
         assert_eq!(found(&mut tx, camera, &original).await.unwrap(), Some(third));
         assert_ne!(second, third);
     }

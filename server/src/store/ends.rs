@@ -2,14 +2,25 @@
 
 use super::{
     Result, Store,
-    captures::{digest_at, execute},
+    captures::{digest_at, execute, found_or_begun},
+    empty::bound_awaited,
     int,
     shown::all_listed_stored,
     uint,
     uploads::LIFE,
 };
-use crate::library::{CameraId, CaptureId, Listed, Lost};
+use crate::library::{CameraId, CaptureId, Identity, Listed, Lost};
 use sqlx::{Row, SqliteConnection};
+
+/// What became of an agent's word that a capture has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It is kept.
+    Kept(CaptureId),
+    /// More captures than are kept of its camera have ended and await their first segment: all of them are forgotten, and
+    /// the agent has to begin another session to say them again.
+    Forgotten,
+}
 
 /// A capture that has ended because nothing came of it any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +53,18 @@ macro_rules! quiet_since {
 }
 
 impl Store {
-    /// An agent's capture has ended with these lists; the latest count.
-    pub async fn end_capture(&self, capture: CaptureId, listed: &[Listed], lost: &[Lost]) -> Result<()> {
+    /// An agent's capture has ended with these lists, the latest of which count; it begins now if it is new. Captures that
+    /// gave way to it come with it.
+    pub async fn end_capture(
+        &self,
+        camera: CameraId,
+        identity: &Identity,
+        listed: &[Listed],
+        lost: &[Lost],
+        now: u64,
+    ) -> Result<(Ended, Vec<CaptureId>)> {
         let mut tx = self.write().await?;
+        let (capture, gave_way) = found_or_begun(&mut tx, camera, identity, now).await?;
         execute(&mut tx, "UPDATE captures SET ended = 1, receipt = 'none' WHERE id = ?", capture).await?;
         execute(&mut tx, "DELETE FROM listed WHERE capture = ?", capture).await?;
         execute(&mut tx, "DELETE FROM lost WHERE capture = ?", capture).await?;
@@ -53,8 +73,12 @@ impl Store {
             insert_lost(&mut tx, capture, lost).await?;
         }
         settle(&mut tx, capture).await?;
+        let forgotten = bound_awaited(&mut tx, camera).await?;
         tx.commit().await?;
-        Ok(())
+        if forgotten.is_empty() {
+            return Ok((Ended::Kept(capture), gave_way));
+        }
+        Ok((Ended::Forgotten, [gave_way, forgotten].concat()))
     }
 
     /// An original client's capture has ended: it is what arrived, less what was cut off.

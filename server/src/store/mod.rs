@@ -6,6 +6,7 @@
 mod cameras;
 mod captures;
 mod dues;
+mod empty;
 mod ends;
 mod requests;
 mod shown;
@@ -15,7 +16,8 @@ mod uploads;
 pub use cameras::{Camera, StateReport};
 pub use captures::{NewSegment, OnConflict, Placed};
 pub use dues::{JoinDue, OwedReceipt};
-pub use ends::Quiet;
+pub use empty::MAX_AWAITED;
+pub use ends::{Ended, Quiet};
 pub use requests::RequestState;
 pub use uploads::{Creation, LIFE as UPLOAD_LIFE, NewUpload, Upload};
 

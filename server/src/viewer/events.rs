@@ -3,6 +3,7 @@
 //! | event | data |
 //! |---|---|
 //! | `capture` | the capture, as in `GET /api/captures` |
+//! | `gone` | `{"ids": […]}`: captures that gave way to newer ones |
 //! | `camera` | the camera, as in `GET /api/cameras` |
 //! | `alarm` | the camera that raised it |
 //! | `request` | `{"camera", "request", "state": "delivered" \| "lapsed"}` |
@@ -78,6 +79,7 @@ async fn told(server: &Server, event: bus::Event) -> Result<Option<Event>, Store
             .capture(capture)
             .await?
             .map(|capture| named("capture", &captures::Shown::of(capture))),
+        bus::Event::CapturesGone(gone) => Some(named("gone", &json!({ "ids": gone }))),
         bus::Event::Camera(camera) => camera_event(server, "camera", camera).await?,
         bus::Event::Alarm(camera) => camera_event(server, "alarm", camera).await?,
         bus::Event::RequestSettled(camera, request) => settled(server, camera, &request).await?,

@@ -355,6 +355,9 @@ async fn events_tell_what_happens() {
     let settled = json!({ "camera": "porch", "request": request, "state": "delivered" });
     assert_eq!(events.next("request").await, settled);
 
+    scene.server.bus.tell_gone(vec![capture]);
+    assert_eq!(events.next("gone").await, json!({ "ids": [capture] }));
+
     scene.server.bus.tell(Event::CameraRemoved(porch));
     assert_eq!(events.next("reload").await, json!({}));
 }

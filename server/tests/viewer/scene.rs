@@ -116,16 +116,18 @@ impl Scene {
         timestamp: u64,
         segments: &[&[u8]],
     ) -> CaptureId {
-        let agent_id = Some(Id(u64::from_str_radix(&random_name()[..16], 16).unwrap()));
-        let identity = Identity { agent_id, trigger: Trigger::Pir, trigger_timestamp: timestamp };
-        let capture = self.server.store.begin_capture(camera, &identity, unix_now()).await.unwrap();
+        self.begin_of(camera, &of_agent(timestamp), segments).await
+    }
+
+    async fn begin_of(&self, camera: CameraId, identity: &Identity, segments: &[&[u8]]) -> CaptureId {
+        let (capture, _) = self.server.store.begin_capture(camera, identity, unix_now()).await.unwrap();
         for (seg_no, bytes) in (0..).zip(segments) {
             let upload = random_name();
             std::fs::write(self.server.data.upload(&upload), bytes).unwrap();
             let whole = WholeSegment {
                 upload: &upload,
                 camera,
-                identity,
+                identity: *identity,
                 capture: Some(capture),
                 on_conflict: OnConflict::Refuse,
                 seg_no,
@@ -143,9 +145,10 @@ impl Scene {
         timestamp: u64,
         joined: &[u8],
     ) -> CaptureId {
-        let capture = self.begin_capture(camera, timestamp, &[joined]).await;
+        let identity = of_agent(timestamp);
+        let capture = self.begin_of(camera, &identity, &[joined]).await;
         let listed = [Listed { seg_no: 0, bytes: joined.len() as u64, sha256: digest(joined) }];
-        self.server.store.end_capture(capture, &listed, &[]).await.unwrap();
+        self.server.store.end_capture(camera, &identity, &listed, &[], unix_now()).await.unwrap();
         let due = self.server.store.join_due(CaptureId(capture.0 - 1)).await.unwrap().unwrap();
         let blob = format!("joined/{capture}.mp4");
         let file = self.server.data.work().join("joined");
@@ -164,9 +167,10 @@ impl Scene {
         timestamp: u64,
         segments: &[&[u8]],
     ) -> CaptureId {
-        let capture = self.begin_capture(camera, timestamp, segments).await;
+        let identity = of_agent(timestamp);
+        let capture = self.begin_of(camera, &identity, segments).await;
         let lost = [Lost { seg_no: 2, reason: "evicted".into() }];
-        self.server.store.end_capture(capture, &[], &lost).await.unwrap();
+        self.server.store.end_capture(camera, &identity, &[], &lost, unix_now()).await.unwrap();
         capture
     }
 
@@ -220,4 +224,10 @@ impl Events {
 
 pub(crate) fn digest(bytes: &[u8]) -> Sha256 {
     Sha256(digest::digest(&digest::SHA256, bytes).as_ref().try_into().unwrap())
+}
+
+/// A capture that no other is.
+fn of_agent(trigger_timestamp: u64) -> Identity {
+    let agent_id = Some(Id(u64::from_str_radix(&random_name()[..16], 16).unwrap()));
+    Identity { agent_id, trigger: Trigger::Pir, trigger_timestamp }
 }

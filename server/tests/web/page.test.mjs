@@ -100,6 +100,19 @@ test("a pressed capture is filmed, appears by itself and plays", async () => {
   await page.locator("#player").waitFor({ state: "hidden" });
 });
 
+test("captures that gave way to newer ones go from the page", async () => {
+  const [newest] = await captures().evaluateAll((cards) => cards.map((card) => card.dataset.id));
+  const body = `event: gone\ndata: ${JSON.stringify({ ids: [newest] })}\n\n`;
+  await page.route("**/api/events", (route) => route.fulfill({ contentType: "text/event-stream", body }));
+  await page.reload();
+  const card = page.locator(`[data-id="${newest}"]`);
+  await captures().nth(3).waitFor();
+  await card.waitFor({ state: "detached" });
+  await page.unroute("**/api/events");
+  await page.reload();
+  await card.waitFor();
+});
+
 test("one camera's captures may be had alone", async () => {
   await page.getByLabel("Captures of which camera").selectOption("garden");
   await captures().nth(2).waitFor({ state: "detached" });
