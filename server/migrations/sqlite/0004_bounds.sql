@@ -3,5 +3,5 @@ CREATE INDEX capture_empty ON captures (camera, id)
     WHERE revision = 0 AND (NOT ended OR agent_id IS NULL OR receipt = 'taken');
 CREATE INDEX capture_awaited ON captures (camera)
     WHERE revision = 0 AND ended AND agent_id IS NOT NULL AND receipt <> 'taken';
-CREATE INDEX alarm_received ON alarms (camera, received_at);
-CREATE INDEX capture_request_camera ON capture_requests (camera, asked_at);
+CREATE INDEX alarm_camera ON alarms (camera);
+CREATE INDEX capture_request_camera ON capture_requests (camera);

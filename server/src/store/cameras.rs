@@ -6,7 +6,8 @@ use cloudtalker::wire::Sha256;
 use serde::Serialize;
 use sqlx::{Row, sqlite::SqliteRow};
 
-/// Alarms that are kept of one camera, so that a repeated one is known: twice as many as an agent owes at a time.
+/// Alarms that are kept of one camera, so that a repeated one is known: twice as many as an agent owes at a time. Beyond,
+/// the first that came goes.
 const MAX_ALARMS: i64 = 2_000;
 
 /// A camera, as people see it. Times are unix seconds.
@@ -187,7 +188,7 @@ impl Store {
             last.bind(int(now)).bind(id.0).execute(&mut *tx).await?;
             let surplus = sqlx::query(
                 "DELETE FROM alarms WHERE rowid IN (SELECT rowid FROM alarms WHERE camera = ? \
-                 ORDER BY received_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
+                 ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
             );
             surplus.bind(id.0).bind(MAX_ALARMS).execute(&mut *tx).await?;
         }
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn alarms_are_bounded_and_the_oldest_go() {
+    async fn alarms_are_bounded_and_the_oldest_go_whatever_the_clock_says() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("db")).await.unwrap();
         let camera = store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
@@ -233,7 +234,9 @@ mod tests {
         let many = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
                     INSERT INTO alarms SELECT ?, 'a' || i, 5, NULL, 100 FROM n";
         sqlx::query(many).bind(MAX_ALARMS).bind(camera.0).execute(&store.writer).await.unwrap();
-        assert!(store.add_alarm(camera, "new", 5, None, 200).await.unwrap());
+        let set_back = 50;
+        assert!(store.add_alarm(camera, "new", 5, None, set_back).await.unwrap());
+        assert!(!store.add_alarm(camera, "new", 5, None, set_back).await.unwrap(), "it stays");
         let count = sqlx::query_scalar("SELECT count(*) FROM alarms");
         let count: i64 = count.fetch_one(&store.readers).await.unwrap();
         assert_eq!(count, MAX_ALARMS);
