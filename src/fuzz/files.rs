@@ -111,6 +111,15 @@ impl Files for Memory {
 
     fn remove_source(&mut self, _path: &str, _file: SourceFile) {}
 
+    fn kind(&mut self, path: &str) -> io::Result<Option<EntryKind>> {
+        match find(&self.0.borrow(), path) {
+            Ok(Node::File(_)) => Ok(Some(EntryKind::File)),
+            Ok(Node::Dir) => Ok(Some(EntryKind::Dir)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn open(&mut self, path: &str) -> io::Result<Open> {
         find(&self.0.borrow(), path).map(|_| Open::At(path.to_owned(), 0))
     }

@@ -178,16 +178,24 @@ impl Files for StateDir {
         }
     }
 
+    fn kind(&mut self, path: &str) -> io::Result<Option<EntryKind>> {
+        match fs::symlink_metadata(self.at(path)) {
+            Ok(metadata) => Ok(Some(kind(metadata.file_type()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn open(&mut self, path: &str) -> io::Result<File> {
-        File::open(self.at(path))
+        OpenOptions::new().read(true).custom_flags(ours()).open(self.at(path))
     }
 
     fn create(&mut self, path: &str) -> io::Result<File> {
-        File::create(self.own(path)?)
+        OpenOptions::new().write(true).create(true).truncate(true).custom_flags(ours()).open(self.own(path)?)
     }
 
     fn append(&mut self, path: &str) -> io::Result<File> {
-        OpenOptions::new().append(true).create(true).open(self.own(path)?)
+        OpenOptions::new().append(true).create(true).custom_flags(ours()).open(self.own(path)?)
     }
 
     fn read(&mut self, file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
@@ -238,12 +246,8 @@ impl Files for StateDir {
     fn list(&mut self, path: &str) -> io::Result<Vec<Entry>> {
         let entry = |entry: io::Result<fs::DirEntry>| {
             let entry = entry?;
-            let kind = match entry.file_type()? {
-                kind if kind.is_file() => EntryKind::File,
-                kind if kind.is_dir() => EntryKind::Dir,
-                _ => EntryKind::Other,
-            };
-            Ok(Entry { name: entry.file_name().to_string_lossy().into_owned(), kind })
+            let name = entry.file_name().to_string_lossy().into_owned();
+            Ok(Entry { name, kind: kind(entry.file_type()?) })
         };
         fs::read_dir(self.at(path))?.map(entry).collect()
     }
@@ -251,6 +255,19 @@ impl Files for StateDir {
     fn free(&mut self) -> io::Result<u64> {
         let space = rustix::fs::statvfs(&self.dir)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
+
+/// The spool's own files are plain ones. A pipe or a link in the place of one is an error, not a wait.
+fn ours() -> i32 {
+    (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed()
+}
+
+fn kind(of: FileType) -> EntryKind {
+    match () {
+        () if of.is_file() => EntryKind::File,
+        () if of.is_dir() => EntryKind::Dir,
+        () => EntryKind::Other,
     }
 }
 

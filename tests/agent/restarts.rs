@@ -1,6 +1,7 @@
 //! Either end is killed, as by a power cut, and nothing is lost or doubled.
 
-use crate::harness::{Board, Capture, Segment, Server};
+use crate::harness::{Board, Capture, Segment, Server, file_names};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::{fs, os::unix::fs::symlink};
 
 const TIME: u64 = 1_529_842_538;
@@ -59,6 +60,22 @@ fn what_a_person_put_into_the_spool_outlives_the_captures_there_and_holds_up_non
     assert!(refused.join(format!("stray.{capture}.1.ts")).is_symlink());
     assert_eq!(fs::read_dir(spool).unwrap().count(), 0);
     assert_only(&server.captures(), &segments);
+}
+
+#[test]
+fn neither_a_pipe_nor_a_link_that_leads_nowhere_holds_up_a_start_or_is_replaced() {
+    let board = Board::new(&Server::start());
+    let (spool, refused) = (board.state_dir().join("spool"), board.state_dir().join("refused"));
+    board.start().kill();
+    for path in [spool.join("pipe"), refused.join("stray.pipe")] {
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    }
+    for path in [spool.join("link"), refused.join("stray.link")] {
+        symlink("/nowhere", path).unwrap();
+    }
+    let _agent = board.start();
+    let aside = file_names(&refused);
+    assert_eq!(aside, ["stray.link", "stray.link.2", "stray.pipe", "stray.pipe.2"]);
 }
 
 #[test]

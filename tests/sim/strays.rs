@@ -16,7 +16,11 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let files = SimFiles::new(1);
+        Scene::seeded(1)
+    }
+
+    fn seeded(seed: u64) -> Scene {
+        let files = SimFiles::new(seed);
         let mut scene = Scene { spool: Spool::new(files.clone()), files };
         scene.spool.start(1);
         scene.keep();
@@ -40,6 +44,12 @@ impl Scene {
     fn put_dir(&mut self, path: &str) {
         self.files.make_dir(path).unwrap();
         self.put_file(&format!("{path}/notes"));
+    }
+
+    fn sync(&mut self, dir: &str) {
+        let notes = self.files.open(&format!("{dir}/notes")).unwrap();
+        self.files.sync(&notes).unwrap();
+        self.files.sync_dir(dir).unwrap();
     }
 
     /// What the owner is told while the capture is forgotten, which must succeed.
@@ -137,6 +147,61 @@ fn what_was_put_aside_is_never_given_up_for_space() {
     scene.forget();
     let found = Spool::new(scene.files.clone()).start(2);
     assert_eq!(found.refused, []);
+}
+
+#[test]
+fn a_power_cut_at_any_call_loses_no_stray() {
+    let (mut calls, mut is_over) = (0, false);
+    while !is_over {
+        for seed in 0..20 {
+            let mut scene = Scene::seeded(seed);
+            scene.put_dir("spool/5.pir/thumbs");
+            scene.sync("spool/5.pir/thumbs");
+            scene.files.sync_dir("spool/5.pir").unwrap();
+            scene.files.0.borrow_mut().cut_in = Some(calls);
+            scene.spool.perform(Task::Forget { capture: CAPTURE, delete_sources: false });
+            is_over = !scene.files.0.borrow().is_cut;
+            scene.files.mend();
+            scene.files.power_up();
+            scene.restart();
+            let kept = ["refused/stray.5.pir.thumbs/notes", "spool/5.pir/thumbs/notes"];
+            assert!(
+                kept.iter().any(|path| scene.holds(path, "spool/5.pir/thumbs/notes")),
+                "after {calls} calls, seed {seed}: {:?}",
+                scene.files.contents("."),
+            );
+        }
+        calls += 1;
+    }
+    assert!(calls > 5, "{calls}");
+}
+
+#[test]
+fn what_a_failed_try_left_under_a_second_name_goes_with_the_next() {
+    let mut scene = Scene::new();
+    scene.put_dir("spool/.gone.5.pir");
+    scene.files.remove_dir("refused").unwrap();
+    for call in 0.. {
+        scene.files.0.borrow_mut().cut_in = Some(call);
+        scene.spool.perform(Task::Forget { capture: CAPTURE, delete_sources: false });
+        let is_over = !scene.files.0.borrow().is_cut;
+        scene.files.mend();
+        if is_over {
+            break;
+        }
+    }
+    assert_eq!(scene.names("spool"), [".gone.5.pir"]);
+    assert_eq!(scene.names("spool/.gone.5.pir"), ["notes"]);
+}
+
+#[test]
+fn a_file_in_place_of_the_dotted_name_is_left_to_the_next_start() {
+    let mut scene = Scene::new();
+    scene.put_file("spool/.gone.5.pir");
+    assert_eq!(scene.forget(), Vec::<String>::new());
+    assert_eq!(scene.names("spool"), [".gone.5.pir"]);
+    scene.restart();
+    assert_eq!(scene.names("refused"), ["stray..gone.5.pir"]);
 }
 
 #[test]

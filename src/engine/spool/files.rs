@@ -13,6 +13,8 @@ pub trait Files {
     /// Removes a source, if its path still leads to that very file, unchanged. A source that can't be removed stays.
     fn remove_source(&mut self, path: &str, file: SourceFile);
 
+    /// What a name stands for, if there is one. Nothing is opened: a pipe would be waited for.
+    fn kind(&mut self, path: &str) -> io::Result<Option<EntryKind>>;
     /// Opens a file to read.
     fn open(&mut self, path: &str) -> io::Result<Self::File>;
     /// Makes an empty file, in place of what was there.

@@ -104,7 +104,7 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
     for Entry { name, kind } in entries {
         match Dir::of(&name, kind) {
             Some(Dir::Owed(capture)) if known.contains(&capture) => {}
-            Some(Dir::Owed(capture)) => match read_capture(files, capture, &mut rng, &mut scanned.problems) {
+            Some(Dir::Owed(capture)) => match read_capture(files, capture, &mut rng, &mut scanned) {
                 Ok(found) => scanned.captures.extend(found),
                 Err(error) => {
                     scanned
@@ -153,7 +153,7 @@ fn read_capture<F: Files>(
     files: &mut F,
     name: CaptureName,
     rng: &mut Rng,
-    problems: &mut Vec<String>,
+    scanned: &mut Scanned,
 ) -> io::Result<Option<FoundCapture>> {
     let dir = name.dir();
     let mut traces: BTreeMap<(u32, Container), Traces> = BTreeMap::new();
@@ -170,18 +170,19 @@ fn read_capture<F: Files>(
     }
     // Before anything is read: one may be where a part of the capture should be.
     for stray in strays {
-        strays::put_aside_of(files, &dir, name, &stray, problems);
+        strays::put_aside_of(files, &dir, name, &stray, &mut scanned.problems);
     }
     let mut segments = Vec::with_capacity(traces.len());
     for ((seg_no, container), traces) in traces {
         let place = Place { capture: name, seg_no, container };
-        let found = read_segment(files, place, traces, problems)?;
+        let found = read_segment(files, place, traces, scanned)?;
         if segments.last().is_some_and(|former: &FoundSegment| former.seg_no == seg_no) && found.is_some() {
-            // Left by an attempt that failed in its last step.
+            // One is left by an attempt that failed in its last step, and nobody knows which.
             if traces.contents {
-                let path = strays::put_aside(files, &place.file(), &format!("{name}.{}", place.base()))?;
+                let path = strays::put_aside_second(files, place)?;
                 absent_is_fine(files.remove(&place.beside("from")))?;
-                problems.push(format!("{} is a second segment {seg_no}: it is {path} now", place.file()));
+                let told = format!("{} is a second segment {seg_no}: it is {path} now", place.file());
+                scanned.problems.push(told);
             }
             continue;
         }
@@ -216,7 +217,7 @@ fn read_segment<F: Files>(
     files: &mut F,
     place: Place,
     traces: Traces,
-    problems: &mut Vec<String>,
+    scanned: &mut Scanned,
 ) -> io::Result<Option<FoundSegment>> {
     let found = |record: &Record, found| {
         let kept = Kept { bytes: record.bytes, sha256: record.sha256, mtime_ns: record.mtime_ns };
@@ -233,7 +234,9 @@ fn read_segment<F: Files>(
         let record = if_whole(read_record(files, &place.beside(reason.as_str())))?;
         // A kill may have come before the record's new name was durable.
         let put_away = files.sync_dir(&place.capture.dir());
-        let put_away = put_away.and_then(|()| settle::put_away(files, place, reason, &mut None));
+        let mut refused = None;
+        let put_away = put_away.and_then(|()| settle::put_away(files, place, reason, &mut refused));
+        scanned.refused.extend(refused);
         // What only takes room may stay, on a disk that can't be written: what was refused must be put aside first.
         if reason == LostReason::Refused {
             put_away?;
@@ -242,7 +245,7 @@ fn read_segment<F: Files>(
     }
     if !traces.contents {
         // A crash while it was being kept leaves this: it was not acknowledged then.
-        problems.push(format!(
+        scanned.problems.push(format!(
             "{} has a record but no contents: it was never acknowledged, or somebody removed it",
             place.file()
         ));

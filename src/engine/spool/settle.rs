@@ -41,7 +41,7 @@ pub fn lose<F: Files>(
     unix: u64,
     refused: &mut Option<(String, u64)>,
 ) -> io::Result<()> {
-    if reason == LostReason::Missing && files.open(&place.file()).is_ok() {
+    if reason == LostReason::Missing && files.kind(&place.file())?.is_some() {
         return Err(io::Error::other("a segment that was missing is there again: a restart will send it"));
     }
     let lost = place.file();
@@ -94,11 +94,7 @@ pub fn free_name<F: Files>(files: &mut F, plain: &str) -> io::Result<String> {
 }
 
 fn is_there<F: Files>(files: &mut F, path: &str) -> io::Result<bool> {
-    match files.open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    files.kind(path).map(|kind| kind.is_some())
 }
 
 /// A capture is owed no longer: all of it goes, and the camera's own files with it where that is wanted.
@@ -111,13 +107,16 @@ pub fn forget<F: Files>(
     if delete_sources {
         delete_sent_sources(files, capture)?;
     }
-    let gone = move_away(files, capture, problems)?;
+    let gone = gone_name(files, capture, problems)?;
+    // Absent after a first try, which failed later: then it was under one of the names that were cleaned.
+    absent_is_fine(files.rename(&capture.dir(), &gone))?;
     files.sync_dir(SPOOL)?;
     strays::clean(files, &gone, capture, problems)
 }
 
-/// Gives a capture's directory its dotted name: another where a stray that can't be put aside has that one.
-fn move_away<F: Files>(
+/// The dotted name for a capture's directory. What has that name already goes: it is of a former try, or of another
+/// capture that is owed no longer. Where a stray in it can't be put aside, or it is no directory, there is a next name.
+fn gone_name<F: Files>(
     files: &mut F,
     capture: CaptureName,
     problems: &mut Vec<String>,
@@ -125,18 +124,15 @@ fn move_away<F: Files>(
     let mut name = capture;
     loop {
         let gone = name.gone();
-        let renamed = match files.rename(&capture.dir(), &gone) {
-            Err(error) if is_occupied(&error) => {
-                strays::clean(files, &gone, name, problems)?;
-                files.rename(&capture.dir(), &gone)
-            }
-            renamed => renamed,
-        };
-        match renamed {
-            Err(error) if is_occupied(&error) => name.ordinal += 1,
-            // Absent after a first try whose sync failed: nothing in it may go before its new name is durable.
-            renamed => return absent_is_fine(renamed).map(|()| gone),
+        if files.kind(&gone)? == Some(EntryKind::Dir) {
+            // Its own new name must be durable before its contents go.
+            files.sync_dir(SPOOL)?;
+            strays::clean(files, &gone, name, problems)?;
         }
+        if !is_there(files, &gone)? {
+            return Ok(gone);
+        }
+        name.ordinal += 1;
     }
 }
 
@@ -192,9 +188,4 @@ fn delete_sent_sources<F: Files>(files: &mut F, capture: CaptureName) -> io::Res
         }
     }
     Ok(())
-}
-
-/// File systems differ in what they say of a directory that can't be replaced.
-fn is_occupied(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
 }

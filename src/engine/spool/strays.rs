@@ -1,7 +1,7 @@
 //! What lies in the spool and is no part of it: a person's notes, another program's directory. It is never removed. It is
 //! put aside into `refused/`, and where that fails it stays, and holds up nothing.
 
-use super::{CaptureName, Files, REFUSED, absent_is_fine, parts::Part, settle};
+use super::{CaptureName, Files, Place, REFUSED, absent_is_fine, parts::Part, settle};
 use std::io;
 
 /// What names in `refused/` begin with that came there from the spool unasked.
@@ -24,12 +24,17 @@ pub fn clean<F: Files>(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         listed => listed?,
     };
-    let mut is_empty = true;
+    let (mut has_aside, mut is_empty) = (false, true);
     for entry in entries {
         match Part::of(&entry) {
             Some(_) => absent_is_fine(files.remove(&format!("{dir}/{}", entry.name)))?,
-            None => is_empty &= put_aside_of(files, dir, capture, &entry.name, problems),
+            None if put_aside_of(files, dir, capture, &entry.name, problems) => has_aside = true,
+            None => is_empty = false,
         }
+    }
+    if has_aside {
+        // Before its former directory goes.
+        files.sync_dir(REFUSED)?;
     }
     if is_empty { absent_is_fine(files.remove_dir(dir)) } else { Ok(()) }
 }
@@ -52,8 +57,14 @@ pub fn put_aside_beside<F: Files>(files: &mut F, dir: &str, name: &str, problems
     tell(put_aside(files, &stray, &plain), &stray, "no capture's directory", problems);
 }
 
+/// Puts aside a segment whose number another one has in its capture. It may be one that was acknowledged: like a stray it
+/// is never removed.
+pub fn put_aside_second<F: Files>(files: &mut F, place: Place) -> io::Result<String> {
+    put_aside(files, &place.file(), &format!("{STRAY}{}.{}", place.capture, place.base()))
+}
+
 /// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path.
-pub fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
+fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
     let to = settle::free_name(files, &format!("{REFUSED}/{name}"))?;
     files.rename(from, &to).map(|()| to)
 }

@@ -41,11 +41,12 @@ const DESCRIPTOR: u8 = 2;
 const WRITING: u8 = 4;
 
 /// The calls, and what each needs. Even a removal takes space where a file system copies what it changes.
-const CALLS: [(&str, u8); 17] = [
+const CALLS: [(&str, u8); 18] = [
     ("append", SPACE | DESCRIPTOR | WRITING),
     ("create", SPACE | DESCRIPTOR | WRITING),
     ("facts", 0),
     ("free", 0),
+    ("kind", 0),
     ("link", SPACE | WRITING),
     ("list", DESCRIPTOR),
     ("make_dir", SPACE | WRITING),

@@ -29,6 +29,16 @@ impl Files for SimFiles {
         }
     }
 
+    fn kind(&mut self, path: &str) -> io::Result<Option<EntryKind>> {
+        let disk = &mut *self.0.borrow_mut();
+        disk.call("kind")?;
+        match disk.find(path) {
+            Ok(node) => Ok(Some(disk.kind(node))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn open(&mut self, path: &str) -> io::Result<Open> {
         let disk = &mut *self.0.borrow_mut();
         disk.call("open")?;
@@ -194,11 +204,9 @@ impl Files for SimFiles {
         disk.call("list")?;
         match &disk.nodes[&disk.find(path)?] {
             Node::Dir(names) => {
-                let kind = |node| match disk.nodes[node] {
-                    Node::Dir(_) => EntryKind::Dir,
-                    Node::File { .. } => EntryKind::File,
-                };
-                Ok(names.iter().map(|(name, node)| Entry { name: name.clone(), kind: kind(node) }).collect())
+                let entry =
+                    |(name, node): (&String, &u64)| Entry { name: name.clone(), kind: disk.kind(*node) };
+                Ok(names.iter().map(entry).collect())
             }
             Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),
         }

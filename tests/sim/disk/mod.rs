@@ -13,7 +13,7 @@ mod files;
 
 pub use faults::{Fault, Tally, Trouble};
 
-use cloudtalker::engine::rng::Rng;
+use cloudtalker::engine::{rng::Rng, spool::EntryKind};
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -285,6 +285,13 @@ impl Disk {
             Some(Node::File { .. }) => Err(io::ErrorKind::NotADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
         })
+    }
+
+    fn kind(&self, node: u64) -> EntryKind {
+        match self.nodes[&node] {
+            Node::Dir(_) => EntryKind::Dir,
+            Node::File { .. } => EntryKind::File,
+        }
     }
 
     fn parent(&self, path: &str) -> io::Result<(u64, String)> {
