@@ -8,6 +8,7 @@
 
 use super::{
     Engine, Event, Now, Output, Timer,
+    capture::Capture,
     spool::{CaptureName, Scanned, Task},
 };
 use std::{
@@ -114,6 +115,7 @@ impl Engine {
         if self.chores.under_way.is_some() {
             return;
         }
+        self.drop_untrue_marks();
         let Some(index) = self.chores.waiting.iter().position(|task| !self.chores.is_resting(task)) else {
             return;
         };
@@ -126,6 +128,15 @@ impl Engine {
         };
         self.outputs.push_back(Output::Disk(chore.clone()));
         self.chores.under_way = Some(chore);
+    }
+
+    /// A capture that is added to, or may hold what a failed attempt has left, is not to be marked as ended: a start
+    /// would not look after it. Without the mark it does.
+    fn drop_untrue_marks(&mut self) {
+        let target = self.intake.target();
+        let is_growing = |capture: &Capture| capture.is_open() || capture.may_hold_more;
+        let is_true = |name| target != Some(name) && !self.captures.at(name).is_some_and(is_growing);
+        self.chores.waiting.retain(|task| !matches!(task, Task::Close { capture } if !is_true(*capture)));
     }
 
     pub(super) fn chore_done(&mut self, now: Now, result: io::Result<()>) {
@@ -162,7 +173,8 @@ impl Engine {
 
     /// What a start, or a later look, found.
     pub(super) fn found(&mut self, now: Now, scanned: Scanned) {
-        let Scanned { captures, unread, is_partial, alarms, problems, .. } = scanned;
+        let Scanned { captures, unread, is_partial, alarms, problems, refused, .. } = scanned;
+        self.room.add_refused(refused);
         self.tell_problems(problems);
         if is_partial || !unread.is_empty() || alarms.is_none() {
             self.look_again(now);

@@ -124,6 +124,13 @@ impl Event {
     }
 }
 
+impl Refused {
+    /// Once is no row.
+    fn is_worth_words(&self) -> bool {
+        self.is_due || self.times > 1 || self.refusal == Refusal::Clock
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.refusal, self.is_due) {
@@ -160,13 +167,17 @@ impl fmt::Display for Event {
                 let what =
                     if *was_up { "the connection to the cloud ended" } else { "no connection to the cloud" };
                 write!(f, "{what}: {reason}")?;
-                if let Some(refused) = refused {
+                if let Some(refused) = refused.as_ref().filter(|refused| refused.is_worth_words()) {
                     write!(f, "; {refused}")?;
                 }
                 write!(f, "; {endpoint} is tried again in {:.1} s", wait.as_secs_f32())
             }
             Event::TimeDisregarded(time) => {
-                write!(f, "a server's time, {}, is later than it can be: it is disregarded", Utc(*time))
+                write!(
+                    f,
+                    "{}, as a server said or as it was remembered, is later than it can be: it is disregarded",
+                    Utc(*time)
+                )
             }
             Event::CloudText(why) => write!(f, "a message of the cloud's: {why}"),
             Event::Armed(true) => write!(f, "armed by the cloud"),

@@ -53,10 +53,8 @@ impl Engine {
         if let Some(capture) = self.captures.at_mut(name) {
             // There may be thousands until the cloud is back.
             capture.segments.shrink_to_fit();
-            if !capture.may_hold_more {
-                self.chores.add(Task::Close { capture: name });
-            }
         }
+        self.chores.add(Task::Close { capture: name });
         self.tell(Event::Closed(name));
         if self.session.is_ready() {
             self.announce(name);

@@ -48,7 +48,7 @@ impl Room {
     }
 
     /// Notes what was put into `refused/`: under a name that only the disk knows.
-    pub fn add_refused(&mut self, refused: Option<(String, u64)>) {
+    pub fn add_refused(&mut self, refused: impl IntoIterator<Item = (String, u64)>) {
         self.refused.extend(refused);
     }
 

@@ -81,7 +81,7 @@ pub enum Refusal {
 impl Refusal {
     /// So often in a row it may be a server that is just being set up, a clock that is about to be, or a network that
     /// is not there yet.
-    fn is_no_wonder(self, times: u32) -> bool {
+    fn may_pass_by_itself(self, times: u32) -> bool {
         match self {
             Refusal::Distrust | Refusal::Clock => times < 2,
             Refusal::Name => times < 8,
@@ -89,9 +89,10 @@ impl Refusal {
     }
 }
 
-/// How often in a row the session was refused, and when the owner was warned of it.
+/// How often in a row the session was refused in the same way, and when the owner was warned of it.
 #[derive(Debug, Default)]
 pub struct Refusals {
+    last: Option<Refusal>,
     count: u32,
     warned: Option<Duration>,
 }
@@ -99,8 +100,11 @@ pub struct Refusals {
 impl Refusals {
     /// Notes one more; whether it is worth a warning.
     fn add(&mut self, now: Now, refusal: Refusal) -> bool {
+        if self.last.replace(refusal) != Some(refusal) {
+            (self.count, self.warned) = (0, None);
+        }
         self.count = self.count.saturating_add(1);
-        let is_due = !refusal.is_no_wonder(self.count)
+        let is_due = !refusal.may_pass_by_itself(self.count)
             && self.warned.is_none_or(|warned| now.mono >= warned + WARN_AGAIN);
         if is_due {
             self.warned = Some(now.mono);
@@ -227,6 +231,7 @@ impl Engine {
     }
 
     pub(super) fn session_down(&mut self, now: Now, reason: String) {
+        self.session.refusals.last = None;
         self.session_failed(now, reason, None);
     }
 
@@ -357,6 +362,7 @@ impl Engine {
         match self.remembered.good_time {
             Some(time) if time > self.settings.latest_time => {
                 self.remembered.good_time = None;
+                self.remember();
                 self.tell(Event::TimeDisregarded(time));
             }
             Some(time) => self.outputs.push_back(Output::RaiseClockFloor(time)),

@@ -65,7 +65,7 @@ fn describe_certificate(error: &CertificateError) -> String {
             "the server's certificate expired before the earliest that it can be now: it needs a new one".into()
         }
         CertificateError::NotValidYetContext { time, not_before } => format!(
-            "the server's certificate begins on {}, but the board's clock says {}: the clock must be wrong",
+            "the server's certificate begins on {}, but the board's clock says {}: one of the two clocks must be wrong",
             Utc(not_before.as_secs()),
             Utc(time.as_secs())
         ),
