@@ -21,6 +21,7 @@ fn commands_and_pings_go_out_while_an_fsync_and_an_upload_hang() {
     agent.takes(&[board.record("pir.1529842538.0.mp4", LONG)]);
     agent.has_sent(0);
     server.freeze();
+    agent.sends_no_more();
     let mut source = agent.source();
     // From here on it has to go before the agent, should the test fail.
     let disk = disk;

@@ -223,6 +223,13 @@ impl Agent {
         status.upload.map_or(0, |upload| upload.sent)
     }
 
+    /// Waits until its upload waits for room in the connection: nobody reads any more. Kernels name that differently.
+    pub fn sends_no_more(&self) {
+        const WAITS: [&str; 2] = ["sk_stream_wait_memory", "wait_woken"];
+        let look = || thread_waits_in(self.process.id(), "upload").unwrap_or_default();
+        eventually("the upload stands still", look, |place| WAITS.contains(&place.as_str()));
+    }
+
     pub fn reload(&self) {
         self.signal(Signal::HUP);
     }
@@ -262,6 +269,15 @@ pub fn program() -> Command {
 /// The agent's program with these arguments, run to its end.
 pub fn tool(arguments: &[&str]) -> Output {
     program().args(arguments).output().unwrap()
+}
+
+/// Where in the kernel the thread of this name waits.
+fn thread_waits_in(process: u32, thread: &str) -> Option<String> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
+    let is_named =
+        |dir: &PathBuf| fs::read_to_string(dir.join("comm")).is_ok_and(|name| name.trim_end() == thread);
+    let dir = tasks.map(|task| task.path()).find(is_named)?;
+    fs::read_to_string(dir.join("wchan")).ok()
 }
 
 fn runner() -> Vec<String> {
