@@ -283,8 +283,8 @@ pub fn facts(metadata: &fs::Metadata) -> Facts {
 
 /// Tells where the file system is one that a power cut empties.
 fn warn_of_forgetful(dir: &Path) {
-    // From linux/magic.h.
-    let kind = match rustix::fs::statfs(dir).map(|about| about.f_type) {
+    // From linux/magic.h. The field is as wide as the machine's words, and signed.
+    let kind = match rustix::fs::statfs(dir).map(|about| about.f_type as u32) {
         Ok(0x0102_1994) => "tmpfs",
         Ok(0x8584_58f6) => "ramfs",
         Ok(0x794c_7630) => "overlay",
