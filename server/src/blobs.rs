@@ -121,6 +121,11 @@ impl Blobs {
         ["segments", "joined"].into_iter().filter_map(|kind| Some((kind, self.file(kind).ok()?)))
     }
 
+    /// Whether a file in one of them was never put as a whole: the store's own name for what it still writes.
+    pub fn is_unfinished(name: &str) -> bool {
+        name.contains('#')
+    }
+
     /// The blob as a file, for what needs to seek in it.
     pub fn file(&self, key: &str) -> Result<PathBuf, BlobError> {
         self.files.path_to_filesystem(&key.into()).map_err(BlobError::Store)
@@ -148,3 +153,26 @@ impl fmt::Display for BlobError {
 }
 
 impl std::error::Error for BlobError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_crash_left_half_put_is_told_from_a_blob() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(dir.path()).unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, b"bytes").unwrap();
+        blobs.put_file("segments/whole", &file, None).await.unwrap();
+        let mut half = blobs.files.put_multipart(&"segments/half".into()).await.unwrap();
+        half.put_part(PutPayload::from_static(b"by")).await.unwrap();
+        std::mem::forget(half);
+        let (_, segments) = blobs.kinds().next().unwrap();
+        let names = std::fs::read_dir(segments).unwrap().map(|file| file.unwrap().file_name().into_string());
+        let mut names: Vec<String> = names.map(Result::unwrap).collect();
+        names.sort();
+        let unfinished: Vec<bool> = names.iter().map(|name| Blobs::is_unfinished(name)).collect();
+        assert_eq!(unfinished, [true, false], "{names:?}");
+    }
+}

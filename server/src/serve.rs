@@ -101,10 +101,10 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let server = Arc::new(Server::open(&options.data, options.quota).await?);
     let _lock = DataDir::lock_to_serve(&server.data)?;
-    server.sweep().await?;
     server.store.all_offline(unix_now()).await?;
     server.store.lapse_requests().await?;
     server.store.end_interrupted(device::CUT_OFF).await?;
+    server.sweep().await?;
 
     let cameras = bound("cameras", options.camera_addr).await?;
     let people = bound("people", options.web_addr).await?;

@@ -96,29 +96,6 @@ impl Server {
             data,
         })
     }
-
-    /// Removes what a process that is gone left, and nobody goes on with: a join, a file half in the store or not in the
-    /// library.
-    pub async fn sweep(&self) -> Result<(), StoreError> {
-        remove_files(&self.data.work(), |_| true).await;
-        let wanted = self.store.wanted_blobs().await?;
-        for (kind, dir) in self.blobs.kinds() {
-            remove_files(&dir, |name| !wanted.contains(&format!("{kind}/{name}"))).await;
-        }
-        Ok(())
-    }
-}
-
-/// Removes the files of a directory whose names are so; what can't be removed takes room, no more.
-async fn remove_files(dir: &Path, is_so: impl Fn(&str) -> bool) {
-    let Ok(mut files) = tokio::fs::read_dir(dir).await else { return };
-    while let Ok(Some(file)) = files.next_entry().await {
-        if file.file_name().to_str().is_some_and(&is_so)
-            && let Err(error) = tokio::fs::remove_file(file.path()).await
-        {
-            log::warn!("{} is of no more use and could not be removed: {error}", file.path().display());
-        }
-    }
 }
 
 impl DataDir {
@@ -226,53 +203,3 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        library::{Identity, intake::segment_key},
-        store::{NewUpload, unix_now},
-    };
-    use cloudtalker::wire::{Sha256, Trigger};
-    use std::fs;
-
-    #[tokio::test]
-    async fn a_blob_that_no_row_and_no_upload_wants_is_swept_away() {
-        let dir = tempfile::tempdir().unwrap();
-        let server = Server::open(dir.path(), DEFAULT_QUOTA).await.unwrap();
-        let camera = server.store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
-        let new = NewUpload {
-            id: "goes-on",
-            camera,
-            identity: Identity { agent_id: None, trigger: Trigger::Pir, trigger_timestamp: 35 },
-            seg_no: 0,
-            length: 5,
-            sha256: None,
-            metadata: "",
-            expires_at: unix_now() + 60,
-        };
-        server.store.create_upload(&new, DEFAULT_QUOTA).await.unwrap();
-        let file = dir.path().join("file");
-        fs::write(&file, b"bytes").unwrap();
-        for name in ["goes-on", "gave-way"] {
-            server.blobs.put_file(&segment_key(name), &file, None).await.unwrap();
-        }
-        let segments = dir.path().join("blobs/segments");
-        fs::write(segments.join("half#1"), b"by").unwrap();
-        server.sweep().await.unwrap();
-        let left = fs::read_dir(segments).unwrap().map(|file| file.unwrap().file_name());
-        assert_eq!(left.collect::<Vec<_>>(), ["goes-on"]);
-    }
-
-    #[tokio::test]
-    async fn an_upload_that_gave_way_takes_its_blob_along() {
-        let dir = tempfile::tempdir().unwrap();
-        let server = Server::open(dir.path(), DEFAULT_QUOTA).await.unwrap();
-        let file = dir.path().join("file");
-        fs::write(&file, b"bytes").unwrap();
-        server.blobs.put_file(&segment_key("gave-way"), &file, None).await.unwrap();
-        server.drop_upload("gave-way").await.unwrap();
-        assert_eq!(fs::read_dir(dir.path().join("blobs/segments")).unwrap().count(), 0);
-    }
-}

@@ -129,6 +129,23 @@ async fn what_a_crash_left_unfinished_is_swept_at_the_start() {
 }
 
 #[tokio::test]
+async fn videos_outlive_the_database_and_the_log_says_so() {
+    let mut serving = Serving::start();
+    let camera = serving.add("porch");
+    uploaded(&camera, 7, &[0, 1]).await;
+    serving.kill();
+    let data = serving.data.path().to_owned();
+    for suffix in ["", "-wal", "-shm"] {
+        std::fs::remove_file(data.join(format!("cloudtalker.db{suffix}"))).unwrap();
+    }
+    serving.go_on();
+    let warning = serving.logged("the database knows nothing of 2 files here");
+    let segments = data.join("blobs/segments");
+    assert!(warning.contains("WARN") && warning.contains(segments.to_str().unwrap()), "{warning}");
+    assert_eq!(std::fs::read_dir(segments).unwrap().count(), 2);
+}
+
+#[tokio::test]
 async fn an_export_without_a_server_joins_by_itself() {
     let mut serving = Serving::start();
     let camera = serving.add("porch");

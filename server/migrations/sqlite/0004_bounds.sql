@@ -5,3 +5,8 @@ CREATE INDEX capture_awaited ON captures (camera)
     WHERE revision = 0 AND ended AND agent_id IS NOT NULL AND receipt <> 'taken';
 CREATE INDEX alarm_camera ON alarms (camera);
 CREATE INDEX capture_request_camera ON capture_requests (camera);
+
+-- Uploads whose bytes are wanted no more, in DIR/uploads/ID or as a blob: they are here until those are gone.
+CREATE TABLE unwanted_uploads (
+    id TEXT PRIMARY KEY NOT NULL
+) STRICT;

@@ -238,21 +238,31 @@ impl Server {
 
     /// Forgets an upload, and its bytes where they are no segment.
     pub async fn drop_upload(&self, id: &str) -> Result<(), StoreError> {
-        match tokio::fs::remove_file(self.data.upload(id)).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("upload {id} could not be removed: {error}");
-            }
-            Ok(()) | Err(_) => {}
-        }
         self.store.remove_upload(id).await?;
+        self.remove_bytes(id).await
+    }
+
+    /// Removes an unwanted upload's bytes, where they are no segment. What can't be removed now is named until the next
+    /// start.
+    pub async fn remove_bytes(&self, id: &str) -> Result<(), StoreError> {
+        let file = match tokio::fs::remove_file(self.data.upload(id)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
+            Ok(()) | Err(_) => Ok(()),
+        };
         let blob = segment_key(id);
-        // A crash between the store of files and the library left it there.
-        if !self.store.is_segment(&blob).await?
-            && let Err(error) = self.blobs.delete(&blob).await
-        {
-            log::warn!("upload {id} could not be removed: {error}");
+        let removed = match file {
+            Ok(()) if !self.store.is_segment(&blob).await? => {
+                self.blobs.delete(&blob).await.map_err(|error| error.to_string())
+            }
+            known => known,
+        };
+        match removed {
+            Ok(()) => self.store.bytes_removed(id).await,
+            Err(error) => {
+                log::warn!("upload {id} could not be removed: {error}");
+                Ok(())
+            }
         }
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a whole segment enters the library: its file into the store of blobs, then its row into the database.
 //!
-//! Both are durable before the camera hears of it. A crash between the two leaves a blob without a row, which the
-//! next attempt writes again under the same key, or the upload's expiry removes.
+//! Both are durable before the camera hears of it. A crash between the two leaves a blob that only its upload names: the
+//! next attempt writes it again under the same key, or it goes with the upload.
 
 use super::{CaptureId, Identity, Segment};
 use crate::{
@@ -71,7 +71,11 @@ impl Server {
         self.bus.tell_gone(gave_way);
         match placed {
             Placed::Stored(capture) => self.bus.tell(Event::Capture(capture, whole.camera)),
-            Placed::Repeated(_) | Placed::Conflict(_) => self.blobs.delete(&blob).await?,
+            Placed::Repeated(_) => {
+                self.remove_bytes(whole.upload).await?;
+                return Ok(placed);
+            }
+            Placed::Conflict(_) => self.blobs.delete(&blob).await?,
         }
         if let Err(error) = tokio::fs::remove_file(&file).await {
             log::warn!("{} is of no more use and could not be removed: {error}", file.display());

@@ -81,8 +81,12 @@ async fn finish(server: &Server, due: &JoinDue) -> Result<(), JobError> {
             Err(error.to_string())
         }
     };
-    server.store.join_ended(due, result.as_ref().map_err(String::as_str)).await?;
+    let is_kept = server.store.join_ended(due, result.as_ref().map_err(String::as_str)).await?;
     server.bus.tell(Event::Capture(due.capture, due.camera));
+    if !is_kept || result.is_err() {
+        // What is there was made of other segments.
+        server.blobs.delete(&joined_key(due.capture)).await.map_err(JobError::machine)?;
+    }
     Ok(())
 }
 
@@ -107,10 +111,15 @@ async fn joined(server: &Server, due: &JoinDue) -> Result<Joined, JobError> {
             return Err(error);
         }
     };
-    let blob = format!("joined/{}.mp4", due.capture);
+    let blob = joined_key(due.capture);
     let put = server.blobs.put_file(&blob, &out, None).await.map_err(JobError::machine)?;
     tokio::fs::remove_file(&out).await.map_err(JobError::machine)?;
     Ok(Joined { bytes: put.bytes, duration_s: joined.duration.as_secs_f64(), blob })
+}
+
+/// The key of the video that a capture is joined into.
+fn joined_key(capture: CaptureId) -> String {
+    format!("joined/{capture}.mp4")
 }
 
 impl JobError {
@@ -140,3 +149,42 @@ impl fmt::Display for JobError {
 }
 
 impl std::error::Error for JobError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        library::{Identity, Listed, intake::WholeSegment},
+        server::DEFAULT_QUOTA,
+        store::OnConflict,
+    };
+    use cloudtalker::wire::{Id, Sha256, Trigger};
+    use std::fs;
+
+    #[tokio::test]
+    async fn a_video_that_can_not_be_joined_any_more_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::open(dir.path(), DEFAULT_QUOTA).await.unwrap();
+        let camera = server.store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
+        let identity = Identity { agent_id: Some(Id(1)), trigger: Trigger::Pir, trigger_timestamp: 35 };
+        fs::write(server.data.upload("u"), "no video").unwrap();
+        let whole = WholeSegment {
+            upload: "u",
+            camera,
+            identity,
+            capture: None,
+            on_conflict: OnConflict::Refuse,
+            seg_no: 0,
+            sha256: None,
+        };
+        server.take_segment(&whole).await.unwrap();
+        let listed: [Listed; 0] = [];
+        server.store.end_capture(camera, &identity, &listed, &[], 1).await.unwrap();
+        let due = server.store.join_due(CaptureId(0)).await.unwrap().unwrap();
+        let before = dir.path().join("before");
+        fs::write(&before, "joined before").unwrap();
+        server.blobs.put_file(&joined_key(due.capture), &before, None).await.unwrap();
+        finish(&server, &due).await.unwrap();
+        assert!(!server.blobs.file(&joined_key(due.capture)).unwrap().exists());
+    }
+}

@@ -18,6 +18,7 @@ pub mod ending;
 pub mod intake;
 pub mod jobs;
 pub mod join;
+mod sweep;
 
 use cloudtalker::wire::{Id, Sha256, Trigger, segment_name::Container};
 use serde::{Deserialize, Serialize, Serializer};

@@ -1,6 +1,6 @@
 //! Captures: how one begins, and where a segment belongs.
 
-use super::{Result, Store, empty::bound_empty, ends::settle, int, parsed};
+use super::{Result, Store, empty::bound_empty, ends::settle, int, parsed, uploads::note_unwanted};
 use crate::library::{CameraId, CaptureId, Identity, Segment};
 use cloudtalker::wire::Sha256;
 use sqlx::SqliteConnection;
@@ -99,7 +99,10 @@ impl Store {
                 settle(&mut tx, capture).await?;
                 finish_upload(&mut tx, new.upload).await?;
             }
-            Placed::Repeated(_) => finish_upload(&mut tx, new.upload).await?,
+            Placed::Repeated(_) => {
+                finish_upload(&mut tx, new.upload).await?;
+                note_unwanted(&mut tx, new.upload).await?;
+            }
             Placed::Conflict(_) => {}
         }
         tx.commit().await?;

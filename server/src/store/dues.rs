@@ -74,10 +74,14 @@ impl Store {
         }))
     }
 
-    /// Keeps a join's result, unless the capture changed since.
-    pub async fn join_ended(&self, due: &JoinDue, result: std::result::Result<&Joined, &str>) -> Result<()> {
+    /// Keeps a join's result. False where the capture changed since.
+    pub async fn join_ended(
+        &self,
+        due: &JoinDue,
+        result: std::result::Result<&Joined, &str>,
+    ) -> Result<bool> {
         let joined = result.ok();
-        sqlx::query(
+        let kept = sqlx::query(
             "UPDATE captures SET joining = ?, join_error = ?, joined_blob = ?, joined_bytes = ?, joined_ms = ? \
              WHERE id = ? AND revision = ? AND joining = 'due'",
         )
@@ -90,6 +94,6 @@ impl Store {
         .bind(due.revision)
         .execute(&self.writer)
         .await?;
-        Ok(())
+        Ok(kept.rows_affected() > 0)
     }
 }

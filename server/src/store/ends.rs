@@ -7,7 +7,7 @@ use super::{
     int,
     shown::all_listed_stored,
     uint,
-    uploads::LIFE,
+    uploads::{LIFE, note_unwanted},
 };
 use crate::library::{CameraId, CaptureId, Identity, Listed, Lost};
 use sqlx::{Row, SqliteConnection};
@@ -96,17 +96,20 @@ impl Store {
         let sending = "SELECT id, camera, trigger, trigger_timestamp FROM captures WHERE sending";
         for row in sqlx::query(sending).fetch_all(&mut *tx).await? {
             // An upload without metadata is an original's; see `uploads`.
-            let cut_off = sqlx::query_scalar(
+            let cut_off = sqlx::query_as(
                 "DELETE FROM uploads WHERE NOT finished AND metadata = '' AND agent_id IS NULL \
-                 AND camera = ? AND trigger = ? AND trigger_timestamp = ? RETURNING seg_no",
+                 AND camera = ? AND trigger = ? AND trigger_timestamp = ? RETURNING id, seg_no",
             );
             let cut_off = cut_off
                 .bind(row.try_get::<i64, _>("camera")?)
                 .bind(row.try_get::<String, _>("trigger")?)
                 .bind(row.try_get::<i64, _>("trigger_timestamp")?);
-            let cut_off: Vec<u32> = cut_off.fetch_all(&mut *tx).await?;
-            let lost: Vec<Lost> =
-                cut_off.into_iter().map(|seg_no| Lost { seg_no, reason: reason.to_owned() }).collect();
+            let cut_off: Vec<(String, u32)> = cut_off.fetch_all(&mut *tx).await?;
+            let mut lost = Vec::new();
+            for (upload, seg_no) in cut_off {
+                note_unwanted(&mut tx, &upload).await?;
+                lost.push(Lost { seg_no, reason: reason.to_owned() });
+            }
             end_original(&mut tx, CaptureId(row.try_get("id")?), &lost).await?;
         }
         tx.commit().await?;

@@ -120,10 +120,11 @@ impl Store {
         Ok(())
     }
 
-    /// The keys of all blobs that have a place in the library, or whose upload will give them one.
-    pub async fn wanted_blobs(&self) -> Result<HashSet<String>> {
+    /// The keys of all blobs that have, had or will have a place in the library: a joined video is made anew under its
+    /// capture's key, a segment's file under its upload's.
+    pub async fn known_blobs(&self) -> Result<HashSet<String>> {
         let keys = sqlx::query_scalar(
-            "SELECT blob FROM segments UNION ALL SELECT joined_blob FROM captures WHERE joined_blob IS NOT NULL \
+            "SELECT blob FROM segments UNION ALL SELECT 'joined/' || id || '.mp4' FROM captures WHERE revision > 0 \
              UNION ALL SELECT 'segments/' || id FROM uploads WHERE NOT finished",
         );
         Ok(keys.fetch_all(&self.readers).await?.into_iter().collect())

@@ -106,9 +106,23 @@ impl Store {
         row.fetch_optional(&self.readers).await?.map(|row| upload(&row)).transpose()
     }
 
-    /// Forgets an upload.
+    /// Forgets an upload, whose bytes are wanted no more.
     pub async fn remove_upload(&self, id: &str) -> Result<()> {
-        sqlx::query("DELETE FROM uploads WHERE id = ?").bind(id).execute(&self.writer).await?;
+        let mut tx = self.write().await?;
+        sqlx::query("DELETE FROM uploads WHERE id = ?").bind(id).execute(&mut *tx).await?;
+        note_unwanted(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Uploads whose bytes are wanted no more, and may be there still.
+    pub async fn unwanted_uploads(&self) -> Result<Vec<String>> {
+        Ok(sqlx::query_scalar("SELECT id FROM unwanted_uploads").fetch_all(&self.readers).await?)
+    }
+
+    /// An unwanted upload's bytes are gone.
+    pub async fn bytes_removed(&self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM unwanted_uploads WHERE id = ?").bind(id).execute(&self.writer).await?;
         Ok(())
     }
 
@@ -158,7 +172,17 @@ async fn drop_older(db: &mut SqliteConnection, new: &NewUpload<'_>) -> Result<Ve
     );
     let older = older.bind(new.camera.0).bind(new.identity.agent_id.map(|id| id.to_string()));
     let older = older.bind(new.identity.trigger.as_str()).bind(int(new.identity.trigger_timestamp));
-    Ok(older.bind(new.seg_no).fetch_all(db).await?)
+    let older: Vec<String> = older.bind(new.seg_no).fetch_all(&mut *db).await?;
+    for id in &older {
+        note_unwanted(db, id).await?;
+    }
+    Ok(older)
+}
+
+/// An upload's bytes are wanted no more: they are named until they are gone, however often a start is in between.
+pub(super) async fn note_unwanted(db: &mut SqliteConnection, id: &str) -> Result<()> {
+    sqlx::query("INSERT OR IGNORE INTO unwanted_uploads VALUES (?)").bind(id).execute(db).await?;
+    Ok(())
 }
 
 async fn room(db: &mut SqliteConnection, new: &NewUpload<'_>, quota: u64) -> Result<Creation> {
