@@ -10,3 +10,5 @@ CREATE INDEX capture_request_camera ON capture_requests (camera);
 CREATE TABLE unwanted_uploads (
     id TEXT PRIMARY KEY NOT NULL
 ) STRICT;
+-- An upload that goes asks whether its blob is a segment.
+CREATE INDEX segment_blob ON segments (blob);
