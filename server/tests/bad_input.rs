@@ -55,9 +55,9 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
             "--log-level: expected error, warn, info, debug or trace, but came \"loud\"",
         ),
         (&["serve", "--data", "elsewhere"], "--data is given twice: leave one out"),
-        (&["serve", "--colour", "red"], "expected no \"--colour\": see --help"),
-        (&["serve", "now"], "expected no \"now\": see --help"),
-        (&["sing"], "expected no \"sing\": see --help"),
+        (&["serve", "--colour", "red"], "unknown argument \"--colour\"; see --help"),
+        (&["serve", "now"], "unknown argument \"now\"; see --help"),
+        (&["sing"], "unknown argument \"sing\"; see --help"),
         (&["camera", "add"], "missing: name, --out; see --help"),
         (&["camera", "command", "porch"], "missing: command; see --help"),
         (

@@ -12,7 +12,7 @@ pub(super) fn complaint(output: &str) -> String {
         return format!("missing: {}; see --help", listed().collect::<Vec<_>>().join(", "));
     }
     if let Some(word) = output.strip_prefix("Unrecognized argument: ") {
-        return format!("expected no {word:?}: see --help");
+        return format!("unknown argument {word:?}; see --help");
     }
     if let Some(name) = output.strip_prefix("No value provided for option '") {
         return format!("{}: expected a value, but none came", name.trim_end_matches(['\'', '.']));
