@@ -47,17 +47,12 @@ pub struct Options {
 }
 
 /// How people reach the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Web {
     /// By plain HTTP from this machine alone.
     Loopback,
     /// By HTTPS with a certificate of their own.
-    Certificate {
-        /// The certificate and its chain, PEM.
-        certificate: PathBuf,
-        /// Its key, PEM.
-        key: PathBuf,
-    },
+    Certificate(Arc<rustls::ServerConfig>),
     /// By HTTPS with the server's certificate of our own CA.
     SelfSigned,
     /// Through a proxy that speaks HTTPS with people.
@@ -118,7 +113,7 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
         Web::Loopback => (Reach::Loopback, Door::Plain),
         Web::Proxy => (Reach::Proxy, Door::Plain),
         Web::SelfSigned => (Reach::Tls, tls(server.pki.server(&names)?)?),
-        Web::Certificate { certificate, key } => (Reach::Tls, tls(pki::load(certificate, key)?)?),
+        Web::Certificate(tls) => (Reach::Tls, Door::Tls(tls.clone())),
     };
     let control = control::bind(&server.data)?;
 
@@ -189,7 +184,7 @@ async fn addresses(
     server.store.set_setting(ENDPOINT, &endpoint).await?;
     let scheme = match options.web {
         Web::Loopback | Web::Proxy => "http",
-        Web::Certificate { .. } | Web::SelfSigned => "https",
+        Web::Certificate(_) | Web::SelfSigned => "https",
     };
     let people = with_port(&reachable(people.ip()), people.port());
     Ok(Addresses {

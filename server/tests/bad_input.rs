@@ -4,6 +4,7 @@
 
 mod common;
 
+use cloudtalker_server::pki::Pki;
 use common::{program, text};
 use std::{fs, net::TcpListener, path::Path, process::Output};
 
@@ -94,31 +95,50 @@ fn arguments_that_are_missing_are_named() {
 fn what_is_wrong_with_a_file_or_a_port_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
-    let [file, missing, data] = ["file", "missing", "data"].map(at);
+    let [file, below, missing, data] = ["file", "file/data", "missing", "data"].map(at);
     fs::write(&file, "no certificate").unwrap();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
+    let [(certificate, _), (_, key)] = [(); 2].map(|()| certified(dir.path()));
     let serve = ["serve", "--camera-addr", "127.0.0.1:0", "--web-addr", "127.0.0.1:0"];
-    let with = |more: &[&'static str]| [&serve[..], more].concat();
+    let with = |certificate, key| [&serve[..], &["--web-cert", certificate, "--web-key", key]].concat();
+    let no_file = "--data: expected a directory, with no file in its place or above it, but came";
     let rows: &[(Vec<&str>, &str, String)] = &[
-        (with(&[]), &file, format!("expected a directory at {file}, but there is a file: mend --data")),
+        (serve.to_vec(), &file, format!("{no_file} {file:?}")),
+        (vec!["camera", "list"], &below, format!("{no_file} {below:?}")),
+        (with(&missing, &file), &data, format!("{missing}: No such file or directory (os error 2)")),
         (
-            [&serve[..], &["--web-cert", &missing, "--web-key", &file]].concat(),
-            &data,
-            format!("{missing}: No such file or directory (os error 2)"),
-        ),
-        (
-            [&serve[..], &["--web-cert", &file, "--web-key", &file]].concat(),
+            with(&file, &file),
             &data,
             format!("{file}: expected a certificate or key in PEM: it holds no certificate"),
         ),
         (
-            vec!["serve", "--camera-addr", &taken, "--web-addr", "127.0.0.1:0"],
+            with(&certificate, &key),
             &data,
-            format!("the port for cameras, {taken}, can't be had: Address already in use (os error 98)"),
+            format!(
+                "--web-cert {certificate} and --web-key {key} don't fit: keys may not be consistent: KeyMismatch"
+            ),
         ),
     ];
     for (arguments, data, message) in rows {
-        says(&run(arguments, Path::new(data)), 1, message);
+        says(&run(arguments, Path::new(data)), USAGE, message);
     }
+    assert!(!Path::new(&data).exists(), "nothing is made");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let output = run(&["serve", "--camera-addr", &taken, "--web-addr", "127.0.0.1:0"], Path::new(&data));
+    says(
+        &output,
+        1,
+        &format!("the port for cameras, {taken}, can't be had: Address already in use (os error 98)"),
+    );
+}
+
+/// A certificate and its key, in a directory of their own below this one.
+fn certified(dir: &Path) -> (String, String) {
+    let dir = tempfile::tempdir_in(dir).unwrap().keep();
+    let issued = Pki::open(&dir).unwrap().camera("porch").unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| dir.join(name));
+    fs::write(&certificate, issued.certificate).unwrap();
+    fs::write(&key, issued.key).unwrap();
+    (certificate.display().to_string(), key.display().to_string())
 }

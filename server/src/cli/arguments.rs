@@ -3,7 +3,7 @@
 use crate::{library::CaptureId, server::DEFAULT_QUOTA};
 use argh::FromArgs;
 use cloudtalker::wire::command::Command;
-use std::path::PathBuf;
+use std::{fs, io, path::PathBuf};
 
 /// The cloud of cloudtalker's cameras: takes their captures, keeps them, shows them.
 #[derive(FromArgs, Debug)]
@@ -194,7 +194,18 @@ pub(super) fn folded(arguments: impl Iterator<Item = String>) -> impl Iterator<I
 }
 
 fn directory(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("expected a directory".into()) } else { Ok(text.into()) }
+    if text.is_empty() {
+        return Err("expected a directory".into());
+    }
+    let dir = PathBuf::from(text);
+    let is_in_the_way = match fs::metadata(&dir) {
+        Ok(found) => !found.is_dir(),
+        Err(error) => error.kind() == io::ErrorKind::NotADirectory,
+    };
+    if is_in_the_way {
+        return Err("expected a directory, with no file in its place or above it".into());
+    }
+    Ok(dir)
 }
 
 fn level(text: &str) -> Result<log::LevelFilter, String> {
