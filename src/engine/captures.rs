@@ -61,6 +61,11 @@ impl Captures {
         self.unread.insert(name);
     }
 
+    /// How many names can't be used.
+    pub fn unread_count(&self) -> usize {
+        self.unread.len()
+    }
+
     /// The names that can't be used, as the last look found them.
     pub fn set_unread(&mut self, unread: Vec<CaptureName>) {
         self.unread = unread.into_iter().collect();

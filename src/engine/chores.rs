@@ -86,9 +86,9 @@ impl Chores {
         }
     }
 
-    /// How many are still to be done.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// How many are still to be done, the one that is under way among them.
+    pub fn count(&self) -> usize {
+        self.waiting.len() + usize::from(self.under_way.is_some())
     }
 
     /// Whether there is nothing that can be done now: what rests after a failure is for a later life.

@@ -237,8 +237,10 @@ impl Engine {
                     capture.end_said = None;
                     capture.may_hold_more = true;
                 }
-                // Whatever the disk has under that name now, no other capture may have it.
-                if new_capture.is_some() {
+                // The disk has something under that name, or what a failed attempt could not clean up: no other capture
+                // may have it. Else it is free again, or a disk that fails for days would take name after name.
+                let is_taken = matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::Other);
+                if new_capture.is_some() && is_taken {
                     self.captures.reserve(place.capture);
                     self.look_again(now);
                     if error.kind() == io::ErrorKind::AlreadyExists {

@@ -13,6 +13,8 @@ pub struct Load {
     pub wanted: usize,
     /// Captures, until the disk has forgotten them, too.
     pub captures: usize,
+    /// Names of captures that can't be read, or may be there.
+    pub unread: usize,
     /// Segments of all captures, wherever they stand.
     pub segments: usize,
     /// Alarms that are owed.
@@ -31,10 +33,11 @@ impl Engine {
         let captures = self.captures.names();
         let segments = captures.iter().filter_map(|name| self.captures.at(*name));
         Load {
-            chores: self.chores.waiting(),
+            chores: self.chores.count(),
             sources: self.sources.ids().len(),
             wanted: self.intake.waiting(),
             captures: captures.len(),
+            unread: self.captures.unread_count(),
             segments: segments.map(|capture| capture.segments.len()).sum(),
             alarms: self.alarms.owed().len(),
             unwritten_alarms: self.alarms.unwritten(),

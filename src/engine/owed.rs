@@ -1,8 +1,8 @@
 //! What the cloud is told of captures, and when they may be forgotten.
 //!
-//! A capture is announced when something of it happens in a session, or its upload begins; its end is said
-//! when it closes, and once more when nothing of it is left to upload. The receipt answers that. Messages may
-//! be repeated and come in any order.
+//! A capture is announced when something of it happens in a session, or its upload begins. Its end, with the list of its
+//! segments, is said when it closes, in each later session, and again where the list has changed; the receipt answers
+//! it once all that is listed is stored. Messages may be repeated and come in any order.
 
 use super::{
     Engine, Event, Now,

@@ -54,6 +54,7 @@ impl World {
             ("sources", load.sources, sources + FEW),
             ("segments on their way in", load.wanted, sources + FEW),
             ("captures", load.captures, captures + FEW),
+            ("captures not read", load.unread, captures + FEW),
             ("segments", load.segments, spooled + FEW),
             ("alarms", load.alarms, MAX_ALARMS),
             ("alarms being written", load.unwritten_alarms, sources + FEW),
