@@ -38,7 +38,7 @@ async fn an_original_is_told_only_what_it_knows() {
 
 #[tokio::test]
 async fn an_originals_reused_timestamp_is_another_capture() {
-    let serving = Serving::start();
+    let mut serving = Serving::start();
     let camera = serving.add("original");
     for seed in [1, 2, 2] {
         let mut session = original(&camera).await;
@@ -52,6 +52,9 @@ async fn an_originals_reused_timestamp_is_another_capture() {
         serving.captures().iter().map(|capture| capture["segments"][0]["sha256"].clone()).collect();
     let expected = [2, 1].map(|seed| serde_json::Value::from(sha256(&seeded(seed, 1300)).to_string()));
     assert_eq!(digests, expected, "newest first; the repeat is none");
+    serving.kill();
+    // It fails where it changes nothing: where uploads that gave way are still to be removed.
+    serving.rewrite("UPDATE cameras SET name = name WHERE NOT EXISTS (SELECT 1 FROM unwanted_uploads)").await;
 }
 
 #[tokio::test]

@@ -178,8 +178,11 @@ impl Incoming {
         };
         let used = self.server.store.used_bytes(self.camera).await?;
         let room = self.server.quota.saturating_sub(used);
-        // What gives way is finished: an original sends one segment at a time.
-        let (creation, _) = self.server.store.create_upload(&new, self.server.quota).await?;
+        let (creation, older) = self.server.store.create_upload(&new, self.server.quota).await?;
+        // They are finished: an original sends one segment at a time.
+        for id in older {
+            self.server.remove_bytes(&id).await?;
+        }
         let state = match creation {
             Creation::Open | Creation::Finished | Creation::Conflict => {
                 match File::create_new(self.server.data.upload(&upload)).await {

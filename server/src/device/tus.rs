@@ -203,7 +203,7 @@ async fn delete(server: &Arc<Server>, camera: CameraId, id: &str) -> Answer {
 /// Ends whatever still brings bytes to an upload that is no more, and removes them: the quota doesn't count them.
 async fn give_up(server: Arc<Server>, id: String) {
     let _turn = server.turns.take(&id).await;
-    if let Err(error) = server.drop_upload(&id).await {
+    if let Err(error) = server.remove_bytes(&id).await {
         log::warn!("upload {id} could not be removed: {error}");
     }
 }
