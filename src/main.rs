@@ -2,9 +2,10 @@
 
 use cloudtalker::{
     cli::{self, Command, Run},
-    config::Config,
+    config::{Config, LogTo},
     shell, tools,
 };
+use log::LevelFilter;
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -23,11 +24,16 @@ fn main() -> ExitCode {
 fn run_agent(run: Run) -> ExitCode {
     match Config::load(&run) {
         Ok(config) => {
-            shell::log::init(config.log_level);
+            shell::log::init(config.log_to, config.log_level);
             shell::run(run, config)
         }
         Err(error) => {
             let _ = writeln!(io::stderr(), "cloudtalker: {error}");
+            // Nobody may read what an init script's standard error says.
+            if LogTo::find(run.settings()) == LogTo::Syslog {
+                shell::log::init(LogTo::Syslog, LevelFilter::Error);
+                log::error!("{error}");
+            }
             ExitCode::from(cli::exit::USAGE)
         }
     }

@@ -87,6 +87,9 @@ pub struct Run {
     /// error, warn, info, debug or trace; info unless given
     #[argh(option)]
     pub log_level: Option<String>,
+    /// stderr or syslog (/dev/log); stderr unless given
+    #[argh(option)]
+    pub log_to: Option<String>,
     /// read options from this file too; those given here win
     #[argh(option)]
     pub config: Option<String>,
@@ -118,6 +121,7 @@ impl Run {
             ("upload_url", &self.upload_url),
             ("max_rate", &self.max_rate),
             ("log_level", &self.log_level),
+            ("log_to", &self.log_to),
         ];
         let dirs = self.capture_dir.iter().map(|dir| ("capture_dir", dir.clone()));
         given(single).into_iter().chain(dirs).collect()

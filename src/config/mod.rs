@@ -20,7 +20,7 @@ use std::{
 };
 
 /// Every setting's name.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 21] = [
     "endpoint",
     "cert",
     "key",
@@ -41,6 +41,7 @@ pub const NAMES: [&str; 20] = [
     "upload_url",
     "max_rate",
     "log_level",
+    "log_to",
 ];
 
 const DEFAULT_INPUT: &str = "/run/cloudtalker/input.sock";
@@ -74,6 +75,18 @@ pub struct Config {
     pub max_rate: Option<u64>,
     /// What to log.
     pub log_level: LevelFilter,
+    /// And where.
+    pub log_to: LogTo,
+}
+
+/// Where the agent logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogTo {
+    /// Standard error.
+    #[default]
+    Stderr,
+    /// The system's log, `/dev/log`.
+    Syslog,
 }
 
 /// The cloud's address, `HOST:PORT/PATH`.
@@ -157,7 +170,19 @@ impl Config {
             log_level: entries
                 .parse("log_level", "error, warn, info, debug or trace", |text| text.parse().ok())?
                 .unwrap_or(LevelFilter::Info),
+            log_to: LogTo::take(entries)?,
         })
+    }
+}
+
+impl LogTo {
+    /// Where the flags alone say: for what is wrong with the rest.
+    pub fn find(flags: Vec<(&'static str, String)>) -> LogTo {
+        Entries::gather(flags, None).and_then(|entries| LogTo::take(&entries)).unwrap_or_default()
+    }
+
+    fn take(entries: &Entries) -> Result<LogTo, ConfigError> {
+        Ok(entries.parse("log_to", "stderr or syslog", value::log_to)?.unwrap_or_default())
     }
 }
 

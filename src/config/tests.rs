@@ -57,6 +57,7 @@ fn an_endpoint_alone_is_enough() {
         upload_url: None,
         max_rate: None,
         log_level: LevelFilter::Info,
+        log_to: LogTo::Stderr,
     };
     assert_eq!(config(""), Ok(expected));
 }
@@ -125,12 +126,21 @@ fn each_setting_says_what_it_expects() {
         ("upload_url", "ftp://a/", "https://HOST:PORT/PATH"),
         ("max_rate", "0", "bytes a second above 0, as 200K"),
         ("log_level", "loud", "error, warn, info, debug or trace"),
+        ("log_to", "printer", "stderr or syslog"),
     ];
     assert_eq!(rows.map(|(name, ..)| name), NAMES);
     for (name, value, expected) in rows {
         let endpoint = if name == "endpoint" { "" } else { "-e cloud.example" };
         let error = Config::load(&run(&format!("{endpoint} --{name}={value}"))).unwrap_err();
         assert_eq!(error.to_string(), format!("--{name}: expected {expected}, but came {value:?}"));
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_where_the_flags_say() {
+    assert_eq!(LogTo::find(run("--log_to syslog --max_rate fast").settings()), LogTo::Syslog);
+    for flags in ["", "--log_to stderr", "--log_to printer"] {
+        assert_eq!(LogTo::find(run(flags).settings()), LogTo::Stderr, "{flags}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! A setting's text to its meaning; `None` where it has none.
 
-use super::Endpoint;
+use super::{Endpoint, LogTo};
 use rustls::pki_types::ServerName;
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -42,6 +42,14 @@ pub(super) fn toggle(text: &str) -> Option<bool> {
     match text {
         "true" | "yes" | "on" | "1" => Some(true),
         "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+pub(super) fn log_to(text: &str) -> Option<LogTo> {
+    match text {
+        "stderr" => Some(LogTo::Stderr),
+        "syslog" => Some(LogTo::Syslog),
         _ => None,
     }
 }

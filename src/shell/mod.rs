@@ -77,6 +77,7 @@ pub fn run(args: cli::Run, config: Config) -> ExitCode {
         }
         Ok::<(), StartError>(())
     }));
+    ::log::logger().flush();
     match ended {
         Ok(()) => {
             info!("stopped");
@@ -245,7 +246,7 @@ impl Shell {
             Input(Input),
             Signal(Signal),
         }
-        let nearest = deadline.into_iter().chain(self.end).min();
+        let nearest = deadline.into_iter().chain(self.end).chain(log::settle()).min();
         let alarm = self.alarm.ring_at(nearest);
         let input = async { Woken::Input(self.waiting.recv().await.unwrap_or(Input::Wake)) };
         let signal = async { self.signals.recv().await.map_or(Woken::Input(Input::Wake), Woken::Signal) };

@@ -1,6 +1,6 @@
 //! SIGHUP: certificate, key and configuration are read again, while captures come and go.
 
-use super::{Shell, client_tls, commands::Commands, input::Listeners, list::List, settings};
+use super::{Shell, client_tls, commands::Commands, input::Listeners, list::List, log, settings};
 use crate::{
     config::{Config, InputConfig},
     engine::Input,
@@ -36,7 +36,7 @@ impl Shell {
             }
         }
         self.uploader.reconfigure(self.tls.config.clone(), config.max_rate);
-        ::log::set_max_level(config.log_level);
+        log::init(config.log_to, config.log_level);
         self.config = config;
         Some(Input::Reload(settings(&self.config, &self.tls)))
     }

@@ -324,12 +324,7 @@ fn goes_on(board: &Board, agent: &Agent, number: u64) {
 fn mounted(board: Board, mount: &str) -> Board {
     let dir = board.state_dir();
     fs::create_dir_all(&dir).unwrap();
-    let script = format!("{mount} '{}' && exec \"$0\" \"$@\"", dir.display());
-    // Without root it takes a user namespace, which most kernels allow; where not, the agent does not start.
-    match is_root() {
-        true => board.run_by(&["unshare", "--mount", "sh", "-c", &script]),
-        false => board.run_by(&["unshare", "--map-root-user", "--mount", "sh", "-c", &script]),
-    }
+    board.mounting(&format!("{mount} '{}'", dir.display()))
 }
 
 /// A file that grows, a little at a time and without a pause, until this is dropped.

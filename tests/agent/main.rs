@@ -16,5 +16,6 @@ mod power;
 mod restarts;
 mod round_trip;
 mod signals;
+mod supervision;
 mod tls;
 mod tools;

@@ -4,7 +4,7 @@ use super::{
     Disk, Ended, Identity, Process, Segment, Server, Source, TempDir, eventually, file_names, free_port,
     process,
 };
-use rustix::process::Signal;
+use rustix::process::{Signal, geteuid};
 use serde::Deserialize;
 use std::{
     env, fs,
@@ -129,6 +129,16 @@ impl Board {
     pub fn run_by(mut self, program: &[impl AsRef<str>]) -> Board {
         self.runner.splice(0..0, program.iter().map(|argument| argument.as_ref().to_owned()));
         self
+    }
+
+    /// The agent runs in a mount namespace of its own, which this shell script has prepared and which goes with it.
+    pub fn mounting(self, script: &str) -> Board {
+        let script = format!("{script} && exec \"$0\" \"$@\"");
+        // Without root it takes a user namespace, which most kernels allow; where not, the agent does not start.
+        match geteuid().is_root() {
+            true => self.run_by(&["unshare", "--mount", "sh", "-c", &script]),
+            false => self.run_by(&["unshare", "--map-root-user", "--mount", "sh", "-c", &script]),
+        }
     }
 
     pub fn input_sock(&self) -> PathBuf {

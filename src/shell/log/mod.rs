@@ -1,0 +1,112 @@
+//! The agent's log: one line a record, for whoever started it to keep, or for the system's log.
+//!
+//! A line that can't be written is lost, and nothing else happens: a closed pipe or a full disk must not end the
+//! agent, a reader that has stopped must not hold it up (docs/decisions/0004-the-agents-log-never-panics.md).
+//! Other crates are heard from WARN up, because their INFO is not about captures; at TRACE they say all they have.
+//! A message that comes again within a minute is counted, not written; from DEBUG on each is written, for whoever
+//! looks for a fault wants to see when.
+
+mod message;
+mod repeats;
+mod sink;
+mod syslog;
+
+use crate::config::LogTo;
+use log::{LevelFilter, Log, Metadata, Record};
+use message::Message;
+use repeats::Repeats;
+use sink::Sink;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime},
+};
+
+static LOGGER: Logger = Logger(Mutex::new(State { sink: Sink::Stderr, repeats: Repeats::new() }));
+
+/// Logs from now on, to this place and at this level. Later calls change both.
+pub fn init(to: LogTo, level: LevelFilter) {
+    LOGGER.state().sink = Sink::open(to);
+    log::set_max_level(level);
+    // It fails where a logger is set already: this one, at a reload.
+    let _ = log::set_logger(&LOGGER);
+}
+
+/// Writes the counts that are due, and says when the next will be.
+pub(super) fn settle() -> Option<Instant> {
+    let mut state = LOGGER.state();
+    let counts = state.repeats.settle(Instant::now());
+    state.write(&counts);
+    state.repeats.due()
+}
+
+struct Logger(Mutex<State>);
+
+struct State {
+    sink: Sink,
+    repeats: Repeats,
+}
+
+impl Logger {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        is_wanted(metadata, log::max_level())
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let message = Message::of(record);
+        let mut state = self.state();
+        let is_each_written = log::max_level() >= LevelFilter::Debug;
+        let messages =
+            if is_each_written { vec![message] } else { state.repeats.take(Instant::now(), message) };
+        state.write(&messages);
+    }
+
+    /// Writes what was only counted so far.
+    fn flush(&self) {
+        let mut state = self.state();
+        let counts = state.repeats.finish(Instant::now());
+        state.write(&counts);
+    }
+}
+
+impl State {
+    fn write(&mut self, messages: &[Message]) {
+        for message in messages {
+            self.sink.write(SystemTime::now(), message);
+        }
+    }
+}
+
+fn is_wanted(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
+    let is_ours = metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+    let limit = if is_ours || level == LevelFilter::Trace { level } else { level.min(LevelFilter::Warn) };
+    metadata.level() <= limit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::Level;
+
+    #[test]
+    fn other_crates_are_heard_from_warn_up() {
+        let wanted = |target: &str, level: Level, limit: LevelFilter| {
+            is_wanted(&Metadata::builder().target(target).level(level).build(), limit)
+        };
+        assert!(wanted("cloudtalker::engine", Level::Debug, LevelFilter::Debug));
+        assert!(!wanted("cloudtalker::engine", Level::Debug, LevelFilter::Info));
+        assert!(wanted("rustls::client", Level::Warn, LevelFilter::Debug));
+        assert!(!wanted("rustls::client", Level::Info, LevelFilter::Debug));
+        assert!(wanted("rustls::client", Level::Trace, LevelFilter::Trace));
+        assert!(!wanted("rustls::client", Level::Warn, LevelFilter::Error));
+        assert!(!wanted("cloudtalkers", Level::Info, LevelFilter::Info));
+    }
+}

@@ -1,0 +1,188 @@
+//! The same message is written once a minute at most: what comes in between is counted.
+
+use super::Message;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// How long a message is not written again.
+const QUIET: Duration = Duration::from_secs(60);
+/// So many different messages are remembered. Where more come within [`QUIET`], as when somebody hands over one wrong
+/// name after the other, the first of them is forgotten early: memory is bounded.
+const REMEMBERED: usize = 64;
+
+/// What was written lately, the oldest first, and how often it was said since.
+#[derive(Debug)]
+pub struct Repeats(VecDeque<Written>);
+
+#[derive(Debug)]
+struct Written {
+    message: Message,
+    at: Instant,
+    /// How often it came since.
+    more: u64,
+}
+
+impl Repeats {
+    pub const fn new() -> Repeats {
+        Repeats(VecDeque::new())
+    }
+
+    /// Takes what is said, and gives what is to be written: counts that are due, and the message where it is not
+    /// one to be counted.
+    pub fn take(&mut self, now: Instant, message: Message) -> Vec<Message> {
+        let mut due = self.settle(now);
+        if let Some(written) = self.0.iter_mut().find(|written| written.message == message) {
+            written.more += 1;
+            return due;
+        }
+        if self.0.len() == REMEMBERED {
+            due.extend(self.0.pop_front().and_then(|oldest| oldest.count(now)));
+        }
+        due.push(message.clone());
+        self.0.push_back(Written { message, at: now, more: 0 });
+        due
+    }
+
+    /// The counts that are due. With its count a message is written anew, and is quiet again.
+    pub fn settle(&mut self, now: Instant) -> Vec<Message> {
+        let mut due = Vec::new();
+        while let Some(written) = self.0.pop_front_if(|written| written.at + QUIET <= now) {
+            if let Some(count) = written.count(now) {
+                due.push(count);
+                self.0.push_back(Written { at: now, more: 0, ..written });
+            }
+        }
+        due
+    }
+
+    /// When the next count is due.
+    pub fn due(&self) -> Option<Instant> {
+        self.0.iter().find(|written| written.more > 0).map(|written| written.at + QUIET)
+    }
+
+    /// Every count, for nothing will come after it.
+    pub fn finish(&mut self, now: Instant) -> Vec<Message> {
+        self.0.drain(..).filter_map(|written| written.count(now)).collect()
+    }
+}
+
+impl Written {
+    fn count(&self, now: Instant) -> Option<Message> {
+        let (more, seconds) = (self.more, now.duration_since(self.at).as_secs());
+        let times = if more == 1 { "once".to_owned() } else { format!("{more} times") };
+        let text = format!("{} ({times} more within {seconds} s)", self.message.text);
+        (more > 0).then(|| Message { text, ..self.message.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::Level;
+
+    fn message(text: &str) -> Message {
+        Message { level: Level::Warn, target: "cloudtalker".into(), text: text.into() }
+    }
+
+    /// A log that lives in virtual time.
+    struct Said {
+        repeats: Repeats,
+        began: Instant,
+    }
+
+    impl Said {
+        fn new() -> Said {
+            Said { repeats: Repeats::new(), began: Instant::now() }
+        }
+
+        fn say(&mut self, second: u64, text: &str) -> Vec<String> {
+            texts(self.repeats.take(self.at(second), message(text)))
+        }
+
+        fn at(&self, second: u64) -> Instant {
+            self.began + Duration::from_secs(second)
+        }
+    }
+
+    fn texts(messages: Vec<Message>) -> Vec<String> {
+        messages.into_iter().map(|message| message.text).collect()
+    }
+
+    #[test]
+    fn a_message_that_comes_again_within_a_minute_is_counted() {
+        let mut log = Said::new();
+        assert_eq!(log.say(0, "down"), ["down"]);
+        assert_eq!(log.say(1, "up"), ["up"]);
+        assert_eq!(log.say(2, "down"), [""; 0]);
+        assert_eq!(log.say(59, "down"), [""; 0]);
+        assert_eq!(log.say(60, "else"), ["down (2 times more within 60 s)", "else"]);
+    }
+
+    #[test]
+    fn a_message_that_comes_once_an_hour_is_written_each_time() {
+        let mut log = Said::new();
+        for hour in 0..3 {
+            assert_eq!(log.say(hour * 3600, "warm"), ["warm"]);
+            assert_eq!(log.repeats.due(), None);
+        }
+    }
+
+    #[test]
+    fn a_flood_is_one_line_a_minute_and_none_of_it_goes_uncounted() {
+        let mut log = Said::new();
+        let written: Vec<String> = (0..600).flat_map(|second| log.say(second, "flood")).collect();
+        assert_eq!(written.len(), 10);
+        assert_eq!(
+            (written[0].as_str(), written[1].as_str()),
+            ("flood", "flood (59 times more within 60 s)")
+        );
+        let rest = texts(log.repeats.finish(log.at(600)));
+        let counts = written[1..].iter().chain(&rest).map(|line| {
+            let (count, _) = line.strip_prefix("flood (").unwrap().split_once(" times").unwrap();
+            count.parse::<u64>().unwrap()
+        });
+        assert_eq!(1 + counts.sum::<u64>(), 600, "{written:?} {rest:?}");
+    }
+
+    #[test]
+    fn a_count_comes_although_nothing_more_is_said() {
+        let mut log = Said::new();
+        log.say(0, "first");
+        log.say(10, "down");
+        assert_eq!(log.repeats.due(), None);
+        log.say(20, "down");
+        assert_eq!(log.repeats.due(), Some(log.at(70)));
+        assert_eq!(texts(log.repeats.settle(log.at(69))), [""; 0]);
+        assert_eq!(texts(log.repeats.settle(log.at(70))), ["down (once more within 60 s)"]);
+        assert_eq!(log.repeats.due(), None);
+        assert_eq!(log.say(80, "down"), [""; 0], "it was written ten seconds ago");
+        assert_eq!(texts(log.repeats.finish(log.at(81))), ["down (once more within 11 s)"]);
+    }
+
+    #[test]
+    fn level_and_place_make_another_message() {
+        let mut repeats = Repeats::new();
+        let now = Instant::now();
+        for message in [
+            message("down"),
+            Message { level: Level::Info, ..message("down") },
+            Message { target: "rustls".into(), ..message("down") },
+        ] {
+            assert_eq!(repeats.take(now, message.clone()), [message]);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_counts_are_not_forgotten() {
+        let mut log = Said::new();
+        for _ in 0..3 {
+            log.say(0, "first");
+        }
+        let written: Vec<String> = (0..1000).flat_map(|number| log.say(1, &number.to_string())).collect();
+        assert_eq!(written.len(), 1001);
+        assert_eq!(written[63], "first (2 times more within 1 s)");
+        assert_eq!(log.repeats.0.len(), REMEMBERED);
+    }
+}
