@@ -24,7 +24,8 @@ use std::{
 
 const NAME: &str = "cloudtalker";
 
-/// What exit codes mean; the texts of `--help` say the same.
+/// What exit codes mean; the texts of `--help` say the same. After 64 and 78 starting again is no use until a person has
+/// changed something; after 69 and 75 it may be.
 pub mod exit {
     /// The agent, or something else, refused.
     pub const FAILED: u8 = 1;
@@ -32,6 +33,10 @@ pub mod exit {
     pub const USAGE: u8 = 64;
     /// The agent does not answer, or lacks what it needs to start (`EX_UNAVAILABLE`).
     pub const UNAVAILABLE: u8 = 69;
+    /// The system lacks something for the moment (`EX_TEMPFAIL`).
+    pub const TEMPORARY: u8 = 75;
+    /// What the configuration names is something else (`EX_CONFIG`).
+    pub const CONFIG: u8 = 78;
 }
 
 /// Reads the process's arguments.

@@ -24,7 +24,9 @@ and `#` before comments. Sizes take K, M or G. SIGHUP reads everything again;
 SIGTERM ends the agent within five seconds.",
     error_code(0, "asked to stop"),
     error_code(64, "wrong usage, configuration, certificate or key"),
-    error_code(69, "a socket can't be opened, or another agent has the state directory")
+    error_code(69, "a socket can't be opened, or another agent has it, the state directory or the pidfile"),
+    error_code(75, "the system lacks threads or memory for the moment"),
+    error_code(78, "something else is in the pidfile's place")
 )]
 pub struct Run {
     /// the cloud, HOST:PORT/PATH; required; the port is 443 unless given
@@ -90,6 +92,9 @@ pub struct Run {
     /// stderr or syslog (/dev/log); stderr unless given
     #[argh(option)]
     pub log_to: Option<String>,
+    /// file that names the agent's process while it runs
+    #[argh(option)]
+    pub pidfile: Option<String>,
     /// read options from this file too; those given here win
     #[argh(option)]
     pub config: Option<String>,
@@ -122,6 +127,7 @@ impl Run {
             ("max_rate", &self.max_rate),
             ("log_level", &self.log_level),
             ("log_to", &self.log_to),
+            ("pidfile", &self.pidfile),
         ];
         let dirs = self.capture_dir.iter().map(|dir| ("capture_dir", dir.clone()));
         given(single).into_iter().chain(dirs).collect()

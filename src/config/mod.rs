@@ -20,7 +20,7 @@ use std::{
 };
 
 /// Every setting's name.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 22] = [
     "endpoint",
     "cert",
     "key",
@@ -42,6 +42,7 @@ pub const NAMES: [&str; 21] = [
     "max_rate",
     "log_level",
     "log_to",
+    "pidfile",
 ];
 
 const DEFAULT_INPUT: &str = "/run/cloudtalker/input.sock";
@@ -77,6 +78,8 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// And where.
     pub log_to: LogTo,
+    /// The file that tells the agent's process.
+    pub pidfile: Option<PathBuf>,
 }
 
 /// Where the agent logs.
@@ -171,6 +174,7 @@ impl Config {
                 .parse("log_level", "error, warn, info, debug or trace", |text| text.parse().ok())?
                 .unwrap_or(LevelFilter::Info),
             log_to: LogTo::take(entries)?,
+            pidfile: entries.path("pidfile")?,
         })
     }
 }

@@ -58,6 +58,7 @@ fn an_endpoint_alone_is_enough() {
         max_rate: None,
         log_level: LevelFilter::Info,
         log_to: LogTo::Stderr,
+        pidfile: None,
     };
     assert_eq!(config(""), Ok(expected));
 }
@@ -127,6 +128,7 @@ fn each_setting_says_what_it_expects() {
         ("max_rate", "0", "bytes a second above 0, as 200K"),
         ("log_level", "loud", "error, warn, info, debug or trace"),
         ("log_to", "printer", "stderr or syslog"),
+        ("pidfile", "", "a path"),
     ];
     assert_eq!(rows.map(|(name, ..)| name), NAMES);
     for (name, value, expected) in rows {

@@ -13,8 +13,10 @@ mod disk;
 mod input;
 mod list;
 mod lock;
+mod pidfile;
 mod reload;
 mod signals;
+mod start_error;
 pub(crate) mod uploader;
 mod ureq_tls;
 
@@ -38,11 +40,13 @@ use disk::Disk;
 use input::{Control, Listeners, Numbers, Sources};
 use list::List;
 use lock::LockError;
+use pidfile::Pidfile;
 use signals::Signal;
 use smol::{LocalExecutor, Task, Timer, future::FutureExt};
+use start_error::StartError;
 use std::{
     collections::VecDeque,
-    fmt, io,
+    io,
     process::ExitCode,
     rc::Rc,
     sync::Arc,
@@ -55,18 +59,6 @@ use uploader::Uploader;
 const INPUTS: usize = 64;
 /// After SIGTERM. Supervisors kill after 5 s or more; a disk call can't be cut short, so it is left behind.
 const GRACE: Duration = Duration::from_millis(4_500);
-
-/// Why the agent can't start.
-#[derive(Debug)]
-enum StartError {
-    Tls(tls::TlsError),
-    Listen(input::ListenError),
-    Commands(io::Error),
-    Lock(LockError),
-    Thread(io::Error),
-    Signals(io::Error),
-    Seed(io::Error),
-}
 
 /// Runs the agent until it is told to end.
 pub fn run(args: cli::Run, config: Config) -> ExitCode {
@@ -115,6 +107,7 @@ struct Shell {
     alarm: Alarm,
     list: Option<List>,
     _signals: Task<()>,
+    _pidfile: Option<Pidfile>,
 }
 
 impl Shell {
@@ -129,7 +122,9 @@ impl Shell {
         let (inputs, waiting) = async_channel::bounded(INPUTS);
         let (signals, signals_task) = signals::watch(&executor).map_err(StartError::Signals)?;
         let (numbers, sources) = (Numbers::default(), Sources::default());
-        // Before anything else is touched: a second agent mostly has the same socket.
+        // Before anything else is touched: a second agent mostly has the same pidfile or socket.
+        let pidfile = config.pidfile.as_deref().map(Pidfile::claim).transpose();
+        let pidfile = pidfile.map_err(StartError::Pidfile)?;
         let listeners = Listeners::open(&executor, &config.input, &numbers, &sources, &inputs)
             .map_err(StartError::Listen)?;
         let commands =
@@ -169,6 +164,7 @@ impl Shell {
             alarm: Alarm::default(),
             list,
             _signals: signals_task,
+            _pidfile: pidfile,
         }))
     }
 
@@ -360,37 +356,6 @@ fn tell(event: &Event) {
     };
     ::log::log!(level, "{event}");
 }
-
-impl StartError {
-    /// What a supervisor should do: 64 and 78 say that starting again is no use.
-    fn exit_code(&self) -> u8 {
-        match self {
-            StartError::Tls(_) => cli::exit::USAGE,
-            StartError::Listen(_)
-            | StartError::Lock(_)
-            | StartError::Commands(_)
-            | StartError::Thread(_)
-            | StartError::Signals(_)
-            | StartError::Seed(_) => cli::exit::UNAVAILABLE,
-        }
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Tls(error) => error.fmt(f),
-            StartError::Listen(error) => error.fmt(f),
-            StartError::Lock(error) => error.fmt(f),
-            StartError::Commands(error) => write!(f, "no datagram socket: {error}"),
-            StartError::Thread(error) => write!(f, "no thread for a worker: {error}"),
-            StartError::Signals(error) => write!(f, "signals can't be watched: {error}"),
-            StartError::Seed(error) => write!(f, "the system has no randomness: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 #[cfg(test)]
 mod tests {

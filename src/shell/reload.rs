@@ -42,6 +42,10 @@ impl Shell {
     }
 
     fn keep_what_takes_a_restart(&self, config: &mut Config) {
+        if config.pidfile != self.config.pidfile {
+            warn!("SIGHUP: another --pidfile takes a restart; the former one stays");
+            config.pidfile.clone_from(&self.config.pidfile);
+        }
         let (new, former) = (&mut config.spool, &self.config.spool);
         if new.state_dir != former.state_dir {
             warn!("SIGHUP: another --state_dir takes a restart; the former one stays");

@@ -1,9 +1,9 @@
-//! What init scripts and supervisors are told: the log.
+//! What init scripts and supervisors go by: the log, the pidfile, exit codes.
 
-use crate::harness::{Board, Camera, Process, Source};
+use crate::harness::{Board, Camera, Process, Source, eventually, file_names};
 use rustix::fs::fstat;
 use serde_json::json;
-use std::io;
+use std::{fs, io, os::unix::fs::symlink};
 
 /// Its agent's `/dev/log` is a socket in the board's own directory.
 fn with_a_syslog(mut board: Board) -> Board {
@@ -101,4 +101,68 @@ fn the_same_message_is_counted_when_it_comes_again() {
         "{weather:?}"
     );
     assert_eq!(told(r#"not "news""#).len(), 1, "{}", ended.log);
+}
+
+#[test]
+fn a_pidfile_names_the_agent_while_it_runs() {
+    let board = Board::alone();
+    let pidfile = board.dir.at("agent.pid");
+    let board = board.with(&["--pidfile", pidfile.to_str().unwrap()]);
+    let agent = board.start();
+    assert_eq!(fs::read_to_string(&pidfile).unwrap(), format!("{}\n", agent.id()));
+    agent.kill();
+    assert!(pidfile.exists(), "a kill leaves it");
+    let agent = board.start();
+    assert_eq!(fs::read_to_string(&pidfile).unwrap(), format!("{}\n", agent.id()));
+    assert_eq!(agent.terminate().code(), Some(0));
+    assert_eq!(file_names(board.dir.path()).iter().filter(|name| name.contains("agent.pid")).count(), 0);
+}
+
+#[test]
+fn of_two_agents_that_start_at_once_one_has_the_pidfile() {
+    let boards = [Board::alone(), Board::alone()];
+    let pidfile = boards[0].dir.at("agent.pid");
+    let path = pidfile.to_str().unwrap().to_owned();
+    let boards = boards.map(|board| board.with(&["--pidfile", &path]));
+    for left in [None, Some("4194304\n")] {
+        if let Some(left) = left {
+            fs::write(&pidfile, left).unwrap();
+        }
+        let [one, other] = boards.each_ref().map(Board::launch);
+        let is_claimed = || fs::read_to_string(&pidfile).unwrap_or_default();
+        let has_one_of = |id: &String| [&one, &other].iter().any(|agent| *id == format!("{}\n", agent.id()));
+        let id = eventually("one has it", is_claimed, has_one_of);
+        let (mut winner, loser) = if id == format!("{}\n", one.id()) { (one, other) } else { (other, one) };
+        let ended = loser.ends();
+        assert_eq!(ended.code(), Some(69), "{}", ended.log);
+        assert!(ended.log.contains("agent.pid: another agent has this file, process "), "{}", ended.log);
+        winner.says("started; ");
+        assert_eq!(fs::read_to_string(&pidfile).unwrap(), id);
+        assert_eq!(winner.terminate().code(), Some(0));
+        assert!(!pidfile.exists());
+    }
+}
+
+#[test]
+fn a_pidfile_that_is_something_else_stays_and_ends_the_agent() {
+    let board = Board::alone();
+    let (precious, link) = (board.dir.at("precious"), board.dir.at("agent.pid"));
+    fs::write(&precious, "precious\n").unwrap();
+    symlink(&precious, &link).unwrap();
+    let nowhere = board.dir.at("nowhere/agent.pid");
+    for (pidfile, code, why) in [
+        (
+            &precious,
+            78,
+            "precious: expected a dead agent's file or nothing, but a file that holds no process's",
+        ),
+        (&link, 78, "agent.pid: expected a dead agent's file or nothing, but a symbolic link is there"),
+        (&nowhere, 69, "nowhere/agent.pid, but: No such file or directory"),
+    ] {
+        let ended = Process::start("agent", board.command().arg("--pidfile").arg(pidfile)).ends();
+        assert_eq!(ended.code(), Some(code), "{}", ended.log);
+        assert!(ended.log.contains("can't start: --pidfile: ") && ended.log.contains(why), "{}", ended.log);
+    }
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious\n");
+    assert_eq!(fs::read_link(&link).unwrap(), precious);
 }

@@ -1,0 +1,50 @@
+//! Why the agent can't start, and what that tells a supervisor.
+
+use super::{input::ListenError, lock::LockError, pidfile::PidfileError};
+use crate::{cli::exit, tls::TlsError};
+use std::{fmt, io};
+
+/// Why the agent can't start.
+#[derive(Debug)]
+pub enum StartError {
+    Pidfile(PidfileError),
+    Tls(TlsError),
+    Listen(ListenError),
+    Commands(io::Error),
+    Lock(LockError),
+    Thread(io::Error),
+    Signals(io::Error),
+    Seed(io::Error),
+}
+
+impl StartError {
+    /// What a supervisor should do: 64 and 78 say that starting again is no use, 69 and 75 that it may be.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            StartError::Tls(_) => exit::USAGE,
+            StartError::Pidfile(PidfileError::Misplaced(..)) => exit::CONFIG,
+            StartError::Pidfile(PidfileError::Taken(..) | PidfileError::Unwritten(..))
+            | StartError::Listen(_)
+            | StartError::Lock(_)
+            | StartError::Commands(_) => exit::UNAVAILABLE,
+            StartError::Thread(_) | StartError::Signals(_) | StartError::Seed(_) => exit::TEMPORARY,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Pidfile(error) => error.fmt(f),
+            StartError::Tls(error) => error.fmt(f),
+            StartError::Listen(error) => error.fmt(f),
+            StartError::Lock(error) => error.fmt(f),
+            StartError::Commands(error) => write!(f, "no datagram socket: {error}"),
+            StartError::Thread(error) => write!(f, "no thread for a worker: {error}"),
+            StartError::Signals(error) => write!(f, "signals can't be watched: {error}"),
+            StartError::Seed(error) => write!(f, "the system has no randomness: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
