@@ -1,6 +1,6 @@
 //! The answer to `{"query":"status"}`: one line of JSON.
 
-use super::{Engine, Now};
+use super::{Engine, Now, event::counted};
 use crate::wire::{Id, cloud::Backlog};
 use serde::Serialize;
 
@@ -43,6 +43,20 @@ struct UploadStatus {
 }
 
 impl Engine {
+    /// How it is doing, in a line for a person: `the session is up, armed, 3 captures to upload`.
+    pub fn summary(&self) -> String {
+        let owed = match self.captures.backlog().captures {
+            0 => "nothing to upload".to_owned(),
+            captures => format!("{} to upload", counted(captures, "capture")),
+        };
+        let armed = match self.camera.armed() {
+            Some(true) => "armed, ",
+            Some(false) => "disarmed, ",
+            None => "",
+        };
+        format!("the session is {}, {armed}{owed}", self.session.word())
+    }
+
     pub(super) fn status(&self, now: Now) -> String {
         let is_down = !self.session.is_up();
         let upload = self.uploads.progress().and_then(|(place, sent)| {

@@ -1,6 +1,9 @@
 //! The disk worker: a thread of its own, because an fsync on a memory card can take seconds.
 
-use super::lock::{self, LockError};
+use super::{
+    lock::{self, LockError},
+    progress::Pulse,
+};
 use crate::{
     config::SpoolConfig,
     engine::{
@@ -39,6 +42,7 @@ impl Disk {
         config: &SpoolConfig,
         seed: u64,
         inputs: Sender<Input>,
+        pulse: Pulse,
     ) -> io::Result<(Disk, Receiver<Result<Scanned, LockError>>)> {
         let (jobs, waiting) = mpsc::channel();
         let (begun, beginning) = async_channel::bounded(1);
@@ -46,7 +50,7 @@ impl Disk {
         thread::Builder::new().name("disk".into()).spawn(move || {
             let sources = SourceDirs::default();
             sources.confine(&capture_dirs);
-            let mut state_dir = StateDir::new(&dir, sources.clone());
+            let mut state_dir = StateDir::new(&dir, sources.clone(), pulse.clone());
             if let Err(error @ LockError::Taken(_)) = state_dir.lock() {
                 // Nobody waits for it where the agent has ended meanwhile.
                 let _ = begun.send_blocking(Err(error));
@@ -57,7 +61,9 @@ impl Disk {
             if begun.send_blocking(Ok(spool.start(seed))).is_err() {
                 return;
             }
+            pulse.rest();
             for job in waiting {
+                pulse.beat();
                 match job {
                     Job::Confine(dirs) => sources.confine(&dirs),
                     Job::Task(task) => {
@@ -66,6 +72,7 @@ impl Disk {
                         }
                     }
                 }
+                pulse.rest();
             }
         })?;
         Ok((Disk(jobs), beginning))
@@ -92,16 +99,17 @@ struct StateDir {
     /// Once it could be locked. Nothing is changed before.
     lock: Option<File>,
     sources: SourceDirs,
+    pulse: Pulse,
 }
 
 impl StateDir {
     /// Makes the directory if need be. A directory that can't be made is told by every later call.
-    fn new(dir: &Path, sources: SourceDirs) -> StateDir {
+    fn new(dir: &Path, sources: SourceDirs, pulse: Pulse) -> StateDir {
         if let Err(error) = make_dirs(dir) {
             let dir = dir.display();
             log::warn!("{dir} can't be made: {error}; make it for this user, or give another --state_dir");
         }
-        StateDir { dir: dir.to_owned(), lock: None, sources }
+        StateDir { dir: dir.to_owned(), lock: None, sources, pulse }
     }
 
     fn lock(&mut self) -> Result<(), LockError> {
@@ -111,7 +119,9 @@ impl StateDir {
         Ok(())
     }
 
+    /// Where something lies that a call is about: each such call is a step.
     fn at(&self, path: &str) -> PathBuf {
+        self.pulse.beat();
         self.dir.join(path)
     }
 
@@ -199,6 +209,7 @@ impl Files for StateDir {
     }
 
     fn read(&mut self, file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+        self.pulse.beat();
         file.read(buffer)
     }
 
@@ -207,10 +218,12 @@ impl Files for StateDir {
     }
 
     fn write(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        self.pulse.beat();
         file.write_all(bytes)
     }
 
     fn sync(&mut self, file: &File) -> io::Result<()> {
+        self.pulse.beat();
         file.sync_all()
     }
 

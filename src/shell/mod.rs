@@ -13,10 +13,13 @@ mod disk;
 mod input;
 mod list;
 mod lock;
+mod notify;
 mod pidfile;
+mod progress;
 mod reload;
 mod signals;
 mod start_error;
+mod supervisor;
 pub(crate) mod uploader;
 mod ureq_tls;
 
@@ -41,6 +44,7 @@ use input::{Control, Listeners, Numbers, Sources};
 use list::List;
 use lock::LockError;
 use pidfile::Pidfile;
+use progress::Progress;
 use signals::Signal;
 use smol::{LocalExecutor, Task, Timer, future::FutureExt};
 use start_error::StartError;
@@ -52,6 +56,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use supervisor::Supervisor;
 use uploader::Uploader;
 
 /// Inputs that wait for the loop. Every task has one at most, and the workers one each; frames of the cloud wait
@@ -106,6 +111,7 @@ struct Shell {
     end: Option<Instant>,
     alarm: Alarm,
     list: Option<List>,
+    supervisor: Supervisor,
     _signals: Task<()>,
     _pidfile: Option<Pidfile>,
 }
@@ -130,15 +136,24 @@ impl Shell {
         let commands =
             Commands::open(&executor, config.commands.as_ref(), &inputs).map_err(StartError::Commands)?;
         let mut seed = seed().map_err(StartError::Seed)?;
+        let progress = Progress::new();
         let (disk, beginning) =
-            Disk::start(&config.spool, seed.bits(), inputs.clone()).map_err(StartError::Thread)?;
+            Disk::start(&config.spool, seed.bits(), inputs.clone(), progress.disk.clone())
+                .map_err(StartError::Thread)?;
         let Some(Beginning { found, reload_due }) = begin(&beginning, &signals).await? else {
             return Ok(None);
         };
         let state_dir = &config.spool.state_dir;
-        let uploader = Uploader::start(state_dir, tls.config.clone(), config.max_rate, inputs.clone())
-            .map_err(StartError::Thread)?;
+        let uploader = Uploader::start(
+            state_dir,
+            tls.config.clone(),
+            config.max_rate,
+            inputs.clone(),
+            progress.upload.clone(),
+        )
+        .map_err(StartError::Thread)?;
         let list = List::follow(&executor, config.motion_file_list.as_deref(), &numbers, &sources, &inputs);
+        let supervisor = Supervisor::from_environment(progress);
         let clock = Clock::start();
         let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls), found);
         Ok(Some(Shell {
@@ -163,12 +178,14 @@ impl Shell {
             end: None,
             alarm: Alarm::default(),
             list,
+            supervisor,
             _signals: signals_task,
             _pidfile: pidfile,
         }))
     }
 
     async fn run(mut self) {
+        self.supervisor.tell_ready();
         let mut next = if self.reload_due { self.reload().await } else { None };
         loop {
             let deadline = self.drain(next.take());
@@ -242,7 +259,8 @@ impl Shell {
             Input(Input),
             Signal(Signal),
         }
-        let nearest = deadline.into_iter().chain(self.end).chain(log::settle()).min();
+        let attended = self.supervisor.attend(Instant::now(), || self.engine.summary());
+        let nearest = deadline.into_iter().chain(self.end).chain(log::settle()).chain(attended).min();
         let alarm = self.alarm.ring_at(nearest);
         let input = async { Woken::Input(self.waiting.recv().await.unwrap_or(Input::Wake)) };
         let signal = async { self.signals.recv().await.map_or(Woken::Input(Input::Wake), Woken::Signal) };
@@ -255,6 +273,7 @@ impl Shell {
             Woken::Signal(Signal::Reload) => self.reload().await,
             Woken::Signal(Signal::Stop) => {
                 self.listeners = None;
+                self.supervisor.tell_stopping();
                 self.end.get_or_insert_with(|| Instant::now() + GRACE);
                 Some(Input::Stop)
             }

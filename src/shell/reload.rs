@@ -13,6 +13,13 @@ impl Shell {
         if self.end.is_some() {
             return None;
         }
+        self.supervisor.tell_reloading();
+        let input = self.read_again().await;
+        self.supervisor.tell_ready();
+        input
+    }
+
+    async fn read_again(&mut self) -> Option<Input> {
         let mut config = match Config::load(&self.args) {
             Ok(config) => config,
             Err(error) => {

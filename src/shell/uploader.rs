@@ -3,6 +3,7 @@
 use super::{
     clock::http_date,
     disk::facts,
+    progress::Pulse,
     ureq_tls::{self, Limits},
 };
 use crate::{
@@ -51,6 +52,7 @@ pub struct Uploader {
     max_rate: Option<u64>,
     agent: Agent,
     abandoned: Arc<AtomicBool>,
+    pulse: Pulse,
 }
 
 struct Job {
@@ -67,19 +69,22 @@ impl Uploader {
         tls: Arc<ClientConfig>,
         max_rate: Option<u64>,
         inputs: Sender<Input>,
+        pulse: Pulse,
     ) -> io::Result<Uploader> {
         let (jobs, waiting) = mpsc::channel::<Job>();
-        let dir = state_dir.to_owned();
+        let (dir, beating) = (state_dir.to_owned(), pulse.clone());
         thread::Builder::new().name("upload".into()).spawn(move || {
             for job in waiting {
-                let answer = Worker { dir: &dir, inputs: &inputs }.carry_out(&job);
+                beating.beat();
+                let answer = Worker { dir: &dir, inputs: &inputs, pulse: &beating }.carry_out(&job);
                 if inputs.send_blocking(Input::UploadAnswered(answer)).is_err() {
                     return;
                 }
+                beating.rest();
             }
         })?;
-        let agent = ureq_tls::agent(tls.clone(), LIMITS);
-        Ok(Uploader { jobs, tls, max_rate, agent, abandoned: Arc::default() })
+        let agent = ureq_tls::agent(tls.clone(), LIMITS, pulse.clone());
+        Ok(Uploader { jobs, tls, max_rate, agent, abandoned: Arc::default(), pulse })
     }
 
     /// Hands a request over.
@@ -93,13 +98,13 @@ impl Uploader {
     pub fn abandon(&mut self) {
         self.abandoned.store(true, Ordering::Relaxed);
         self.abandoned = Arc::default();
-        let next = ureq_tls::agent(self.tls.clone(), LIMITS);
+        let next = ureq_tls::agent(self.tls.clone(), LIMITS, self.pulse.clone());
         std::mem::replace(&mut self.agent, next).shutdown();
     }
 
     /// From the next request on.
     pub fn reconfigure(&mut self, tls: Arc<ClientConfig>, max_rate: Option<u64>) {
-        self.agent = ureq_tls::agent(tls.clone(), LIMITS);
+        self.agent = ureq_tls::agent(tls.clone(), LIMITS, self.pulse.clone());
         (self.tls, self.max_rate) = (tls, max_rate);
     }
 }
@@ -107,6 +112,7 @@ impl Uploader {
 struct Worker<'a> {
     dir: &'a PathBuf,
     inputs: &'a Sender<Input>,
+    pulse: &'a Pulse,
 }
 
 impl Worker<'_> {
@@ -145,6 +151,7 @@ impl Worker<'_> {
             told: Instant::now(),
             job,
             inputs: self.inputs,
+            pulse: self.pulse,
         };
         let request = tus(job.agent.patch(url))
             .header("Upload-Offset", offset.to_string())
@@ -166,6 +173,7 @@ struct Body<'a> {
     told: Instant,
     job: &'a Job,
     inputs: &'a Sender<Input>,
+    pulse: &'a Pulse,
 }
 
 impl Read for Body<'_> {
@@ -180,6 +188,7 @@ impl Read for Body<'_> {
             None => room,
         };
         let count = self.file.read(&mut buffer[..room])?;
+        self.pulse.beat();
         self.left -= count as u64;
         self.offset += count as u64;
         self.keep_pace(count as u64);

@@ -5,6 +5,7 @@
 //! stands on is unversioned, hence the tilde before ureq's version in Cargo.toml; it follows ureq's
 //! `src/tls/rustls.rs`.
 
+use super::progress::Pulse;
 use crate::tls;
 use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 use std::{
@@ -44,8 +45,8 @@ pub struct Limits {
 }
 
 /// An HTTP client whose answers are all answers, whatever their status, redirects too. [`Agent::shutdown`] on a
-/// clone ends requests in flight.
-pub fn agent(tls: Arc<ClientConfig>, limits: Limits) -> Agent {
+/// clone ends requests in flight. Each wait on the network is a step of the pulse's.
+pub fn agent(tls: Arc<ClientConfig>, limits: Limits, pulse: Pulse) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -61,7 +62,7 @@ pub fn agent(tls: Arc<ClientConfig>, limits: Limits) -> Agent {
         .input_buffer_size(SEALED)
         .output_buffer_size(SEALED)
         .build();
-    let connector = ().chain(TcpConnector::default()).chain(TlsConnector(tls));
+    let connector = ().chain(TcpConnector::default()).chain(TlsConnector(tls)).chain(StepConnector(pulse));
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
@@ -135,6 +136,53 @@ impl Transport for TlsTransport {
 
     fn is_tls(&self) -> bool {
         true
+    }
+}
+
+/// Tells of each wait.
+#[derive(Debug)]
+struct StepConnector(Pulse);
+
+impl<In: Transport> Connector<In> for StepConnector {
+    type Out = StepTransport<In>;
+
+    fn connect(
+        &self,
+        _details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        self.0.beat();
+        Ok(chained.map(|transport| StepTransport { transport, pulse: self.0.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct StepTransport<T> {
+    transport: T,
+    pulse: Pulse,
+}
+
+impl<T: Transport> Transport for StepTransport<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.transport.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.pulse.beat();
+        self.transport.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.pulse.beat();
+        self.transport.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.transport.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.transport.is_tls()
     }
 }
 
@@ -215,7 +263,7 @@ mod tests {
             }
             heard.send(("ended".to_owned(), Vec::new())).unwrap();
         });
-        let agent = agent(authority.client().config, LONG);
+        let agent = agent(authority.client().config, LONG, Pulse::new());
         let body: Vec<u8> =
             (0..1 << 20).map(|number: u32| number.to_le_bytes()[number as usize % 3]).collect();
         for _ in 0..2 {
@@ -245,7 +293,7 @@ mod tests {
                 stream.get_mut().write_all(answer.as_bytes()).unwrap();
             }
         });
-        let agent = agent(authority.client().config, LONG);
+        let agent = agent(authority.client().config, LONG, Pulse::new());
         for expected in [302, 409, 507] {
             assert_eq!(agent.head(&url).call().unwrap().status().as_u16(), expected);
         }
@@ -259,7 +307,7 @@ mod tests {
             heard.send(head(&mut stream).is_some()).unwrap();
             let _ = head(&mut stream);
         });
-        let agent = agent(authority.client().config, LONG);
+        let agent = agent(authority.client().config, LONG, Pulse::new());
         let worker = thread::spawn({
             let agent = agent.clone();
             move || agent.get(&url).call()
@@ -275,7 +323,7 @@ mod tests {
         let authority = Authority::new();
         let url = server(authority.server(ALWAYS), |mut stream| while head(&mut stream).is_some() {});
         let limits = Limits { read: Duration::from_millis(50), ..LONG };
-        let error = agent(authority.client().config, limits).get(&url).call().unwrap_err();
+        let error = agent(authority.client().config, limits, Pulse::new()).get(&url).call().unwrap_err();
         assert_eq!(describe(&error), "the server took too long (per read)");
     }
 
@@ -284,7 +332,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
         let limits = Limits { connect: Duration::from_millis(50), ..LONG };
-        let error = agent(Authority::new().client().config, limits).get(&url).call().unwrap_err();
+        let error =
+            agent(Authority::new().client().config, limits, Pulse::new()).get(&url).call().unwrap_err();
         assert_eq!(describe(&error), "the server took too long (connect)");
     }
 
@@ -294,14 +343,14 @@ mod tests {
         let url = server(Authority::new().server(ALWAYS), move |mut stream| {
             heard.send(head(&mut stream).is_some()).unwrap();
         });
-        let error = agent(Authority::new().client().config, LONG).get(&url).call().unwrap_err();
+        let error = agent(Authority::new().client().config, LONG, Pulse::new()).get(&url).call().unwrap_err();
         assert!(describe(&error).contains("no authority that this board trusts"), "{error}");
         assert!(!is_heard.recv().unwrap());
     }
 
     #[test]
     fn a_name_without_an_address_is_told() {
-        let agent = agent(Authority::new().client().config, LONG);
+        let agent = agent(Authority::new().client().config, LONG, Pulse::new());
         let error = agent.get("https://nowhere.invalid/").call().unwrap_err();
         assert!(matches!(error, Error::Io(_) | Error::HostNotFound), "{error}");
         assert!(!describe(&error).is_empty());

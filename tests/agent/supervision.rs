@@ -1,9 +1,28 @@
-//! What init scripts and supervisors go by: the log, the pidfile, exit codes.
+//! What init scripts and supervisors go by: the log, the pidfile, exit codes, sd_notify.
 
-use crate::harness::{Board, Camera, Process, Source, eventually, file_names};
-use rustix::fs::fstat;
+use crate::harness::{
+    Board, Camera, DEADLINE, Disk, Process, Server, Source, TempDir, eventually, file_names, program,
+};
+use cloudtalker::cli::exit;
+use rustix::{
+    fs::fstat,
+    process::Signal,
+    time::{ClockId, clock_gettime},
+};
 use serde_json::json;
-use std::{fs, io, os::unix::fs::symlink};
+use std::{
+    fs, io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::symlink,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    path::Path,
+};
+
+const TIME: u64 = 1_529_842_538;
 
 /// Its agent's `/dev/log` is a socket in the board's own directory.
 fn with_a_syslog(mut board: Board) -> Board {
@@ -165,4 +184,126 @@ fn a_pidfile_that_is_something_else_stays_and_ends_the_agent() {
     }
     assert_eq!(fs::read_to_string(&precious).unwrap(), "precious\n");
     assert_eq!(fs::read_link(&link).unwrap(), precious);
+}
+
+#[test]
+fn a_supervisor_is_told_when_the_agent_is_ready_reads_again_and_stops() {
+    let server = Server::start();
+    let dir = TempDir::new();
+    let path = dir.at("notify");
+    let name = format!("cloudtalker-{}", std::process::id());
+    let at_path = SocketAddr::from_pathname(&path).unwrap();
+    let abstract_name = SocketAddr::from_abstract_name(&name).unwrap();
+    let board = Board::new(&server);
+    for (address, named) in [(at_path, path.display().to_string()), (abstract_name, format!("@{name}"))] {
+        let supervisor = Supervisor::at(&address);
+        let mut command = board.command();
+        let agent = board.agent(Process::start("agent", command.env("NOTIFY_SOCKET", named)));
+        supervisor.hears("READY=1");
+        agent.takes(&board.record_capture(TIME, &[3000]));
+        supervisor.hears("STATUS=the session is up, ");
+        let asked = clock_gettime(ClockId::Monotonic).tv_sec;
+        agent.reload();
+        let told = supervisor.hears("RELOADING=1");
+        let since: i64 = told.split_once("MONOTONIC_USEC=").unwrap().1.parse().unwrap();
+        assert!((asked..=clock_gettime(ClockId::Monotonic).tv_sec).contains(&(since / 1_000_000)), "{told}");
+        supervisor.hears("READY=1");
+        agent.signal(Signal::TERM);
+        supervisor.hears("STOPPING=1");
+        assert_eq!(agent.ends().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_watchdog_hears_of_the_agent_while_the_disk_is_slow() {
+    let (disk, dir) = (Disk::mount(), TempDir::new());
+    let board = Board::alone().on(&disk);
+    let supervisor = Supervisor::at(&SocketAddr::from_pathname(dir.at("notify")).unwrap());
+    let mut command = board.command();
+    command.env("NOTIFY_SOCKET", dir.at("notify")).env("WATCHDOG_USEC", "600000");
+    let agent = board.agent(Process::start("agent", &mut command));
+    supervisor.hears("READY=1");
+    supervisor.hears("WATCHDOG=1");
+    let mut source = agent.source();
+    // From here on it has to go before the agent, should the test fail.
+    let disk = disk;
+    disk.hold();
+    let segment = board.record(&format!("pir.{TIME}.0.mp4"), 3000);
+    source.say(json!({"segment": segment.path(), "ack": true}).to_string());
+    disk.holds();
+    supervisor.forgets();
+    for _ in 0..3 {
+        supervisor.hears("WATCHDOG=1");
+    }
+    assert_eq!(disk.release(), 1, "an fsync was held all the time");
+    assert_eq!(source.answer()["ok"], true);
+}
+
+#[test]
+fn the_unit_for_systemd_starts_the_agent_as_it_expects() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/cloudtalker.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    let of = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
+    assert_eq!(of("RestartPreventExitStatus"), format!("{} {}", exit::USAGE, exit::CONFIG));
+    let words: Vec<&str> = of("ExecStart").split(' ').collect();
+    let ["/usr/bin/cloudtalker", options @ .., _] = &words[..] else { panic!("{words:?}") };
+    let board = Board::alone();
+    let config = board.dir.at("agent.conf");
+    let flags = board.flags.as_chunks::<2>().0.iter();
+    let lines = flags.map(|[name, value]| format!("{} = {value}\n", name.trim_start_matches('-')));
+    let paths = format!(
+        "state_dir = {}\ninput_sock = {}\n",
+        board.state_dir().display(),
+        board.input_sock().display()
+    );
+    fs::write(&config, lines.collect::<String>() + &paths).unwrap();
+    let supervisor = Supervisor::at(&SocketAddr::from_pathname(board.dir.at("notify")).unwrap());
+    let mut command = program();
+    command.args(options).arg(&config);
+    let seconds: u64 = of("WatchdogSec").parse().unwrap();
+    command
+        .env("NOTIFY_SOCKET", board.dir.at("notify"))
+        .env("WATCHDOG_USEC", (seconds * 1_000_000).to_string());
+    let agent = Process::start("agent", &mut command);
+    assert_eq!(of("Type"), "notify");
+    supervisor.hears("READY=1");
+    assert_eq!(of("ExecReload"), "/bin/kill -HUP $MAINPID");
+    agent.signal(Signal::HUP);
+    supervisor.hears("RELOADING=1");
+    supervisor.hears("READY=1");
+    assert_eq!(agent.terminate().code(), Some(0));
+}
+
+/// As systemd: a datagram socket.
+struct Supervisor(UnixDatagram);
+
+impl Supervisor {
+    fn at(address: &SocketAddr) -> Supervisor {
+        let socket = UnixDatagram::bind_addr(address).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Supervisor(socket)
+    }
+
+    /// Waits until it is told this, among other things.
+    fn hears(&self, words: &str) -> String {
+        loop {
+            let told = self.next().expect("it is told before the deadline");
+            if told.contains(words) {
+                return told;
+            }
+        }
+    }
+
+    /// Puts aside what it was told so far.
+    fn forgets(&self) {
+        self.0.set_nonblocking(true).unwrap();
+        while self.next().is_ok() {}
+        self.0.set_nonblocking(false).unwrap();
+    }
+
+    fn next(&self) -> io::Result<String> {
+        let mut buffer = [0; 4096];
+        let length = self.0.recv(&mut buffer)?;
+        Ok(String::from_utf8(buffer[..length].to_vec()).unwrap())
+    }
 }

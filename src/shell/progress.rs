@@ -1,0 +1,123 @@
+//! Whether the agent gets on: what a watchdog is told.
+//!
+//! That the executor gets on is shown by its asking. A worker gets on while it has nothing to do, or has taken a step
+//! lately: a call of the file system that came back, a wait on the network that ended. Steps may be slow. A worn card
+//! takes half a minute for an fsync, a link takes two minutes for an answer: that is progress, and no reason to start
+//! anything anew.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// How long one step may take. The upload worker's longest wait has two minutes, and the system's resolver some more;
+/// a call of the file system has no limit of its own.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Nothing is to be done.
+const IDLE: u32 = u32::MAX;
+
+/// A worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worker {
+    /// The disk's.
+    Disk,
+    /// The uploads'.
+    Upload,
+}
+
+/// A worker's sign of life.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<Beats>);
+
+#[derive(Debug)]
+struct Beats {
+    began: Instant,
+    /// When the last step was taken, in seconds since then; or [`IDLE`].
+    last: AtomicU32,
+}
+
+impl Pulse {
+    /// Of a worker that has nothing to do yet.
+    pub fn new() -> Pulse {
+        Pulse(Arc::new(Beats { began: Instant::now(), last: AtomicU32::new(IDLE) }))
+    }
+
+    /// A step is taken, and there is more to do.
+    pub fn beat(&self) {
+        self.beat_at(Instant::now());
+    }
+
+    /// There is nothing to do.
+    pub fn rest(&self) {
+        self.0.last.store(IDLE, Ordering::Relaxed);
+    }
+
+    fn beat_at(&self, now: Instant) {
+        let seconds = now.duration_since(self.0.began).as_secs();
+        self.0.last.store(u32::try_from(seconds).unwrap_or(IDLE), Ordering::Relaxed);
+    }
+
+    fn is_stuck(&self, now: Instant) -> bool {
+        match self.0.last.load(Ordering::Relaxed) {
+            IDLE => false,
+            last => now.duration_since(self.0.began) > Duration::from_secs(last.into()) + PATIENCE,
+        }
+    }
+}
+
+/// Both workers'.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The disk worker's.
+    pub disk: Pulse,
+    /// The upload worker's.
+    pub upload: Pulse,
+}
+
+impl Progress {
+    /// Of two workers that have nothing to do yet.
+    pub fn new() -> Progress {
+        Progress { disk: Pulse::new(), upload: Pulse::new() }
+    }
+
+    /// The worker that does not get on.
+    pub fn stuck(&self, now: Instant) -> Option<Worker> {
+        let workers = [(Worker::Disk, &self.disk), (Worker::Upload, &self.upload)];
+        workers.into_iter().find(|(_, pulse)| pulse.is_stuck(now)).map(|(worker, _)| worker)
+    }
+}
+
+impl fmt::Display for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = PATIENCE.as_secs() / 60;
+        match self {
+            Worker::Disk => write!(f, "a call of the disk has not come back for {minutes} minutes"),
+            Worker::Upload => write!(f, "an upload has not got on for {minutes} minutes, nor been given up"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_step_is_progress_and_one_that_never_ends_is_not() {
+        let progress = Progress::new();
+        let at = |seconds: u64| progress.disk.0.began + Duration::from_secs(seconds);
+        assert_eq!(progress.stuck(at(100_000)), None, "there is nothing to do");
+        progress.disk.beat_at(at(1000));
+        progress.upload.beat_at(at(1100));
+        assert_eq!(progress.stuck(at(1299)), None, "each waits for something slow");
+        assert_eq!(progress.stuck(at(1302)), Some(Worker::Disk));
+        progress.disk.beat_at(at(1310));
+        assert_eq!(progress.stuck(at(1390)), None, "it came back after all");
+        assert_eq!(progress.stuck(at(1410)), Some(Worker::Upload));
+        progress.upload.rest();
+        assert_eq!(progress.stuck(at(1411)), None);
+    }
+}
