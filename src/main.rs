@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Ok(Command::Send(send)) => tools::finish("send", || tools::send::run(&send)),
         Ok(Command::Listen(listen)) => tools::finish("listen", || tools::listen::run(&listen)),
         Ok(Command::Status(status)) => tools::finish("status", || tools::status::run(&status)),
+        Ok(Command::Check(check)) => tools::check::run(&check),
         Err(early) => early.tell(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config;
 
-const COMMANDS: [&str; 4] = ["run", "send", "listen", "status"];
+const COMMANDS: [&str; 5] = ["run", "send", "listen", "status", "check"];
 
 /// argh's complaint in this program's words.
 pub(super) fn complaint(output: &str, command: &str) -> String {
@@ -13,15 +13,16 @@ pub(super) fn complaint(output: &str, command: &str) -> String {
         return format!("expected an option or a command, but came {arg:?}: did you mean {meant}?");
     }
     let options = match command {
-        "send" => &["input_sock", "input_port", "config", "name", "wait"][..],
-        "listen" => &["cam_sock", "cam_addr", "config", "exec"],
-        "status" => &["input_sock", "input_port", "config", "json"],
-        _ => &config::NAMES,
+        "send" => vec!["input_sock", "input_port", "config", "name", "wait"],
+        "listen" => vec!["cam_sock", "cam_addr", "config", "exec"],
+        "status" => vec!["input_sock", "input_port", "config", "json"],
+        "check" => [&config::NAMES[..], &["config", "json"]].concat(),
+        _ => config::NAMES.to_vec(),
     };
     match arg.strip_prefix("--") {
         Some(name) => {
             let name = name.replace('-', "_");
-            format!("unknown option --{name}: did you mean --{}?", nearest(&name, options))
+            format!("unknown option --{name}: did you mean --{}?", nearest(&name, &options))
         }
         None => format!("expected an option, but came {arg:?}"),
     }

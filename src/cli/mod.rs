@@ -4,11 +4,13 @@
 //! command left out: [`fold()`] brings the arguments into its form before it sees them. What the options mean is
 //! [`config`](crate::config)'s: here they are text, so that a file can hold the same ones.
 
+mod check;
 mod complaint;
 mod fold;
 mod run;
 mod tools;
 
+pub use check::Check;
 pub(crate) use complaint::nearest;
 pub use fold::fold;
 pub use run::Run;
@@ -47,7 +49,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Early>
     let args = fold(args);
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match Line::from_args(&[NAME], &words) {
-        Ok(Line { command: Command::Run(run) }) if run.version => {
+        Ok(Line { command }) if command.asks_for_version() => {
             Err(Early::Said(format!("{NAME} {}\n", env!("CARGO_PKG_VERSION"))))
         }
         Ok(Line { command }) => Ok(command),
@@ -68,6 +70,18 @@ pub enum Command {
     Listen(Listen),
     /// Ask how it is doing.
     Status(Status),
+    /// Look at all that it needs.
+    Check(Box<Check>),
+}
+
+impl Command {
+    fn asks_for_version(&self) -> bool {
+        match self {
+            Command::Run(run) => run.version,
+            Command::Check(check) => check.run.version,
+            Command::Send(_) | Command::Listen(_) | Command::Status(_) => false,
+        }
+    }
 }
 
 /// Why there is nothing to do.
@@ -152,11 +166,31 @@ mod tests {
     }
 
     #[test]
+    fn check_takes_what_run_takes() {
+        let options = "--config /a.conf -e cloud/ --spool_copy --state-dir=/b";
+        for (line, json) in [(format!("check {options}"), false), (format!("check --json {options}"), true)] {
+            assert_eq!(
+                parsed(&line),
+                Ok(Command::Check(Box::new(Check { run: run(options), json }))),
+                "{line}"
+            );
+        }
+        for line in ["check -h", "check --json --help", "help check"] {
+            assert!(
+                matches!(parsed(line), Err(Early::Said(help)) if help.starts_with("Usage: cloudtalker check")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_what_was_meant() {
         for (line, expected) in [
             ("--input_soc x", "unknown option --input_soc: did you mean --input_sock?"),
             ("--spool-max-size=1", "unknown option --spool_max_size: did you mean --spool_max?"),
             ("status --jsn", "unknown option --jsn: did you mean --json?"),
+            ("check --jsn", "unknown option --jsn: did you mean --json?"),
+            ("chek", "expected an option or a command, but came \"chek\": did you mean check?"),
             ("sned a", "expected an option or a command, but came \"sned\": did you mean send?"),
             ("run a", "expected an option, but came \"a\""),
             ("--input_sock", "--input_sock: expected a value, but none came"),

@@ -17,6 +17,7 @@ cloudtalker --config /etc/cloudtalker.conf --log_level debug",
   cloudtalker send FILE...   hand video files to the running agent
   cloudtalker listen         receive the commands that the cloud gives the camera
   cloudtalker status         how the running agent is doing
+  cloudtalker check          whether all that the agent needs is there
 
 Dashes and underscores in names are the same, and --name=VALUE is --name VALUE.
 A configuration file has the same names without dashes, `name = value` a line,

@@ -10,7 +10,7 @@ mod value;
 
 pub use entries::{ConfigError, Entry, Origin};
 
-use crate::cli;
+use crate::{cli, wire::tus};
 use entries::Entries;
 use log::LevelFilter;
 use std::{
@@ -176,6 +176,12 @@ impl Config {
             log_to: LogTo::take(entries)?,
             pidfile: entries.path("pidfile")?,
         })
+    }
+
+    /// Where uploads are made: at the tus server that was named, else at the endpoint's.
+    pub fn uploads_at(&self) -> String {
+        let usual = || format!("https://{}{}", self.endpoint.authority(), tus::DEFAULT_PATH);
+        self.upload_url.clone().unwrap_or_else(usual)
     }
 }
 

@@ -65,6 +65,7 @@ fn by_arguments(args: Vec<String>) -> Option<Config> {
     let args = ["cloudtalker".to_owned()].into_iter().chain(args).map(OsString::from);
     match cli::parse(args) {
         Ok(Command::Run(run)) => Config::load(&run).ok(),
+        Ok(Command::Check(check)) => Config::load(&check.run).ok(),
         Ok(Command::Send(_) | Command::Listen(_) | Command::Status(_)) | Err(_) => None,
     }
 }

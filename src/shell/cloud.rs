@@ -20,7 +20,7 @@ use smol::{
     net::TcpStream,
     stream::StreamExt,
 };
-use std::{io, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 /// Name, TCP, TLS and WebSocket together.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -31,6 +31,9 @@ const MAX_MESSAGE: usize = 64 * 1024;
 const BUFFER: usize = 4 * 1024;
 /// Of a server's word to people.
 const MAX_TEXT: usize = 300;
+
+pub(crate) type Stream = TlsStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<Stream>;
 
 /// One connection. Dropping it closes it, and nothing more is heard of it.
 pub struct Link {
@@ -85,7 +88,7 @@ impl Link {
 }
 
 /// Why a session ended, or why there is none.
-enum End {
+pub(crate) enum End {
     /// The link, the server or the agent has gone.
     Lost(String),
     /// More tries alone will not mend that.
@@ -114,7 +117,11 @@ impl End {
                 let said: String = body.lines().next().unwrap_or_default().chars().take(MAX_TEXT).collect();
                 let said = if said.is_empty() { said } else { format!(": {said:?}") };
                 let status = response.status();
-                let reason = format!("expected a WebSocket, but the server answered {status}{said}");
+                let cure = match status.as_u16() {
+                    200..=399 | 404 | 405 => "; is --endpoint right?",
+                    _ => "",
+                };
+                let reason = format!("expected a WebSocket, but the server answered {status}{said}{cure}");
                 if matches!(status.as_u16(), 401 | 403 | 404) {
                     End::Refused(Refusal::Distrust, reason)
                 } else {
@@ -122,6 +129,13 @@ impl End {
                 }
             }
             error => End::Lost(error.to_string()),
+        }
+    }
+
+    /// In words.
+    pub(crate) fn into_reason(self) -> String {
+        match self {
+            End::Lost(reason) | End::Refused(_, reason) => reason,
         }
     }
 
@@ -147,28 +161,52 @@ async fn live(target: &Target, waiting: &Receiver<Message>, inputs: &Sender<Inpu
     listen(receiver, inputs).or(speak(sender, waiting)).await
 }
 
-async fn connect(target: &Target) -> Result<(WebSocketStream<TlsStream<TcpStream>>, Option<u64>), End> {
-    let Endpoint { host, port, path } = &target.endpoint;
-    let io = |error: io::Error| End::of_io(&error);
-    let addresses = smol::net::resolve((host.as_str(), *port))
+async fn connect(target: &Target) -> Result<(Socket, Option<u64>), End> {
+    let addresses = resolve(&target.endpoint).await?;
+    let tcp = dial(&addresses).await?;
+    let stream = target.greet(tcp).await?;
+    target.upgrade(stream).await
+}
+
+/// Looks the cloud's name up.
+pub(crate) async fn resolve(Endpoint { host, port, .. }: &Endpoint) -> Result<Vec<SocketAddr>, End> {
+    smol::net::resolve((host.as_str(), *port))
         .await
-        .map_err(|error| End::Refused(Refusal::Name, format!("no address is found for {host:?}: {error}")))?;
-    let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(io)?;
+        .map_err(|error| End::Refused(Refusal::Name, format!("no address is found for {host:?}: {error}")))
+}
+
+/// Connects to the first of the addresses that answers.
+pub(crate) async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, End> {
+    let io = |error: io::Error| End::of_io(&error);
+    let tcp = TcpStream::connect(addresses).await.map_err(io)?;
     tcp.set_nodelay(true).map_err(io)?;
     rustix::net::sockopt::set_tcp_user_timeout(&tcp, USER_TIMEOUT_MS).map_err(|error| io(error.into()))?;
-    let name = ServerName::try_from(host.clone())
-        .map_err(|_| End::Refused(Refusal::Distrust, format!("{host:?} is no host name")))?;
-    let stream = TlsConnector::from(target.tls.clone()).connect(name, tcp).await.map_err(io)?;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(0)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
-    let url = format!("wss://{}{path}", target.endpoint.authority());
-    let (socket, response) =
-        client_async_with_config(url, stream, Some(config)).await.map_err(|error| End::of_socket(&error))?;
-    let date = response.headers().get("Date").and_then(|date| date.to_str().ok()).and_then(http_date);
-    Ok((socket, date))
+    Ok(tcp)
+}
+
+impl Target {
+    /// TLS's greeting.
+    pub(crate) async fn greet(&self, tcp: TcpStream) -> Result<Stream, End> {
+        let host = &self.endpoint.host;
+        let name = ServerName::try_from(host.clone())
+            .map_err(|_| End::Refused(Refusal::Distrust, format!("{host:?} is no host name")))?;
+        let connector = TlsConnector::from(self.tls.clone());
+        connector.connect(name, tcp).await.map_err(|error| End::of_io(&error))
+    }
+
+    /// The WebSocket's greeting, and what time the server says it is.
+    pub(crate) async fn upgrade(&self, stream: Stream) -> Result<(Socket, Option<u64>), End> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let url = format!("wss://{}{}", self.endpoint.authority(), self.endpoint.path);
+        let upgraded = client_async_with_config(url, stream, Some(config)).await;
+        let (socket, response) = upgraded.map_err(|error| End::of_socket(&error))?;
+        let date = response.headers().get("Date").and_then(|date| date.to_str().ok()).and_then(http_date);
+        Ok((socket, date))
+    }
 }
 
 async fn listen(mut receiver: WebSocketReceiver<TlsStream<TcpStream>>, inputs: &Sender<Input>) -> End {
@@ -195,4 +233,22 @@ async fn speak(mut sender: WebSocketSender<TlsStream<TcpStream>>, waiting: &Rece
         }
     }
     future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_in_a_websockets_place_makes_the_endpoint_suspect() {
+        for (status, is_suspect) in
+            [(200, true), (302, true), (404, true), (405, true), (401, false), (403, false), (502, false)]
+        {
+            let response = tungstenite::http::Response::builder().status(status).body(None).unwrap();
+            let reason = End::of_socket(&tungstenite::Error::Http(response.into())).into_reason();
+            let begins = format!("expected a WebSocket, but the server answered {status}");
+            assert!(reason.starts_with(&begins), "{reason}");
+            assert_eq!(reason.ends_with("; is --endpoint right?"), is_suspect, "{reason}");
+        }
+    }
 }

@@ -56,7 +56,10 @@ impl Disk {
                 let _ = begun.send_blocking(Err(error));
                 return;
             }
-            warn_of_forgetful(&dir);
+            if let Ok(Some(kind)) = forgetful(&dir) {
+                let dir = dir.display();
+                log::warn!("{dir} is on {kind}: a power cut empties it; give a --state_dir on flash");
+            }
             let mut spool = Spool::new(state_dir);
             if begun.send_blocking(Ok(spool.start(seed))).is_err() {
                 return;
@@ -294,16 +297,15 @@ pub fn facts(metadata: &fs::Metadata) -> Facts {
     }
 }
 
-/// Tells where the file system is one that a power cut empties.
-fn warn_of_forgetful(dir: &Path) {
+/// What the file system is called, where it is one that a power cut empties.
+pub(crate) fn forgetful(dir: &Path) -> io::Result<Option<&'static str>> {
     // From linux/magic.h. The field is as wide as the machine's words, and signed.
-    let kind = match rustix::fs::statfs(dir).map(|about| about.f_type as u32) {
-        Ok(0x0102_1994) => "tmpfs",
-        Ok(0x8584_58f6) => "ramfs",
-        Ok(0x794c_7630) => "overlay",
-        Ok(_) | Err(_) => return,
-    };
-    log::warn!("{} is on {kind}: a power cut empties it; give a --state_dir on flash", dir.display());
+    Ok(match rustix::fs::statfs(dir)?.f_type as u32 {
+        0x0102_1994 => Some("tmpfs"),
+        0x8584_58f6 => Some("ramfs"),
+        0x794c_7630 => Some("overlay"),
+        _ => None,
+    })
 }
 
 /// Makes a directory and those above it, each durable in the one above.

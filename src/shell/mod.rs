@@ -9,19 +9,19 @@ pub mod cloud;
 pub mod log;
 
 mod commands;
-mod disk;
+pub(crate) mod disk;
 mod input;
 mod list;
 mod lock;
 mod notify;
 mod pidfile;
-mod progress;
+pub(crate) mod progress;
 mod reload;
 mod signals;
 mod start_error;
 mod supervisor;
 pub(crate) mod uploader;
-mod ureq_tls;
+pub(crate) mod ureq_tls;
 
 use crate::{
     cli,
@@ -32,7 +32,6 @@ use crate::{
         spool::Scanned,
     },
     tls::{self, ClientTls, Floor, IdentityFiles},
-    wire::tus,
 };
 use ::log::{error, info};
 use async_channel::{Receiver, Sender};
@@ -342,12 +341,11 @@ fn client_tls(config: &Config, floor: &Arc<Floor>) -> Result<ClientTls, StartErr
 }
 
 fn settings(config: &Config, tls: &ClientTls) -> Settings {
-    let usual = format!("https://{}{}", config.endpoint.authority(), tus::DEFAULT_PATH);
     Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         endpoint: config.endpoint.to_string(),
         uploads_elsewhere: config.upload_url.is_some(),
-        upload_url: config.upload_url.clone().unwrap_or(usual),
+        upload_url: config.uploads_at(),
         state_dir: config.spool.state_dir.display().to_string(),
         spool_max: config.spool.max,
         min_free: config.spool.min_free,

@@ -1,5 +1,6 @@
 //! The short-lived commands beside the agent. They block: each has one thing to wait for.
 
+pub mod check;
 pub mod listen;
 pub mod send;
 pub mod status;
@@ -70,10 +71,14 @@ pub enum Address {
 impl Address {
     /// Finds the agent by options, by its configuration file, or where it usually is.
     fn find(options: Vec<(&'static str, String)>, file: Option<&str>) -> Result<Address, ToolError> {
-        let input = InputConfig::find(options, file)?;
+        Ok(Address::of(InputConfig::find(options, file)?))
+    }
+
+    /// Where an agent listens that has these sockets.
+    fn of(input: InputConfig) -> Address {
         match (input.unix, input.tcp) {
-            (Some(path), _) => Ok(Address::Unix(path)),
-            (None, Some(tcp)) => Ok(Address::Tcp(SocketAddr::new(reachable(tcp.ip()), tcp.port()))),
+            (Some(path), _) => Address::Unix(path),
+            (None, Some(tcp)) => Address::Tcp(SocketAddr::new(reachable(tcp.ip()), tcp.port())),
             (None, None) => unreachable!("an agent has an input socket"),
         }
     }

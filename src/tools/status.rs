@@ -1,6 +1,6 @@
 //! `cloudtalker status`: how the running agent is doing.
 
-use super::{Address, ToolError};
+use super::{Address, Connection, ToolError};
 use crate::{cli, engine::event::counted, wire::utc::Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn run(status: &cli::Status) -> Result<(), ToolError> {
     let address = Address::find(status.settings(), status.config.as_deref())?;
     let mut connection = address.connect().map_err(|error| ToolError::Absent(address.clone(), error))?;
-    let answer = connection.ask(&json!({"query": "status"}), PATIENCE)?;
+    let answer = answer(&mut connection)?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let text = if status.json { one_line(&answer)? } else { parse(&answer)?.table(now.as_secs()) };
     // Nobody reading it is no error.
@@ -25,9 +25,18 @@ pub fn run(status: &cli::Status) -> Result<(), ToolError> {
     Ok(())
 }
 
+/// Asks the agent, for another tool.
+pub(super) fn ask(connection: &mut Connection) -> Result<Status, ToolError> {
+    parse(&answer(connection)?)
+}
+
+fn answer(connection: &mut Connection) -> Result<String, ToolError> {
+    connection.ask(&json!({"query": "status"}), PATIENCE)
+}
+
 /// The agent's answer.
 #[derive(Debug, Deserialize)]
-struct Status {
+pub(super) struct Status {
     version: String,
     session: Session,
     armed: Option<bool>,
@@ -79,6 +88,11 @@ fn parse(answer: &str) -> Result<Status, ToolError> {
 }
 
 impl Status {
+    /// Whether the agent is connected with this cloud.
+    pub(super) fn has_session_with(&self, endpoint: &str) -> bool {
+        self.session.state == "up" && self.session.endpoint == endpoint
+    }
+
     fn table(&self, now: u64) -> String {
         let Status { session, spool, .. } = self;
         let reason = session.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -146,7 +160,7 @@ fn ago(moment: u64, now: u64) -> impl fmt::Display {
     })
 }
 
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
@@ -156,7 +170,7 @@ fn span(seconds: u64) -> String {
 }
 
 /// In powers of 1024, as the options that set bounds have them.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let steps = (bytes.max(1).ilog2() / 10).min(4) as usize;
     match steps {

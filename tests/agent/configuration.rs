@@ -159,6 +159,7 @@ fn the_tools_have_the_same_manners() {
             &["listen"],
             "cloudtalker listen: expected a place to receive commands at: give --cam_sock or --cam_addr",
         ),
+        (&["check", "--jsno"], "cloudtalker: unknown option --jsno: did you mean --json?"),
         (&["status", "--jsno"], "cloudtalker: unknown option --jsno: did you mean --json?"),
         (&["status", "--input_port", "0"], "cloudtalker status: --input_port: expected a port, 1 to 65535"),
     ] {

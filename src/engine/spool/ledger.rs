@@ -14,7 +14,8 @@ const MAX_LEDGER_FILE: usize = 512 * 1024;
 const ALARMS: &str = "alarms";
 /// A thousand alarms of at most 100 bytes, with room for those that a failing disk could not yet take out.
 const MAX_ALARMS_FILE: usize = 4 * 1024 * 1024;
-const STATE: &str = "state.json";
+/// What the cloud last said.
+pub const STATE: &str = "state.json";
 const MAX_STATE: usize = 64 * 1024;
 
 /// One line of the loss ledger.

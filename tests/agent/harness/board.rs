@@ -114,8 +114,13 @@ impl Board {
     }
 
     /// Its spool is on this disk, which must outlive it.
-    pub fn on(mut self, disk: &Disk) -> Board {
-        self.state_dir = disk.at("state");
+    pub fn on(self, disk: &Disk) -> Board {
+        self.keeping_at(disk.at("state"))
+    }
+
+    /// Its spool is here.
+    pub fn keeping_at(mut self, state_dir: PathBuf) -> Board {
+        self.state_dir = state_dir;
         self
     }
 
@@ -176,7 +181,21 @@ impl Board {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = agent_command(&self.runner);
+        self.options(agent_command(&self.runner))
+    }
+
+    /// What `cloudtalker check` says of what the agent is given.
+    pub fn check(&self, flags: &[&str]) -> Output {
+        self.checking(flags).output().unwrap()
+    }
+
+    pub fn checking(&self, flags: &[&str]) -> Command {
+        let mut check = agent_command(&self.runner);
+        check.arg("check").args(flags);
+        self.options(check)
+    }
+
+    fn options(&self, mut command: Command) -> Command {
         command.arg("--input_sock").arg(self.input_sock()).arg("--state_dir").arg(self.state_dir());
         command.args(["--log_level", self.log_level]).args(&self.flags);
         command

@@ -1,0 +1,357 @@
+//! What the board has to offer: a time, a place for captures, a camera program.
+
+use super::report::{Outcome, Report, Subject};
+use crate::{
+    config::{CommandTarget, Config},
+    engine::{Remembered, spool},
+    shell::disk,
+    tls::{self, ClientTls, Floor},
+    tools::status::{size, span},
+    wire::utc::Utc,
+};
+use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, ErrorKind, Write},
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Time enough to have a new certificate made.
+const EXPIRES_SOON: u64 = 30 * 24 * 60 * 60;
+
+/// Looks at the state directory and at the camera program's socket.
+pub fn look(config: &Config, report: &mut Report) {
+    let dir = &config.spool.state_dir;
+    report.tell(Subject::StateDir, state_dir(dir));
+    // Where it is still to be made, it will be on the same file system as this.
+    let there = existing(dir);
+    report.tell(Subject::Flash, flash(there, disk::forgetful(there)));
+    match space(there) {
+        Ok(space) => {
+            let (max, min_free) = (config.spool.max, config.spool.min_free);
+            report.tell(Subject::FreeSpace, free_space(space.free, min_free));
+            report.tell(Subject::Quota, quota(max, min_free, space.total));
+        }
+        Err(error) => {
+            let why = format!("the file system of {} does not tell its space: {error}", there.display());
+            report.tell(Subject::FreeSpace, Outcome::Failed(why));
+            report.skip(&[Subject::Quota], Subject::FreeSpace);
+        }
+    }
+    report.tell(Subject::Camera, camera(config.commands.as_ref()));
+}
+
+/// The floor is what the agent would have: a good time that can't be counts for nothing.
+pub fn raise_to_good_time(floor: &Floor, state_dir: &Path, tls: Option<&ClientTls>) {
+    let text = fs::read(state_dir.join(spool::STATE)).unwrap_or_default();
+    let remembered: Remembered = serde_json::from_slice(&text).unwrap_or_default();
+    let latest = tls::clock::latest(tls.and_then(|tls| tls.certificate_expires));
+    if let Some(time) = remembered.good_time.filter(|time| *time <= latest) {
+        floor.raise(time);
+    }
+}
+
+/// How long the camera's certificate holds.
+pub fn expiry(expires: Option<u64>, floor: u64) -> Outcome {
+    judge_expiry(expires, now().max(floor))
+}
+
+fn judge_expiry(expires: Option<u64>, now: u64) -> Outcome {
+    const RENEW: &str = "have the server make a new one (`cloudtalker-server camera add`)";
+    match expires {
+        None => Outcome::Doubtful("the certificate does not tell when it ends".into()),
+        Some(end) if end <= now => {
+            Outcome::Failed(format!("this camera's certificate expired on {}: {RENEW}", Utc(end)))
+        }
+        Some(end) if end - now < EXPIRES_SOON => {
+            Outcome::Doubtful(format!("only until {} (in {}): {RENEW}", Utc(end), span(end - now)))
+        }
+        Some(end) => Outcome::Fine(format!("until {} (in {})", Utc(end), span(end - now))),
+    }
+}
+
+/// Whether the clock can be right.
+pub fn clock(floor: u64) -> Outcome {
+    judge_clock(now(), floor, tls::clock::latest(None))
+}
+
+fn judge_clock(now: u64, floor: u64, latest: u64) -> Outcome {
+    const CURE: &str = "does a time service run (chronyd, ntpd, systemd-timesyncd)?";
+    if now < floor {
+        let (now, floor) = (Utc(now), Utc(floor));
+        return Outcome::Doubtful(format!(
+            "it says {now}, but it is {floor} at least, and the agent goes by that meanwhile: {CURE}"
+        ));
+    }
+    if now > latest {
+        let now = Utc(now);
+        return Outcome::Failed(format!(
+            "it says {now}, which can't be, and every server's certificate looks expired: set it; {CURE}"
+        ));
+    }
+    Outcome::Fine(Utc(now).to_string())
+}
+
+fn state_dir(dir: &Path) -> Outcome {
+    let (shown, user) = (dir.display(), user());
+    match fs::metadata(dir) {
+        Ok(about) if !about.is_dir() => Outcome::Failed(format!(
+            "expected a directory at {shown}, but something else is there: remove it, or give another --state_dir"
+        )),
+        Ok(_) => match probe(dir) {
+            Ok(()) => Outcome::Fine(format!("{shown} takes files of {user}")),
+            Err(error) => {
+                Outcome::Failed(format!("{shown} takes no files of {user}: {error}; {}", cure(error.kind())))
+            }
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let parent = existing(dir);
+            match accessat(CWD, parent, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+                Ok(()) => Outcome::Fine(format!("{shown} is not there yet, and can be made by {user}")),
+                Err(error) => Outcome::Failed(format!(
+                    "{shown} is not there, and can't be made by {user} in {}: {error}; make it and give it to the \
+                     agent's user (mkdir, chown), or give another --state_dir",
+                    parent.display()
+                )),
+            }
+        }
+        Err(error) => {
+            Outcome::Failed(format!("{shown} can't be looked at by {user}: {error}; {}", cure(error.kind())))
+        }
+    }
+}
+
+/// Writes a file down to the card, and removes it. Asking for permissions would not tell of a card that is broken.
+fn probe(dir: &Path) -> io::Result<()> {
+    let path = dir.join(format!(".check.{}", process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    let written = file.write_all(b"cloudtalker check\n").and_then(|()| file.sync_all());
+    let removed = fs::remove_file(&path);
+    written.and(removed)
+}
+
+fn cure(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::PermissionDenied => {
+            "give it to the agent's user (chown), or run this as that user, or give another --state_dir"
+        }
+        ErrorKind::ReadOnlyFilesystem => "mount it for writing, or give another --state_dir",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "remove something, or give another --state_dir",
+        _ => "is the card whole, and mounted?",
+    }
+}
+
+/// The nearest directory that is there.
+fn existing(dir: &Path) -> &Path {
+    let there = dir.ancestors().find(|dir| !dir.as_os_str().is_empty() && dir.exists());
+    there.unwrap_or_else(|| Path::new("."))
+}
+
+fn flash(dir: &Path, forgetful: io::Result<Option<&'static str>>) -> Outcome {
+    let dir = dir.display();
+    match forgetful {
+        Ok(None) => Outcome::Fine(format!("the file system of {dir} outlasts a power cut")),
+        Ok(Some(kind)) => Outcome::Failed(format!(
+            "{dir} is on {kind}, which a power cut empties: give a --state_dir on flash or disk"
+        )),
+        Err(error) => Outcome::Failed(format!("{dir} does not tell its file system: {error}")),
+    }
+}
+
+/// Of a file system, in bytes.
+struct Space {
+    /// What anybody may use.
+    free: u64,
+    total: u64,
+}
+
+fn space(dir: &Path) -> io::Result<Space> {
+    let about = statvfs(dir)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
+    Ok(Space { free: bytes(about.f_bavail), total: bytes(about.f_blocks) })
+}
+
+fn free_space(free: u64, min_free: u64) -> Outcome {
+    let (is_free, floor) = (size(free), size(min_free));
+    if free < min_free {
+        return Outcome::Failed(format!(
+            "{is_free}, but {floor} stay free (--min_free), so that each new capture displaces an old one or is \
+             turned away: remove something, or lower --min_free"
+        ));
+    }
+    Outcome::Fine(format!("{is_free}, of which {floor} stay free (--min_free)"))
+}
+
+fn quota(max: Option<u64>, min_free: u64, total: u64) -> Outcome {
+    let Some(max) = max else {
+        return Outcome::Fine(format!("none (--spool_max): all but {} is for captures", size(min_free)));
+    };
+    let room = total.saturating_sub(min_free);
+    if max > room {
+        return Outcome::Failed(format!(
+            "{} (--spool_max) and {} that stay free (--min_free) do not fit into {}: lower --spool_max to {} or less",
+            size(max),
+            size(min_free),
+            size(total),
+            size(room)
+        ));
+    }
+    Outcome::Fine(format!("{} (--spool_max) of {}", size(max), size(total)))
+}
+
+fn camera(target: Option<&CommandTarget>) -> Outcome {
+    match target {
+        None => Outcome::Doubtful(
+            "nobody hears commands: give --cam_sock or --cam_addr, if somebody should".into(),
+        ),
+        Some(CommandTarget::Unix(path)) => camera_socket(path, connect(path)),
+        // A name is looked up when a command is sent, and again until somebody is there.
+        Some(target @ CommandTarget::Udp { .. }) => {
+            Outcome::Fine(format!("commands go to {target}; whether somebody listens, UDP does not tell"))
+        }
+    }
+}
+
+/// Connecting a datagram socket sends nothing.
+fn connect(path: &Path) -> io::Result<()> {
+    UnixDatagram::unbound()?.connect(path)
+}
+
+fn camera_socket(path: &Path, connected: io::Result<()>) -> Outcome {
+    let path = path.display();
+    match connected {
+        Ok(()) => Outcome::Fine(format!("somebody listens at {path}")),
+        Err(error) => {
+            let cure: &str = match error.kind() {
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                    &format!("start the camera program, or `cloudtalker listen --cam_sock {path}`")
+                }
+                ErrorKind::PermissionDenied => "let the agent's user write to that socket",
+                _ => "a datagram socket should be there; is --cam_sock right?",
+            };
+            Outcome::Failed(format!("nobody can be told commands at {path}: {error}; {cure}"))
+        }
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn user() -> String {
+    match rustix::process::geteuid() {
+        uid if uid.is_root() => "root".into(),
+        uid => format!("user {}", uid.as_raw()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 24 * 60 * 60;
+    const MIB: u64 = 1 << 20;
+
+    #[track_caller]
+    fn is(outcome: &Outcome, expected: &str) {
+        let word = match outcome {
+            Outcome::Fine(_) => "fine",
+            Outcome::Doubtful(_) => "doubtful",
+            Outcome::Failed(_) => "failed",
+            Outcome::NotAsked(_) => "not asked",
+        };
+        let told = format!("{word}: {outcome}");
+        assert!(told.starts_with(expected), "expected {expected:?}: {told:?}");
+    }
+
+    #[test]
+    fn a_certificate_warns_a_month_before_its_end() {
+        let now = 1_795_219_200;
+        for (expires, expected) in [
+            (None, "doubtful: the certificate does not tell"),
+            (
+                Some(now - 1),
+                "failed: this camera's certificate expired on 2026-11-20T23:59:59Z: have the server",
+            ),
+            (Some(now), "failed: "),
+            (Some(now + 1), "doubtful: only until 2026-11-21T00:00:01Z (in 1 s): have the server"),
+            (Some(now + 30 * DAY - 1), "doubtful: "),
+            (Some(now + 30 * DAY), "fine: until 2026-12-21T00:00:00Z (in 30 days)"),
+        ] {
+            is(&judge_expiry(expires, now), expected);
+        }
+    }
+
+    #[test]
+    fn a_clock_below_the_floor_is_borne_and_one_beyond_all_bounds_is_not() {
+        let (floor, latest) = (1_795_219_200, 1_795_219_200 + 7000 * DAY);
+        for (now, expected) in [
+            (0, "doubtful: it says 1970-01-01T00:00:00Z, but it is 2026-11-21T00:00:00Z at least"),
+            (floor - 1, "doubtful: "),
+            (floor, "fine: 2026-11-21T00:00:00Z"),
+            (latest, "fine: "),
+            (latest + 1, "failed: it says 2046-01-20T00:00:01Z, which can't be"),
+        ] {
+            is(&judge_clock(now, floor, latest), expected);
+        }
+    }
+
+    #[test]
+    fn space_is_weighed_against_what_stays_free() {
+        is(&free_space(64 * MIB, 64 * MIB), "fine: 64.0 MiB, of which 64.0 MiB stay free");
+        is(&free_space(64 * MIB - 1, 64 * MIB), "failed: 63.9 MiB, but 64.0 MiB stay free (--min_free)");
+    }
+
+    #[test]
+    fn a_quota_fits_what_the_file_system_has_beside_what_stays_free() {
+        is(&quota(None, 64 * MIB, 0), "fine: none (--spool_max)");
+        is(&quota(Some(36 * MIB), 64 * MIB, 100 * MIB), "fine: 36.0 MiB (--spool_max) of 100.0 MiB");
+        let told = quota(Some(36 * MIB + 1), 64 * MIB, 100 * MIB);
+        is(
+            &told,
+            "failed: 36.0 MiB (--spool_max) and 64.0 MiB that stay free (--min_free) do not fit into 100.0 MiB",
+        );
+        assert!(told.to_string().ends_with("lower --spool_max to 36.0 MiB or less"), "{told}");
+        is(&quota(Some(u64::MAX), u64::MAX, 0), "failed: ");
+    }
+
+    #[test]
+    fn a_file_system_that_forgets_is_no_place_for_captures() {
+        let dir = Path::new("/state");
+        is(&flash(dir, Ok(None)), "fine: ");
+        is(
+            &flash(dir, Ok(Some("tmpfs"))),
+            "failed: /state is on tmpfs, which a power cut empties: give a --state_dir",
+        );
+        is(&flash(dir, Err(ErrorKind::Unsupported.into())), "failed: ");
+    }
+
+    #[test]
+    fn a_camera_that_does_not_listen_has_a_cure_each() {
+        let path = Path::new("/camera.sock");
+        is(&camera_socket(path, Ok(())), "fine: somebody listens at /camera.sock");
+        for (kind, cure) in [
+            (
+                ErrorKind::NotFound,
+                "start the camera program, or `cloudtalker listen --cam_sock /camera.sock`",
+            ),
+            (ErrorKind::ConnectionRefused, "`cloudtalker listen --cam_sock /camera.sock`"),
+            (ErrorKind::PermissionDenied, "let the agent's user write to that socket"),
+            (ErrorKind::Other, "is --cam_sock right?"),
+        ] {
+            let told = camera_socket(path, Err(kind.into()));
+            is(&told, "failed: nobody can be told commands at /camera.sock: ");
+            assert!(told.to_string().ends_with(cure), "{told}");
+        }
+        is(&camera(None), "doubtful: nobody hears commands");
+    }
+
+    #[test]
+    fn what_is_there_of_a_path_is_found() {
+        assert_eq!(existing(Path::new("/nowhere/at/all")), Path::new("/"));
+        assert_eq!(existing(Path::new("nowhere")), Path::new("."));
+    }
+}

@@ -1,0 +1,55 @@
+//! `cloudtalker check`: looks at all that the agent needs, and says what is wrong and what to do about it.
+//!
+//! It takes the agent's own options and goes the agent's own ways. Beside a running agent it disturbs nothing: it opens
+//! no socket of the agent's, and of the state directory it takes no lock; there it makes one small file, which it
+//! removes. What is judged is apart from what is looked at: the judgements are plain functions of what was seen.
+
+mod board;
+mod network;
+mod report;
+
+use crate::{
+    cli::{self, exit},
+    config::Config,
+    tls::{self, Floor, IdentityFiles},
+};
+use report::{Report, Subject};
+use std::{process::ExitCode, sync::Arc};
+
+/// Looks, and tells. The exit code is 1 where something has failed.
+pub fn run(check: &cli::Check) -> ExitCode {
+    let mut report = if check.json { Report::quiet() } else { Report::told_at_once() };
+    examine(&check.run, &mut report);
+    if check.json {
+        report::print(&report.json());
+    }
+    if report.has_failed() { ExitCode::from(exit::FAILED) } else { ExitCode::SUCCESS }
+}
+
+/// Looks at everything, in the order of [`Subject::ALL`].
+fn examine(args: &cli::Run, report: &mut Report) {
+    let loaded = Config::load(args);
+    let loaded = loaded.map(|config| (format!("the cloud is {}", config.endpoint), config));
+    let config = match report.take(Subject::Configuration, loaded.map_err(|error| error.to_string())) {
+        Ok(config) => config,
+        Err(failed) => return report.skip(&Subject::ALL, failed),
+    };
+
+    let floor = Arc::new(Floor::since_build());
+    let identity = IdentityFiles { cert: config.cert.clone(), key: config.key.clone() };
+    let read = tls::client_config(&identity, config.ca.as_deref(), floor.clone());
+    let read = read.map(|tls| {
+        let (cert, key) = (identity.cert.display(), identity.key.display());
+        (format!("{cert} and {key} belong together"), tls)
+    });
+    let tls = report.take(Subject::Certificate, read.map_err(|error| error.to_string()));
+    board::raise_to_good_time(&floor, &config.spool.state_dir, tls.as_ref().ok());
+    match &tls {
+        Ok(tls) => report.tell(Subject::Expiry, board::expiry(tls.certificate_expires, floor.unix())),
+        Err(failed) => report.skip(&[Subject::Expiry], *failed),
+    }
+    report.tell(Subject::Clock, board::clock(floor.unix()));
+
+    board::look(&config, report);
+    smol::block_on(network::look(&config, tls.map(|tls| tls.config), report));
+}

@@ -1,0 +1,321 @@
+//! `check`, on boards that lack something: what a person reads of it.
+
+use crate::harness::{Board, Camera, Disk, Identity, Server, free_port};
+use cloudtalker::wire::utc::Utc;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::{
+    fs, io,
+    process::Output,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+const TIME: u64 = 1_529_842_538;
+const DAY: u64 = 24 * 60 * 60;
+
+/// A board that lacks nothing: its spool is on what no power cut empties, wherever the tests run.
+struct Scene {
+    board: Board,
+    _camera: Option<Camera>,
+    disk: Disk,
+    server: Server,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let (server, disk) = (Server::start(), Disk::mount());
+        let board = Board::new(&server).on(&disk).with_camera();
+        fs::create_dir(board.state_dir()).unwrap();
+        let _camera = Some(Camera::at(&board.cam_sock()));
+        Scene { board, _camera, disk, server }
+    }
+
+    fn with(self, flags: &[&str]) -> Scene {
+        Scene { board: self.board.with(flags), ..self }
+    }
+
+    fn calling(mut self, endpoint: &str) -> Scene {
+        self.board.flags[1] = endpoint.to_owned();
+        self
+    }
+
+    /// It shows another camera's certificate.
+    fn being(self, other: &Identity) -> Scene {
+        fs::copy(&other.cert, &self.board.identity.cert).unwrap();
+        fs::copy(&other.key, &self.board.identity.key).unwrap();
+        self
+    }
+}
+
+#[test]
+fn a_board_that_lacks_nothing_passes() {
+    let scene = Scene::new();
+    let checked = scene.board.check(&[]);
+    let lines = told(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
+    let (endpoint, state) = (scene.server.endpoint(), scene.board.state_dir());
+    let port = endpoint.trim_end_matches('/');
+    let expected = [
+        format!("configuration ok      the cloud is {endpoint}"),
+        format!("certificate   ok      {}", scene.board.identity.cert.display()),
+        "expiry        ok      until 20".to_owned(),
+        "clock         ok      20".to_owned(),
+        format!("state_dir     ok      {} takes files of root", state.display()),
+        format!("flash         ok      the file system of {} outlasts a power cut", state.display()),
+        "free_space    ok      ".to_owned(),
+        "quota         ok      none (--spool_max)".to_owned(),
+        format!("camera        ok      somebody listens at {}", scene.board.cam_sock().display()),
+        "dns           ok      127.0.0.1".to_owned(),
+        format!("tcp           ok      connected to {port}"),
+        "tls           ok      the server is the right one (TLSv1_3, TLS13_".to_owned(),
+        format!("websocket     ok      {endpoint} takes a session; it was ended at once"),
+        format!("uploads       ok      {} speaks tus 1.0.0", scene.server.upload_url()),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(&expected) {
+        assert!(line.starts_with(expected), "expected {expected:?}: {line:?}");
+    }
+    assert_eq!(fs::read_dir(state).unwrap().count(), 0, "what it tried is removed");
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_told_with_its_cure() {
+    let other = Server::stopped();
+    let stranger = other.add("stranger");
+    let rows: [(&str, Spoil, &[&str]); 17] = [
+        (
+            "a value that makes no sense",
+            &|scene| scene.with(&["--min_free", "much"]),
+            &["configuration FAILED  --min_free: expected bytes, as 64M or 1G, but came \"much\""],
+        ),
+        (
+            "no certificate",
+            &|scene| {
+                fs::remove_file(&scene.board.identity.cert).unwrap();
+                scene
+            },
+            &["certificate   FAILED  --cert: expected a certificate (PEM) in "],
+        ),
+        (
+            "another camera's key",
+            &|scene| {
+                fs::copy(&stranger.key, &scene.board.identity.key).unwrap();
+                scene
+            },
+            &["certificate   FAILED  the key in "],
+        ),
+        (
+            "a certificate that has expired",
+            &|scene| {
+                expire(&scene.board.identity);
+                scene
+            },
+            &[
+                "expiry        FAILED  this camera's certificate expired on 2026-01-01T00:00:00Z: have the server",
+                "websocket     FAILED  the server refuses this camera's certificate: ",
+                "uploads       FAILED  ",
+            ],
+        ),
+        (
+            "a file in the state directory's place",
+            &|scene| {
+                let file = scene.disk.at("file");
+                fs::write(&file, "").unwrap();
+                Scene { board: scene.board.keeping_at(file), ..scene }
+            },
+            &["state_dir     FAILED  expected a directory at "],
+        ),
+        (
+            "a state directory whose disk can't be written",
+            &|scene| {
+                scene.disk.fail("EROFS", 1);
+                scene
+            },
+            &["state_dir     FAILED  "],
+        ),
+        (
+            "a state directory in memory",
+            &|scene| Scene { board: scene.board.keeping_at("/dev/shm/cloudtalker".into()), ..scene },
+            &[
+                "flash         FAILED  /dev/shm is on tmpfs, which a power cut empties: give a --state_dir on flash",
+            ],
+        ),
+        ("a full disk", &|scene| scene.with(&["--min_free", "1000G"]), &["free_space    FAILED  "]),
+        (
+            "a quota that the disk does not have",
+            &|scene| scene.with(&["--min_free", "1M", "--spool_max", "1000G"]),
+            &[
+                "quota         FAILED  1000.0 GiB (--spool_max) and 1.0 MiB that stay free (--min_free) do not fit into ",
+            ],
+        ),
+        (
+            "no camera program",
+            &|scene| Scene { _camera: None, ..scene },
+            &["camera        FAILED  nobody can be told commands at "],
+        ),
+        (
+            "a name without an address",
+            &|scene| scene.calling("nowhere.invalid/"),
+            &["dns           FAILED  no address is found for \"nowhere.invalid\": "],
+        ),
+        (
+            "a server that does not run",
+            &|scene| scene.calling(&format!("127.0.0.1:{}/", free_port())),
+            &["tcp           FAILED  127.0.0.1:"],
+        ),
+        (
+            "a server of another authority",
+            &|scene| {
+                fs::copy(&stranger.ca, &scene.board.identity.ca).unwrap();
+                scene
+            },
+            &[
+                "tls           FAILED  the server's certificate is signed by no authority that this board trusts: ",
+            ],
+        ),
+        (
+            "a camera that was removed",
+            &|scene| {
+                scene.server.remove("porch");
+                scene
+            },
+            &[
+                "websocket     FAILED  expected a WebSocket, but the server answered 403 Forbidden: ",
+                "uploads       FAILED  ",
+            ],
+        ),
+        (
+            "a camera of another authority",
+            &|scene| scene.being(&stranger),
+            &[
+                "websocket     FAILED  the server refuses this camera's certificate: another authority signed it; is --cert",
+                "uploads       FAILED  ",
+            ],
+        ),
+        (
+            "uploads to what takes none",
+            &|scene| {
+                let elsewhere = format!("https://{}elsewhere", scene.server.endpoint());
+                scene.with(&["--upload_url", &elsewhere])
+            },
+            &["uploads       FAILED  https://"],
+        ),
+        (
+            "a server that hangs",
+            &|scene| {
+                scene.server.freeze();
+                scene
+            },
+            &["tls           FAILED  no answer within 10 s"],
+        ),
+    ];
+    for (what, spoil, expected) in rows {
+        let scene = spoil(Scene::new());
+        let checked = scene.board.check(&[]);
+        let lines = told(&checked);
+        assert_eq!((checked.status.code(), lines.len()), (Some(1), 14), "{what}: {lines:#?}");
+        let failed: Vec<&String> = lines.iter().filter(|line| line.contains(" FAILED ")).collect();
+        let is_so = failed.iter().zip(expected).all(|(line, expected)| line.starts_with(expected));
+        assert!(is_so && failed.len() == expected.len(), "{what}: expected {expected:#?}: {lines:#?}");
+        scene.server.thaw();
+        scene.disk.recover();
+    }
+}
+
+/// Makes something wrong.
+type Spoil<'a> = &'a dyn Fn(Scene) -> Scene;
+
+#[test]
+fn what_stands_on_something_that_failed_is_not_asked() {
+    let scene = Scene::new().calling(&format!("127.0.0.1:{}/", free_port()));
+    let lines = told(&scene.board.check(&[]));
+    for (line, name) in lines[11..].iter().zip(["tls", "websocket", "uploads"]) {
+        assert_eq!(line, &format!("{name:<14}skipped tcp has to work first"));
+    }
+    let elsewhere = scene.server.upload_url();
+    let lines = told(&scene.with(&["--upload_url", &elsewhere]).board.check(&[]));
+    assert!(lines[13].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
+}
+
+#[test]
+fn what_can_be_lived_with_is_a_warning() {
+    let scene = Scene::new();
+    let tomorrow = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + DAY;
+    fs::write(scene.board.state_dir().join("state.json"), json!({"good_time": tomorrow}).to_string())
+        .unwrap();
+    let board = Board::of(&scene.server.endpoint(), &scene.board.identity).on(&scene.disk);
+    let checked = board.check(&[]);
+    let lines = told(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
+    assert!(lines[3].contains(&format!("but it is {} at least", Utc(tomorrow))), "{lines:#?}");
+    let warnings: Vec<&str> =
+        lines.iter().filter(|line| line.contains(" warning ")).map(|line| &line[..14]).collect();
+    assert_eq!(warnings, ["clock         ", "camera        "]);
+}
+
+#[test]
+fn the_session_of_the_running_agent_is_left_alone() {
+    let scene = Scene::new();
+    let mut agent = scene.board.start();
+    agent.says("connected to the cloud");
+    let checked = scene.board.check(&[]);
+    let lines = told(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
+    assert_eq!(lines[12], "websocket     ok      the running agent has its session");
+    let segments = scene.board.record_capture(TIME, &[3000]);
+    agent.takes(&segments);
+    agent.owes_nothing();
+    assert!(!agent.log().contains("no connection to the cloud"), "{}", agent.log());
+    assert!(!scene.server.log().contains("another session"), "{}", scene.server.log());
+    assert_eq!(scene.server.log().matches("session began").count(), 1);
+
+    agent.signal(Signal::STOP);
+    let lines = told(&scene.board.check(&[]));
+    agent.signal(Signal::CONT);
+    let expected =
+        "websocket     warning not tried, as it would end the session of an agent that does not tell";
+    assert!(lines[12].starts_with(expected), "{lines:#?}");
+    assert_eq!(scene.server.log().matches("session began").count(), 1);
+}
+
+#[test]
+fn programs_have_it_as_one_line() {
+    let scene = Scene::new();
+    let file = scene.board.dir.at("agent.conf");
+    fs::write(&file, "spool_max = 1000G\n").unwrap();
+    let checked = scene.board.check(&["--json", "--config", file.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(1));
+    let [line] = &told(&checked)[..] else { panic!("expected one line: {checked:?}") };
+    let json: Value = serde_json::from_str(line).unwrap();
+    let checks = json["checks"].as_array().unwrap();
+    assert_eq!((&json["ok"], checks.len()), (&false.into(), 14));
+    let quota = checks.iter().find(|check| check["name"] == "quota").unwrap();
+    assert_eq!(quota["outcome"], "failed");
+    assert!(quota["says"].as_str().unwrap().contains("lower --spool_max to "), "{quota}");
+    assert!(checks.iter().all(|check| check == quota || check["outcome"] == "ok"), "{json:#}");
+}
+
+#[test]
+fn a_check_that_nobody_reads_is_no_error() {
+    let scene = Scene::new();
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let mut check = scene.board.checking(&[]);
+    assert_eq!(check.stdout(writer).status().unwrap().code(), Some(0));
+}
+
+/// What it printed, line by line; it has nothing else to say.
+fn told(checked: &Output) -> Vec<String> {
+    assert_eq!(String::from_utf8_lossy(&checked.stderr), "");
+    String::from_utf8(checked.stdout.clone()).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Makes it a certificate that nobody signed, and that ended in the first days of 2026.
+fn expire(identity: &Identity) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(2025, 1, 1), date_time_ymd(2026, 1, 1));
+    let key = KeyPair::generate().unwrap();
+    fs::write(&identity.cert, params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&identity.key, key.serialize_pem()).unwrap();
+}
