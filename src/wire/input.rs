@@ -5,7 +5,7 @@
 //! JSON object ends the connection: it is never resynchronised, so that a request that a web page sends to the
 //! port does nothing.
 
-use super::{Id, Trigger, segment_name::SegmentName};
+use super::{Id, Trigger, segment_name::SegmentName, shortened};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -257,14 +257,6 @@ fn whole<T: TryFrom<u64>>(
 
 fn wrong(key: &str, expected: &str, came: &Value, ack: bool) -> MessageError {
     MessageError { why: format!("{key:?} should be {expected}, not {}", shortened(&came.to_string())), ack }
-}
-
-/// Enough of a stranger's text for a message.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 impl fmt::Display for StreamError {

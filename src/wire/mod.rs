@@ -23,6 +23,14 @@ pub use id::{Id, IdError, Sha256};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Enough of a stranger's text for a message.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// What made the camera record a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

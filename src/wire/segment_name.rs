@@ -4,7 +4,7 @@
 //! `pir` is the trigger [`Trigger::Pir`], `cap` is [`Trigger::Request`]. The time is that of the whole
 //! capture, not of the segment, and 0 is no time.
 
-use super::Trigger;
+use super::{Trigger, shortened};
 use std::{fmt, str::FromStr};
 
 /// The parsed name of a segment file.
@@ -90,17 +90,18 @@ impl FromStr for SegmentName {
         let trigger = match trigger {
             "pir" => Trigger::Pir,
             "cap" => Trigger::Request,
-            other => return Err(NameError::Trigger(other.into())),
+            other => return Err(NameError::Trigger(shortened(other))),
         };
-        let seconds = number::<u64>(timestamp).ok_or_else(|| NameError::Timestamp(timestamp.into()))?;
+        let seconds = number::<u64>(timestamp).ok_or_else(|| NameError::Timestamp(shortened(timestamp)))?;
         if seconds == 0 {
             return Err(NameError::ZeroTimestamp);
         }
         Ok(SegmentName {
             trigger,
             timestamp: seconds,
-            seg_no: number(seg_no).ok_or_else(|| NameError::SegNo(seg_no.into()))?,
-            container: Container::from_ending(ending).ok_or_else(|| NameError::Container(ending.into()))?,
+            seg_no: number(seg_no).ok_or_else(|| NameError::SegNo(shortened(seg_no)))?,
+            container: Container::from_ending(ending)
+                .ok_or_else(|| NameError::Container(shortened(ending)))?,
         })
     }
 }
