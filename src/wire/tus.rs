@@ -4,7 +4,7 @@
 //! `filename`, `capture`, `trigger`, `trigger_timestamp`, `seg_no` and `sha256`; other tus servers may ignore
 //! them, and other clients may leave `capture` and `sha256` out.
 
-use super::{Id, Sha256, Trigger};
+use super::{Id, Sha256, Trigger, shortened};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
@@ -173,11 +173,6 @@ impl Values {
 
 fn wrong(key: &'static str, value: &str) -> MetadataError {
     MetadataError::Wrong { key, value: shortened(value) }
-}
-
-/// Enough of a stranger's text for a message.
-fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 impl fmt::Display for MetadataError {
