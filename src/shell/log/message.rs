@@ -23,7 +23,7 @@ pub struct Message {
 impl Message {
     /// What a record says, as far as a line holds it.
     pub fn of(record: &Record<'_>) -> Message {
-        let text = cut(record.args().to_string(), LONGEST_LINE);
+        let text = in_a_line(cut(record.args().to_string(), LONGEST_LINE));
         Message { level: record.level(), target: record.target().to_owned(), text }
     }
 
@@ -66,6 +66,16 @@ fn ended(line: String) -> String {
     cut(line, LONGEST_LINE - 1) + "\n"
 }
 
+/// Some of it may be a stranger's: it begins no line of its own, and tells no terminal anything.
+fn in_a_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escape =
+        |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() };
+    text.chars().map(escape).collect()
+}
+
 fn cut(mut text: String, limit: usize) -> String {
     text.truncate(text.floor_char_boundary(limit));
     text
@@ -101,6 +111,14 @@ mod tests {
             assert!(message.journal_line().starts_with(journal), "{}", message.journal_line());
             assert!(message.datagram().starts_with(syslog), "{}", message.datagram());
         }
+    }
+
+    #[test]
+    fn nothing_that_is_said_begins_a_line_of_its_own() {
+        let said = "the server said: no\n<0>[kernel] dead\u{1b}[2J";
+        let message = Message::of(&Record::builder().args(format_args!("{said}")).build());
+        assert_eq!(message.text, "the server said: no\\n<0>[kernel] dead\\u{1b}[2J");
+        assert_eq!(message.journal_line().matches('\n').count(), 1);
     }
 
     #[test]
