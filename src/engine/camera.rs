@@ -3,7 +3,7 @@
 //! Being armed is a *level*: it is told again at every heartbeat, after a start, and whenever the camera
 //! program comes back. A wish for a capture is an *edge*: it is told once, and lapses if nobody takes it.
 
-use super::{Engine, Event, Now, Output, Timer};
+use super::{Engine, Event, Now, Output, Timer, commands::Recent};
 use crate::wire::{cloud::ToAgent, command::Command};
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, time::Duration};
@@ -14,6 +14,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// After this long nobody wants the picture any more.
 const CAPTURE_LAPSE: Duration = Duration::from_secs(60);
+/// Of a command without a camera program.
+const NOBODY: &str = "there is nobody to tell: give --cam_sock or --cam_addr";
 /// More requests than a cloud can repeat after a reconnect.
 const REMEMBERED_REQUESTS: usize = 32;
 
@@ -50,11 +52,17 @@ pub struct Camera {
     silence_told: Option<Duration>,
     /// Whether the owner was told, since the level was last said, that a list counts only while it is armed.
     pub list_told: bool,
+    /// What became of the latest commands.
+    pub recent: Recent,
 }
 
 impl Camera {
     /// A camera as the cloud last wanted it.
-    pub fn new(remembered: &Remembered) -> Camera {
+    pub fn new(now: Now, remembered: &Remembered) -> Camera {
+        let mut recent = Recent::default();
+        if let Some(armed) = remembered.pir_armed {
+            recent.begin(now, level(armed));
+        }
         Camera {
             armed: remembered.pir_armed,
             level_undelivered: false,
@@ -63,6 +71,7 @@ impl Camera {
             capture_asap: false,
             silence_told: None,
             list_told: false,
+            recent,
         }
     }
 
@@ -82,6 +91,7 @@ impl Engine {
             self.camera.armed = Some(armed);
             self.camera.list_told = false;
             self.remembered.pir_armed = Some(armed);
+            self.camera.recent.begin(now, level(armed));
             self.send_level();
             self.tell(Event::Armed(armed));
             if !self.settings.has_camera {
@@ -119,7 +129,9 @@ impl Engine {
     }
 
     fn want_capture(&mut self, now: Now) {
+        self.camera.recent.begin(now, Command::Capture);
         if !self.settings.has_camera {
+            self.camera.recent.lapse(Command::Capture, NOBODY);
             return self.tell(Event::NobodyToCommand);
         }
         self.camera.capture_undelivered = true;
@@ -140,10 +152,13 @@ impl Engine {
     fn command(&mut self, command: Command) {
         if self.settings.has_camera {
             self.outputs.push_back(Output::Command(command));
+        } else {
+            self.camera.recent.lapse(command, NOBODY);
         }
     }
 
     pub(super) fn command_delivered(&mut self, command: Command) {
+        self.camera.recent.deliver(command);
         match command {
             Command::Capture => {
                 self.camera.capture_undelivered = false;
@@ -163,6 +178,7 @@ impl Engine {
 
     /// It may have counted as delivered before: a UDP datagram that nobody was there for comes back later.
     pub(super) fn command_undelivered(&mut self, now: Now, command: Command, why: &str) {
+        self.camera.recent.miss(command, why);
         match command {
             Command::Capture => {
                 self.camera.capture_undelivered = true;
@@ -202,6 +218,7 @@ impl Engine {
 
     pub(super) fn lapse_capture(&mut self, _now: Now) {
         self.camera.capture_undelivered = false;
+        self.camera.recent.lapse(Command::Capture, "nobody took it within 60 s");
         self.tell(Event::CaptureLapsed);
     }
 }

@@ -23,6 +23,7 @@ mod camera;
 mod capture;
 mod captures;
 mod chores;
+mod commands;
 mod intake;
 mod load;
 mod owed;
@@ -221,7 +222,7 @@ impl Engine {
             rng: Rng::new(seed),
             timers: Timers::default(),
             session: Session::new(now),
-            camera: Camera::new(&found.remembered),
+            camera: Camera::new(now, &found.remembered),
             sources: Sources::default(),
             intake: Intake::default(),
             captures: Captures::default(),

@@ -1,6 +1,6 @@
 //! The answer to `{"query":"status"}`: one line of JSON.
 
-use super::{Engine, Now, event::counted};
+use super::{Engine, Now, commands::CommandStatus, event::counted};
 use crate::wire::{Id, cloud::Backlog};
 use serde::Serialize;
 
@@ -12,6 +12,8 @@ struct Status<'a> {
     armed: Option<bool>,
     spool: SpoolStatus<'a>,
     upload: Option<UploadStatus>,
+    sent: u64,
+    commands: Vec<CommandStatus<'a>>,
     last_receipt: Option<u64>,
     lost: u64,
     certificate_expires: Option<u64>,
@@ -81,10 +83,77 @@ impl Engine {
                 refused: self.room.refused_count(),
             },
             upload,
+            sent: self.uploads.sent,
+            commands: self.camera.recent.status(now),
             last_receipt: self.uploads.last_receipt,
             lost: self.room.evicted + self.room.missing,
             certificate_expires: self.settings.certificate_expires,
         };
         serde_json::to_string(&status).expect("a status holds nothing that JSON could refuse") + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Frame, Input, Output, Settings, SourceId, SourceKind, spool::Scanned},
+        *,
+    };
+    use crate::wire::{
+        command::Command,
+        input::{Message, Request},
+    };
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    const WATCHER: SourceId = SourceId(1);
+
+    /// What the agent says at this second, after these inputs, one a second.
+    fn status(inputs: Vec<Input>, second: u64) -> Value {
+        let settings = Settings::new("cloud:8443/", "https://cloud:8443/uploads/");
+        let found = Scanned { alarms: Some(Vec::new()), ..Scanned::default() };
+        let at = |second: u64| Now { mono: Duration::from_secs(second), unix: 1_795_000_000 + second };
+        let mut engine = Engine::new(at(0), 1, settings, found);
+        for (input, second) in inputs.into_iter().zip(1..) {
+            engine.handle(at(second), input);
+        }
+        engine.handle(at(second), Input::Wake);
+        engine.handle(at(second), Input::SourceOpened(WATCHER, SourceKind::Stream));
+        let request = Request { message: Message::Status, ack: false, unknown: Vec::new() };
+        engine.handle(at(second), Input::SourceSaid(WATCHER, Ok(request)));
+        let answer = std::iter::from_fn(|| Some(engine.poll())).find_map(|output| match output {
+            Output::Reply(_, line) => Some(line),
+            _ => None,
+        });
+        serde_json::from_str(&answer.unwrap()).unwrap()
+    }
+
+    fn hears(text: &str) -> Input {
+        Input::SessionHeard(Frame::Text(text.to_owned()))
+    }
+
+    #[test]
+    fn the_latest_commands_are_told_with_what_became_of_them() {
+        let inputs = || {
+            vec![
+                Input::SessionUp(None),
+                hears(r#"{"pir_armed":true,"capture_asap":true,"request":"r"}"#),
+                Input::CommandDelivered(Command::Arm),
+                Input::CommandUndelivered(Command::Capture, "nobody listens".into()),
+                Input::CommandDelivered(Command::Arm),
+            ]
+        };
+        let arm = |age: u64| json!({"command": "arm", "at": 1_795_000_002, "age": age, "state": "delivered", "why": null});
+        let capture = |age: u64, state: &str, why: &str| json!({"command": "capture", "at": 1_795_000_002, "age": age, "state": state, "why": why});
+        let expected = json!([arm(8), capture(8, "waiting", "nobody listens")]);
+        assert_eq!(status(inputs(), 10)["commands"], expected);
+        let expected = json!([arm(61), capture(61, "lapsed", "nobody took it within 60 s")]);
+        assert_eq!(status(inputs(), 63)["commands"], expected);
+    }
+
+    #[test]
+    fn a_board_that_was_told_nothing_has_no_commands() {
+        let status = status(Vec::new(), 1);
+        assert_eq!((&status["commands"], &status["sent"]), (&json!([]), &json!(0)));
     }
 }

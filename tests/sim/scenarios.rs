@@ -412,3 +412,22 @@ fn a_hint_to_an_upload_of_former_contents_is_none() {
         assert_eq!(matches!(found, Found::Owed(Some(_))), is_hint, "{found:?}");
     }
 }
+
+#[test]
+fn bytes_of_segments_are_counted_as_often_as_they_go_out() {
+    let mut scene = Scene::connected();
+    scene.keep("pir.5.0.mp4");
+    scene.answer(201, None, None);
+    scene.tell(Input::UploadProgress(4));
+    scene.tell(Input::UploadAnswered(Answer::Broken("the link broke".into())));
+    scene.pass(Duration::from_secs(10));
+    scene.answer(200, Some(3), None);
+    scene.tell(Input::UploadProgress(7));
+    scene.answer(204, Some(10), None);
+    scene.tell(Input::SourceOpened(SourceId(2), SourceKind::Stream));
+    let request = Said { message: Message::Status, ack: false, unknown: Vec::new() };
+    scene.tell(Input::SourceSaid(SourceId(2), Ok(request)));
+    let is_told =
+        |output: &Output| matches!(output, Output::Reply(_, line) if line.contains(r#","sent":11,"#));
+    assert!(scene.outputs.iter().any(is_told), "four, and seven after the link broke: {:?}", scene.outputs);
+}

@@ -106,6 +106,8 @@ pub struct Uploads {
     not_before: Duration,
     /// Until when the server asked to be left alone.
     asked_until: Duration,
+    /// Bytes of segments that have gone out since the start, again and again where they had to.
+    pub sent: u64,
     /// When the last receipt came, in seconds since 1970 by the board's clock.
     pub last_receipt: Option<u64>,
 }
@@ -117,6 +119,7 @@ impl Default for Uploads {
             backoff: ALL,
             not_before: Duration::ZERO,
             asked_until: Duration::ZERO,
+            sent: 0,
             last_receipt: None,
         }
     }
@@ -133,7 +136,7 @@ struct Current {
     asked: bool,
     /// The request was given up, or its capture has gone: the answer counts for nothing.
     abandoned: bool,
-    /// Bytes that have gone out.
+    /// Bytes that have gone out, in this try or before.
     sent: u64,
 }
 
@@ -259,7 +262,12 @@ impl Engine {
             return;
         }
         match step(&current.request, current.kept.bytes, answer) {
-            Step::Confirmed => self.confirmed(place),
+            Step::Confirmed => {
+                if let Request::Send { .. } = current.request {
+                    self.uploads.sent += current.kept.bytes.saturating_sub(current.sent);
+                }
+                self.confirmed(place);
+            }
             Step::Send(url, offset) => {
                 self.set_upload(place, Some(url.clone()));
                 if current.kept.bytes >= LONG {
@@ -302,6 +310,9 @@ impl Engine {
     }
 
     fn go_on_with(&mut self, mut current: Current, request: Request) {
+        if let Request::Send { offset, .. } = &request {
+            current.sent = *offset;
+        }
         current.request = request.clone();
         self.uploads.current = Some(current);
         self.outputs.push_back(Output::Upload(request));
@@ -345,6 +356,7 @@ impl Engine {
     /// So much of the segment has gone out: told only of uploads that last.
     pub(super) fn upload_progress(&mut self, sent: u64) {
         let Some(current) = &mut self.uploads.current else { return };
+        self.uploads.sent += sent.saturating_sub(current.sent);
         current.sent = sent;
         let place = current.place;
         self.note_upload(place);
