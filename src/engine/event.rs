@@ -41,6 +41,7 @@ pub enum Event {
     CommandUndelivered { command: Command, why: String },
 
     TooManySources { limit: usize },
+    TooManyWatchers { limit: usize },
     SourceIdle { limit: Duration },
     InputRefused { path: Option<String>, why: String },
     InputBroken(String),
@@ -93,6 +94,7 @@ impl Event {
             | Event::NobodyToCommand
             | Event::CommandUndelivered { .. }
             | Event::TooManySources { .. }
+            | Event::TooManyWatchers { .. }
             | Event::InputRefused { .. }
             | Event::InputBroken(_)
             | Event::UnknownKeys(_)
@@ -198,6 +200,12 @@ impl fmt::Display for Event {
             }
             Event::TooManySources { limit } => {
                 write!(f, "more than {limit} local connections: the one that was silent longest is closed")
+            }
+            Event::TooManyWatchers { limit } => {
+                write!(
+                    f,
+                    "more than {limit} local connections that only ask: the one that was silent longest is closed"
+                )
             }
             Event::SourceIdle { limit } => {
                 write!(f, "a local connection named no segment for {} s: closed", limit.as_secs())

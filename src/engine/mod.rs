@@ -182,6 +182,8 @@ pub enum Output {
     AbandonUpload,
     /// Write a line to a source.
     Reply(SourceId, String),
+    /// Write the latest lines of the log to a source, as one line.
+    ReplyLog(SourceId),
     /// Read on from a source.
     NextMessage(SourceId),
     /// End a source.

@@ -98,6 +98,7 @@ impl Board {
                     expect_line(&line);
                     self.replies.push(line);
                 }
+                Output::ReplyLog(_) => self.replies.push("{}\n".to_owned()),
                 Output::NextMessage(SourceId(_)) => self.may_read = true,
                 Output::Event(event) => drop(event.to_string()),
                 Output::AbandonUpload => {

@@ -74,7 +74,10 @@ fn cut_as_by_json(bytes: &[u8], objects: &[Vec<u8>]) {
 
 fn hand_over(board: &mut Board, said: Result<Request, crate::wire::input::MessageError>) {
     let (wants_reply, unknown) = match &said {
-        Ok(request) => (request.ack || request.message == Message::Status, request.unknown.as_slice()),
+        Ok(request) => {
+            let asks = matches!(request.message, Message::Status | Message::Log);
+            (request.ack || asks, request.unknown.as_slice())
+        }
         Err(error) => (error.ack, &[][..]),
     };
     assert!(unknown.iter().all(|key| key.chars().count() <= 61), "keys are shortened: {unknown:?}");

@@ -125,7 +125,7 @@ impl Listeners {
             listeners.tasks.push(executor.spawn(async move {
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => door.welcome(stream),
+                        Ok((stream, _)) => door.welcome(stream, SourceKind::Stream),
                         Err(error) => rest(&error).await,
                     }
                 }
@@ -140,7 +140,7 @@ impl Listeners {
             listeners.tasks.push(executor.spawn(async move {
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => door.welcome(stream),
+                        Ok((stream, peer)) => door.welcome(stream, kind_of(peer)),
                         Err(error) => rest(&error).await,
                     }
                 }
@@ -164,6 +164,10 @@ impl Drop for Listeners {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+fn kind_of(peer: SocketAddr) -> SourceKind {
+    if peer.ip().to_canonical().is_loopback() { SourceKind::Stream } else { SourceKind::Remote }
 }
 
 /// Out of descriptors, mostly: accepting again at once would only spin.
@@ -217,11 +221,11 @@ struct Door {
 }
 
 impl Door {
-    fn welcome<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S) {
+    fn welcome<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, kind: SourceKind) {
         let id = self.numbers.next();
         let (controls, inputs, sources) = (self.sources.add(id), self.inputs.clone(), self.sources.clone());
         let task = async move {
-            if inputs.send(Input::SourceOpened(id, SourceKind::Stream)).await.is_err() {
+            if inputs.send(Input::SourceOpened(id, kind)).await.is_err() {
                 return;
             }
             if let Some(error) = Connection::new(stream).serve(id, &controls, &inputs).await {
@@ -375,3 +379,23 @@ impl fmt::Display for ListenError {
 }
 
 impl std::error::Error for ListenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for (peer, expected) in [
+            ("127.0.0.1:1", SourceKind::Stream),
+            ("127.8.0.1:1", SourceKind::Stream),
+            ("[::1]:1", SourceKind::Stream),
+            ("[::ffff:127.0.0.1]:1", SourceKind::Stream),
+            ("192.0.2.1:1", SourceKind::Remote),
+            ("[fe80::1]:1", SourceKind::Remote),
+            ("[::ffff:192.0.2.1]:1", SourceKind::Remote),
+        ] {
+            assert_eq!(kind_of(peer.parse().unwrap()), expected, "{peer}");
+        }
+    }
+}

@@ -243,6 +243,7 @@ impl Shell {
             Output::Upload(request) => self.uploader.request(request),
             Output::AbandonUpload => self.uploader.abandon(),
             Output::Reply(source, line) => self.sources.tell(source, Control::Reply(line)),
+            Output::ReplyLog(source) => self.sources.tell(source, Control::Reply(log::recent())),
             Output::NextMessage(source) => self.sources.tell(source, Control::Next),
             Output::Drop(source) => self.sources.end(source),
             Output::RaiseClockFloor(unix) => self.floor.raise(unix),

@@ -41,6 +41,8 @@ pub enum Message {
     },
     /// A question: how is the agent doing?
     Status,
+    /// A question: what does its log say?
+    Log,
 }
 
 /// The identity of a segment whose file name does not tell it.
@@ -211,10 +213,11 @@ impl Message {
             return Ok(Message::Alarm { gpio: whole(map, "gpio", ack)? });
         }
         if let Some(value) = map.remove("query") {
-            if value != "status" {
-                return Err(wrong("query", "\"status\"", &value, ack));
-            }
-            return Ok(Message::Status);
+            return match value.as_str() {
+                Some("status") => Ok(Message::Status),
+                Some("log") => Ok(Message::Log),
+                Some(_) | None => Err(wrong("query", "\"status\" or \"log\"", &value, ack)),
+            };
         }
         let keys: Vec<String> = map.keys().take(4).map(|key| shortened(key)).collect();
         let why = match keys.as_slice() {
@@ -353,12 +356,20 @@ mod tests {
     }
 
     #[test]
+    fn both_questions_are_understood() {
+        assert_eq!(message(r#"{"query":"status"}"#), Ok(Message::Status));
+        assert_eq!(message(r#"{"query":"log"}"#), Ok(Message::Log));
+    }
+
+    #[test]
     fn what_a_message_lacks_is_named() {
         for (text, why) in [
             ("{}", r#"expected "segment", "event" or "query", but the object is empty"#),
             (r#"{"seg":1}"#, r#"expected "segment", "event" or "query", but the object has ["seg"]"#),
             (r#"{"segment":1}"#, r#""segment" should be a path, not 1"#),
             (r#"{"event":"other"}"#, r#""event" should be "alarm", not "other""#),
+            (r#"{"query":"weather"}"#, r#""query" should be "status" or "log", not "weather""#),
+            (r#"{"query":1}"#, r#""query" should be "status" or "log", not 1"#),
             (r#"{"segment":"a","trigger":"cap"}"#, r#""trigger" should be "pir" or "request", not "cap""#),
             (
                 r#"{"segment":"a","trigger":"pir","trigger_timestamp":0}"#,

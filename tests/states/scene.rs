@@ -295,6 +295,7 @@ fn short(output: &Output) -> String {
             }
             .into()
         }
+        Output::ReplyLog(_) => "reply with the log".into(),
         Output::NextMessage(_) => "read on".into(),
         Output::Drop(_) => "drop the source".into(),
         Output::RaiseClockFloor(_) => "raise the clock's floor".into(),

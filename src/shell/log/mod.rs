@@ -4,9 +4,10 @@
 //! agent, a reader that has stopped must not hold it up (docs/decisions/0004-the-agents-log-never-panics.md).
 //! Other crates are heard from WARN up, because their INFO is not about captures; at TRACE they say all they have.
 //! A message that comes again within a minute is counted, not written; from DEBUG on each is written, for whoever
-//! looks for a fault wants to see when.
+//! looks for a fault wants to see when. The latest lines are kept in memory, too, for whoever asks the agent.
 
 mod message;
+mod recent;
 mod repeats;
 mod sink;
 mod syslog;
@@ -14,6 +15,7 @@ mod syslog;
 use crate::config::LogTo;
 use log::{LevelFilter, Log, Metadata, Record};
 use message::Message;
+use recent::Recent;
 use repeats::Repeats;
 use sink::Sink;
 use std::{
@@ -21,7 +23,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-static LOGGER: Logger = Logger(Mutex::new(State { sink: Sink::Stderr, repeats: Repeats::new() }));
+static LOGGER: Logger =
+    Logger(Mutex::new(State { sink: Sink::Stderr, repeats: Repeats::new(), recent: Recent::new() }));
 
 /// Logs from now on, to this place and at this level. Later calls change both.
 pub fn init(to: LogTo, level: LevelFilter) {
@@ -39,11 +42,17 @@ pub(super) fn settle() -> Option<Instant> {
     state.repeats.due()
 }
 
+/// The latest lines, as one line of JSON.
+pub(super) fn recent() -> String {
+    LOGGER.state().recent.to_line()
+}
+
 struct Logger(Mutex<State>);
 
 struct State {
     sink: Sink,
     repeats: Repeats,
+    recent: Recent,
 }
 
 impl Logger {
@@ -80,7 +89,9 @@ impl Log for Logger {
 impl State {
     fn write(&mut self, messages: &[Message]) {
         for message in messages {
-            self.sink.write(SystemTime::now(), message);
+            let now = SystemTime::now();
+            self.sink.write(now, message);
+            self.recent.take(&message.line(now));
         }
     }
 }

@@ -140,6 +140,7 @@ impl World {
             Output::Upload(request) => self.request(request),
             Output::AbandonUpload => self.abandon_request(),
             Output::Reply(source, line) => self.source_hears(source, &line),
+            Output::ReplyLog(_) => {}
             Output::NextMessage(source) => {
                 self.happen(Duration::from_millis(1), Happening::SourceGoesOn(source));
             }

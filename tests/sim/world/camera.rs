@@ -155,7 +155,7 @@ impl World {
                 None => return self.happen(Duration::from_millis(1), Happening::SourceGoesOn(id)),
             },
             Message::Alarm { .. } => Some(Asked::Alarm),
-            Message::Status => None,
+            Message::Status | Message::Log => None,
         };
         self.source(id).unwrap().asked = asked;
         self.input(Input::SourceSaid(id, Ok(request)));
