@@ -117,21 +117,21 @@ impl Socket {
 /// A file that a dead listener left behind is replaced; a living one is not disturbed.
 fn bind_unix(path: &Path) -> io::Result<UnixDatagram> {
     match UnixDatagram::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path)? => {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+        bound => return bound,
+    }
+    let taken = |why| io::Error::new(io::ErrorKind::AddrInUse, why);
+    // Other files refuse connections too.
+    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Err(taken("something that is no socket is there; give another --cam_sock"));
+    }
+    match UnixDatagram::unbound()?.connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path)?;
             UnixDatagram::bind(path)
         }
-        bound => bound,
+        _ => Err(taken("another program listens there; stop it, or give another --cam_sock")),
     }
-}
-
-fn is_stale(path: &Path) -> io::Result<bool> {
-    // Other files refuse connections too.
-    if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        return Ok(false);
-    }
-    let connected = UnixDatagram::unbound()?.connect(path);
-    Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
 }
 
 /// Goes when the listener goes.
@@ -169,7 +169,8 @@ mod tests {
         let _file = SocketFile(path.clone());
         drop(UnixDatagram::bind(&path).unwrap());
         let living = bind_unix(&path).unwrap();
-        assert_eq!(bind_unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let error = bind_unix(&path).unwrap_err().to_string();
+        assert_eq!(error, "another program listens there; stop it, or give another --cam_sock");
         UnixDatagram::unbound().unwrap().send_to(b"x", &path).unwrap();
         assert_eq!(living.recv(&mut [0; 1]).unwrap(), 1);
     }
@@ -179,7 +180,8 @@ mod tests {
         let path = temporary("file");
         fs::write(&path, "precious").unwrap();
         let _file = SocketFile(path.clone());
-        assert_eq!(bind_unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let error = bind_unix(&path).unwrap_err().to_string();
+        assert_eq!(error, "something that is no socket is there; give another --cam_sock");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 

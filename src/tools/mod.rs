@@ -8,18 +8,22 @@ pub mod status;
 use crate::{
     cli::exit,
     config::{ConfigError, InputConfig},
+    wire::shortened,
 };
 use log::LevelFilter;
-use rustix::net::sockopt;
+use rustix::{io::Errno, net::sockopt};
 use serde_json::Value;
 use simple_logger::SimpleLogger;
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    path::PathBuf,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::FileTypeExt, net::UnixStream},
+    },
+    path::{Path, PathBuf},
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -51,6 +55,8 @@ pub enum ToolError {
     Silent(Address, Duration),
     /// The agent ended the connection.
     Lost(Address, io::Error),
+    /// Something that is no agent answers there: its first words.
+    Stranger(Address, String),
     /// The agent will not have some files, and why.
     Refused(Vec<(String, String)>),
     /// The agent's answer makes no sense: why, and the answer.
@@ -85,7 +91,10 @@ impl Address {
 
     fn connect(&self) -> io::Result<Connection> {
         let socket = match self {
-            Address::Unix(path) => OwnedFd::from(UnixStream::connect(path)?),
+            Address::Unix(path) => {
+                let connected = UnixStream::connect(path);
+                OwnedFd::from(connected.map_err(|error| no_socket(path).unwrap_or(error))?)
+            }
             Address::Tcp(address) => OwnedFd::from(TcpStream::connect(address)?),
         };
         Ok(Connection { socket: File::from(socket), address: self.clone() })
@@ -112,6 +121,12 @@ impl Address {
     }
 }
 
+/// Where something else is, connecting to it fails as it does where an agent has died.
+fn no_socket(path: &Path) -> Option<io::Error> {
+    let is_other = fs::metadata(path).is_ok_and(|about| !about.file_type().is_socket());
+    is_other.then(|| io::Error::new(io::ErrorKind::InvalidInput, "something that is no socket is there"))
+}
+
 /// An address that a listener was bound to is reached at loopback where it stands for all.
 fn reachable(bound: IpAddr) -> IpAddr {
     match bound {
@@ -135,7 +150,8 @@ impl Connection {
         let mut exchange = || -> io::Result<()> {
             sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Send, Some(wait))?;
             self.socket.write_all(format!("{message}\n").as_bytes())?;
-            while !answer.ends_with(b"\n") && answer.len() < LONGEST_ANSWER {
+            // What does not begin as the agent's answers do need not end as they do.
+            while !answer.ends_with(b"\n") && answer.len() < LONGEST_ANSWER && !is_strange(&answer) {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return Err(io::ErrorKind::TimedOut.into());
@@ -155,8 +171,18 @@ impl Connection {
             }
             _ => ToolError::Lost(self.address.clone(), error),
         })?;
-        Ok(String::from_utf8_lossy(&answer).trim_end().to_owned())
+        let answer = String::from_utf8_lossy(&answer);
+        if is_strange(answer.as_bytes()) {
+            let words = shortened(answer.lines().next().unwrap_or_default());
+            return Err(ToolError::Stranger(self.address.clone(), words));
+        }
+        Ok(answer.trim_end().to_owned())
     }
+}
+
+/// The agent's answers are JSON objects.
+fn is_strange(answer: &[u8]) -> bool {
+    answer.first().is_some_and(|byte| *byte != b'{')
 }
 
 impl ToolError {
@@ -164,7 +190,10 @@ impl ToolError {
         match self {
             ToolError::Config(_) | ToolError::Usage(_) => exit::USAGE,
             ToolError::Absent(..) | ToolError::Silent(..) | ToolError::Lost(..) => exit::UNAVAILABLE,
-            ToolError::Refused(_) | ToolError::Nonsense(..) | ToolError::Socket(..) => exit::FAILED,
+            ToolError::Refused(_)
+            | ToolError::Stranger(..)
+            | ToolError::Nonsense(..)
+            | ToolError::Socket(..) => exit::FAILED,
         }
     }
 }
@@ -192,6 +221,10 @@ impl fmt::Display for ToolError {
             ToolError::Absent(address, error) => {
                 let hint = match error.kind() {
                     io::ErrorKind::PermissionDenied => "join the group of its socket, or see --input_mode",
+                    io::ErrorKind::InvalidInput => "is --input_sock right?",
+                    _ if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) => {
+                        "a stream socket should be there; is --input_sock right?"
+                    }
                     _ => "does it run, and with this input socket?",
                 };
                 write!(f, "expected the agent at {address}, but: {error}; {hint}")
@@ -201,6 +234,16 @@ impl fmt::Display for ToolError {
             }
             ToolError::Lost(address, error) => {
                 write!(f, "the agent at {address} ended the connection: {error}")
+            }
+            ToolError::Stranger(address, words) => {
+                let option = match address {
+                    Address::Unix(_) => "--input_sock",
+                    Address::Tcp(_) => "--input_port",
+                };
+                write!(
+                    f,
+                    "expected the agent at {address}, but something else answers there: {words:?}; is {option} right?"
+                )
             }
             ToolError::Refused(files) => {
                 let lines: Vec<String> =

@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::TcpListener,
-    os::unix::net::UnixListener,
+    os::unix::net::{UnixDatagram, UnixListener},
     sync::atomic::{AtomicUsize, Ordering},
     sync::mpsc::{self, Receiver},
     thread::JoinHandle,
@@ -52,7 +52,8 @@ fn agent(path: &SocketPath, connections: Vec<Vec<Option<&'static str>>>) -> Join
                 stream.read_line(&mut line).unwrap();
                 heard.push(serde_json::from_str(&line).unwrap());
                 match answer {
-                    Some(answer) => writeln!(stream.get_mut(), "{answer}").unwrap(),
+                    // At once: who hears a stranger does not wait for the end of its line.
+                    Some(answer) => stream.get_mut().write_all(format!("{answer}\n").as_bytes()).unwrap(),
                     None => assert_eq!(stream.read_line(&mut line).unwrap(), 0),
                 }
             }
@@ -137,7 +138,7 @@ fn an_agent_that_comes_later_is_waited_for() {
 
 #[test]
 fn nonsense_is_no_ack() {
-    for answer in ["", "[]", "{}", r#"{"ok":"yes"}"#] {
+    for answer in ["{}", "{", r#"{"ok":"yes"}"#] {
         let came = format!("but came {answer:?}");
         let path = SocketPath::new();
         let agent = agent(&path, vec![vec![Some(answer)]]);
@@ -150,6 +151,43 @@ fn nonsense_is_no_ack() {
         assert_eq!(code, 1);
         agent.join().unwrap();
     }
+}
+
+#[test]
+fn something_else_that_answers_is_told_from_an_agent() {
+    for (answer, words) in [
+        ("HTTP/1.1 400 Bad Request\r\nServer: web", r#""HTTP/1.1 400 Bad Request""#),
+        ("<!DOCTYPE HTML>", r#""<!DOCTYPE HTML>""#),
+        ("", r#""""#),
+        ("\u{15}\u{3}\u{1}", r#""\u{15}\u{3}\u{1}""#),
+    ] {
+        let path = SocketPath::new();
+        let agent = agent(&path, vec![vec![Some(answer)]]);
+        let error = send::run(&path.send(None, 30, &["/a"])).unwrap_err();
+        let expected = format!(
+            "expected the agent at {}, but something else answers there: {words}; is --input_sock right?",
+            path.0.display()
+        );
+        assert_eq!((error.to_string(), error.exit_code()), (expected, 1));
+        agent.join().unwrap();
+    }
+}
+
+#[test]
+fn something_that_is_no_agents_socket_is_not_waited_for() {
+    let path = SocketPath::new();
+    let at = path.0.display().to_string();
+    fs::write(&path.0, "precious").unwrap();
+    let error = send::run(&path.send(None, 600, &["/a"])).unwrap_err();
+    let expected = format!(
+        "expected the agent at {at}, but: something that is no socket is there; is --input_sock right?"
+    );
+    assert_eq!((error.to_string(), error.exit_code()), (expected, 69));
+    fs::remove_file(&path.0).unwrap();
+    let _camera = UnixDatagram::bind(&path.0).unwrap();
+    let error = send::run(&path.send(None, 600, &["/a"])).unwrap_err();
+    let said = error.to_string();
+    assert!(said.ends_with("; a stream socket should be there; is --input_sock right?"), "{said}");
 }
 
 #[test]
