@@ -15,7 +15,7 @@ pub(super) fn complaint(output: &str, command: &str) -> String {
     let options = match command {
         "send" => vec!["input_sock", "input_port", "config", "name", "wait"],
         "listen" => vec!["cam_sock", "cam_addr", "config", "exec"],
-        "status" => vec!["input_sock", "input_port", "config", "json"],
+        "status" => vec!["input_sock", "input_port", "config", "json", "watch"],
         "check" => [&config::NAMES[..], &["config", "json"]].concat(),
         _ => config::NAMES.to_vec(),
     };

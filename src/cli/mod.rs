@@ -162,6 +162,7 @@ mod tests {
         assert_eq!((send.name, send.wait, send.files.len()), (Some(Trigger::Request), 5, 2));
         assert_eq!(send.settings(), [("input_port", "9000".to_owned())]);
         assert!(matches!(parsed("status --json"), Ok(Command::Status(Status { json: true, .. }))));
+        assert!(matches!(parsed("status --watch"), Ok(Command::Status(Status { watch: true, .. }))));
         assert!(matches!(parsed("listen --exec ls"), Ok(Command::Listen(Listen { exec: Some(_), .. }))));
     }
 
@@ -190,6 +191,7 @@ mod tests {
             ("--spool-max-size=1", "unknown option --spool_max_size: did you mean --spool_max?"),
             ("status --jsn", "unknown option --jsn: did you mean --json?"),
             ("check --jsn", "unknown option --jsn: did you mean --json?"),
+            ("status --wach", "unknown option --wach: did you mean --watch?"),
             ("chek", "expected an option or a command, but came \"chek\": did you mean check?"),
             ("sned a", "expected an option or a command, but came \"sned\": did you mean send?"),
             ("run a", "expected an option, but came \"a\""),

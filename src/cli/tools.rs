@@ -93,7 +93,7 @@ impl Listen {
     name = "status",
     usage = "[OPTION...]",
     help_triggers("-h", "--help"),
-    error_code(0, "the agent answered"),
+    error_code(0, "the agent answered, or --watch was asked to stop"),
     error_code(1, "its answer makes no sense"),
     error_code(64, "wrong usage"),
     error_code(69, "the agent does not answer")
@@ -108,6 +108,9 @@ pub struct Status {
     /// or its configuration file
     #[argh(option)]
     pub config: Option<String>,
+    /// go on, once a second, until Ctrl-C; away from a terminal a line for each change
+    #[argh(switch)]
+    pub watch: bool,
     /// the answer as it came, one line of JSON
     #[argh(switch)]
     pub json: bool,

@@ -5,6 +5,8 @@ pub mod listen;
 pub mod send;
 pub mod status;
 
+mod text;
+
 use crate::{
     cli::exit,
     config::{ConfigError, InputConfig},

@@ -214,7 +214,8 @@ fn the_agent_is_found_by_its_port_too() {
         writeln!(stream.get_mut(), "{{}}").unwrap();
         line
     });
-    let status = cli::Status { input_sock: None, input_port: Some(port), config: None, json: true };
+    let status =
+        cli::Status { input_sock: None, input_port: Some(port), config: None, watch: false, json: true };
     assert!(matches!(status::run(&status), Err(ToolError::Nonsense(..))));
     assert_eq!(agent.join().unwrap(), "{\"query\":\"status\"}\n");
 }

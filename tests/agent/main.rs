@@ -20,3 +20,4 @@ mod signals;
 mod supervision;
 mod tls;
 mod tools;
+mod watch;

@@ -6,7 +6,7 @@ use crate::{
     engine::{Remembered, spool},
     shell::disk,
     tls::{self, ClientTls, Floor},
-    tools::status::{size, span},
+    tools::text::{size, span},
     wire::utc::Utc,
 };
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};

@@ -25,6 +25,7 @@ mod process;
 mod recorder;
 mod server;
 mod source;
+mod terminal;
 mod trial;
 
 pub use board::{Agent, Board, Status, program, tool};
@@ -37,6 +38,7 @@ pub use process::{Ended, Process};
 pub use recorder::{Answer, Handed, Occasions, Recorder};
 pub use server::{Blob, Capture, Identity, Server, Stored};
 pub use source::Source;
+pub use terminal::Terminal;
 pub use trial::{Toll, Trial, number, seed};
 
 use std::{

@@ -1,0 +1,166 @@
+//! The agent's answer to `{"query":"status"}`.
+
+use crate::tools::{Connection, ToolError, text::printable};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The agent answers from memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an agent says of itself. What came later than the first version may be missing.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub session: Session,
+    pub armed: Option<bool>,
+    pub spool: Spool,
+    pub upload: Option<Upload>,
+    /// Bytes of segments that have gone out since the agent's start.
+    #[serde(default)]
+    pub sent: u64,
+    /// The latest, newest last.
+    #[serde(default)]
+    pub commands: Vec<Command>,
+    pub last_receipt: Option<u64>,
+    pub lost: u64,
+    pub certificate_expires: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Session {
+    pub state: String,
+    pub since: u64,
+    pub reason: Option<String>,
+    pub endpoint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Spool {
+    pub captures: u64,
+    pub segments: u64,
+    pub bytes: u64,
+    pub oldest: Option<u64>,
+    pub refused: u64,
+    pub state_dir: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Upload {
+    pub capture: String,
+    #[serde(default)]
+    pub file: String,
+    pub seg_no: u32,
+    pub bytes: u64,
+    pub sent: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Command {
+    pub command: String,
+    /// How many seconds ago the cloud wanted it.
+    pub age: u64,
+    pub state: String,
+    pub why: Option<String>,
+}
+
+/// Asks for it, for whoever needs more than the text.
+pub fn ask(connection: &mut Connection) -> Result<Status, ToolError> {
+    parse(&answer(connection)?)
+}
+
+/// Asks for it: its text.
+pub fn answer(connection: &mut Connection) -> Result<String, ToolError> {
+    connection.ask(&json!({"query": "status"}), PATIENCE)
+}
+
+/// What it says. Words from elsewhere come out fit for a terminal.
+pub fn parse(answer: &str) -> Result<Status, ToolError> {
+    let nonsense = |error: serde_json::Error| ToolError::Nonsense(error.to_string(), answer.to_owned());
+    let value: Value = serde_json::from_str(answer).map_err(nonsense)?;
+    if let Some(error) = value["error"].as_str() {
+        return Err(ToolError::Nonsense(error.to_owned(), answer.to_owned()));
+    }
+    Ok(serde_json::from_value::<Status>(value).map_err(nonsense)?.printable())
+}
+
+impl Status {
+    /// Whether the agent is connected with this cloud.
+    pub fn has_session_with(&self, endpoint: &str) -> bool {
+        self.session.state == "up" && self.session.endpoint == endpoint
+    }
+
+    fn printable(mut self) -> Status {
+        let Status { version, session, spool, upload, commands, .. } = &mut self;
+        let Session { state, reason, endpoint, .. } = session;
+        let mut words = vec![version, state, endpoint, &mut spool.state_dir];
+        words.extend(reason);
+        words.extend(upload.iter_mut().flat_map(|upload| [&mut upload.capture, &mut upload.file]));
+        for Command { command, state, why, .. } in commands {
+            words.extend([command, state]);
+            words.extend(why);
+        }
+        for word in words {
+            *word = printable(word);
+        }
+        self
+    }
+}
+
+impl Upload {
+    /// How much of it has gone out, in hundredths.
+    pub fn percent(&self) -> u64 {
+        let percent = (u128::from(self.sent) * 100).checked_div(u128::from(self.bytes)).unwrap_or(100);
+        u64::try_from(percent).unwrap_or(100).min(100)
+    }
+
+    /// Its place in the spool, without the spool.
+    pub fn place(&self) -> String {
+        match self.file.split_once('/') {
+            Some((_, place)) => place.to_owned(),
+            None => format!("segment {} of capture {}", self.seg_no, self.capture),
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    pub const BUSY: &str = r#"{"version":"0.1.0","session":{"state":"up","since":1795219200,"reason":null,
+        "endpoint":"cloud.example:8443/"},"armed":true,"spool":{"captures":1,"segments":3,"bytes":36175872,
+        "oldest":1795215600,"refused":2,"state_dir":"/var/lib/cloudtalker"},"upload":{"capture":"00abcdef01234567",
+        "file":"spool/1795215600.pir/2.mp4","seg_no":2,"bytes":4096,"sent":1024},"sent":1024,
+        "commands":[{"command":"arm","at":1795219090,"age":200,"state":"delivered","why":null},
+        {"command":"capture","at":1795219278,"age":12,"state":"waiting","why":"/camera.sock: Connection refused"}],
+        "last_receipt":1795219190,"lost":1,"certificate_expires":1826755200}"#;
+    pub const NEW: &str = r#"{"version":"0.1.0","session":{"state":"down","since":1795219200,
+        "reason":"connection refused","endpoint":"cloud.example:8443/"},"armed":null,"spool":{"captures":0,
+        "segments":0,"bytes":0,"oldest":null,"refused":0,"state_dir":"/s"},"upload":null,"last_receipt":null,
+        "lost":0,"certificate_expires":null}"#;
+
+    #[test]
+    fn an_answer_that_is_none_is_an_error() {
+        for answer in ["", "{}", "[]", r#"{"ok":false,"error":"busy"}"#] {
+            assert!(matches!(parse(answer), Err(ToolError::Nonsense(..))), "{answer}");
+        }
+    }
+
+    #[test]
+    fn words_from_elsewhere_do_nothing_to_a_terminal() {
+        let answer = BUSY.replace("/camera.sock", "\\u001b[2J").replace("cloud.example", "\\u202ecloud");
+        let status = parse(&answer).unwrap();
+        assert_eq!(status.commands[1].why.as_deref(), Some("\\u{1b}[2J: Connection refused"));
+        assert_eq!(status.session.endpoint, "\\u{202e}cloud:8443/");
+    }
+
+    #[test]
+    fn a_part_of_an_upload_is_never_more_than_all_of_it() {
+        for (sent, bytes, percent) in
+            [(0, 0, 100), (0, 1, 0), (999, 1000, 99), (3, 2, 100), (u64::MAX, 1, 100)]
+        {
+            let upload = Upload { capture: String::new(), file: String::new(), seg_no: 0, bytes, sent };
+            assert_eq!(upload.percent(), percent);
+        }
+    }
+}

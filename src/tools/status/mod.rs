@@ -1,0 +1,39 @@
+//! `cloudtalker status`: how the running agent is doing, once or for as long as somebody looks.
+
+mod answer;
+mod frame;
+mod line;
+mod rate;
+mod screen;
+mod table;
+mod watch;
+
+pub(super) use answer::{answer, ask, parse};
+pub(super) use table::table;
+
+use super::{Address, ToolError};
+use crate::cli;
+use std::{
+    io::{self, Write},
+    time::{Duration, SystemTime},
+};
+
+/// Asks, and prints the answer; with `--watch` again and again.
+pub fn run(status: &cli::Status) -> Result<(), ToolError> {
+    let address = Address::find(status.settings(), status.config.as_deref())?;
+    if status.watch {
+        return watch::run(address, status.json);
+    }
+    let mut connection = address.connect().map_err(|error| ToolError::Absent(address.clone(), error))?;
+    let answer = answer(&mut connection)?;
+    let status_of_agent = parse(&answer)?;
+    let text = if status.json { format!("{answer}\n") } else { table(&status_of_agent, now()) };
+    // Nobody reading it is no error.
+    let _ = io::stdout().write_all(text.as_bytes());
+    Ok(())
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}

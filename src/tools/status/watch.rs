@@ -1,0 +1,154 @@
+//! `cloudtalker status --watch`: one connection, asked once a second. An agent that goes away is waited for.
+
+use super::{
+    answer::{Status, answer, parse},
+    frame::{Away, View, frame},
+    line::Told,
+    now,
+    rate::Rate,
+    screen::Screen,
+};
+use crate::tools::{Address, Connection, ToolError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::json;
+use std::{
+    io::{self, ErrorKind, Write},
+    thread,
+    time::{Duration, Instant},
+};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks until it is asked to stop, or nobody reads what it prints.
+pub fn run(address: Address, json: bool) -> Result<(), ToolError> {
+    let mut watch = Watch { address, connection: None, status: None, away: None, rate: Rate::default() };
+    let began = Instant::now();
+    let mut next = began;
+    let mut output: Option<Output> = None;
+    loop {
+        let answer = watch.look(began.elapsed())?;
+        // What is wrong from the first is told as any other error.
+        let output = output.get_or_insert_with(|| Output::open(json));
+        // Nobody reading it is no error.
+        if output.show(began.elapsed(), &watch, answer).is_err() {
+            return Ok(());
+        }
+        next = (next + EVERY).max(Instant::now());
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// What is seen of an agent.
+struct Watch {
+    address: Address,
+    connection: Option<Connection>,
+    status: Option<Status>,
+    away: Option<Away>,
+    rate: Rate,
+}
+
+impl Watch {
+    /// Asks once: the answer, or why there is none for now.
+    fn look(&mut self, at: Duration) -> Result<Result<String, String>, ToolError> {
+        match self.ask() {
+            Ok((answer, status)) => {
+                self.rate.take(at, status.sent);
+                self.status = Some(status);
+                self.away = None;
+                Ok(Ok(answer))
+            }
+            Err(error) if !self.may_mend(&error) => Err(error),
+            Err(error) => {
+                let why = error.to_string();
+                self.connection = None;
+                self.rate.forget();
+                let since = self.away.as_ref().map_or_else(now, |away| away.since);
+                self.away = Some(Away { since, why: why.clone() });
+                Ok(Err(why))
+            }
+        }
+    }
+
+    fn ask(&mut self) -> Result<(String, Status), ToolError> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => {
+                let connected = self.address.connect();
+                none.insert(connected.map_err(|error| ToolError::Absent(self.address.clone(), error))?)
+            }
+        };
+        let answer = answer(connection)?;
+        let status = parse(&answer)?;
+        Ok((answer, status))
+    }
+
+    /// Whether waiting may help. Where the agent has answered before, it may be that anything is there for a moment.
+    fn may_mend(&self, error: &ToolError) -> bool {
+        match error {
+            ToolError::Absent(_, error) => {
+                self.status.is_some()
+                    || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+            }
+            ToolError::Silent(..) | ToolError::Lost(..) => true,
+            ToolError::Config(_)
+            | ToolError::Usage(_)
+            | ToolError::Stranger(..)
+            | ToolError::Refused(_)
+            | ToolError::Nonsense(..)
+            | ToolError::Socket(..) => false,
+        }
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            now: now(),
+            status: self.status.as_ref(),
+            away: self.away.as_ref(),
+            rate: self.rate.bytes_a_second(),
+        }
+    }
+}
+
+/// Where it is shown.
+enum Output {
+    /// A person's terminal.
+    Screen(Screen),
+    /// A log, or a pipe.
+    Lines(Told),
+    /// A program.
+    Json,
+}
+
+impl Output {
+    fn open(json: bool) -> Output {
+        if json {
+            return Output::Json;
+        }
+        Screen::take().map_or_else(|| Output::Lines(Told::default()), Output::Screen)
+    }
+
+    fn show(&mut self, at: Duration, watch: &Watch, answer: Result<String, String>) -> io::Result<()> {
+        let line = match self {
+            Output::Screen(screen) => return screen.show(&frame(&watch.view(), screen.look())),
+            Output::Lines(told) => told.next(at, &watch.view()),
+            Output::Json => {
+                let answer = answer.unwrap_or_else(|why| json!({"ok": false, "error": why}).to_string());
+                Some(answer + "\n")
+            }
+        };
+        let mut out = io::stdout().lock();
+        match line {
+            Some(line) => out.write_all(line.as_bytes()).and_then(|()| out.flush()),
+            None if is_unread() => Err(ErrorKind::BrokenPipe.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether who should read standard output has gone.
+fn is_unread() -> bool {
+    let out = io::stdout();
+    let mut polled = [PollFd::new(&out, PollFlags::empty())];
+    let is_asked = poll(&mut polled, Some(&Timespec::default())).is_ok();
+    is_asked && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
