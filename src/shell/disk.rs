@@ -145,8 +145,7 @@ struct SourceDirs(Rc<RefCell<Vec<PathBuf>>>);
 
 impl SourceDirs {
     fn confine(&self, dirs: &[PathBuf]) {
-        let resolved = dirs.iter().map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.clone()));
-        self.0.replace(resolved.collect());
+        self.0.replace(dirs.iter().map(|dir| resolved(dir)).collect());
     }
 
     /// A relative path begins in the first of them.
@@ -318,6 +317,19 @@ fn make_dirs(dir: &Path) -> io::Result<()> {
     make_dirs(parent)?;
     fs::create_dir(dir)?;
     File::open(parent)?.sync_all()
+}
+
+/// Where a directory leads. One that is not there is told: nothing beneath it can be taken.
+fn resolved(dir: &Path) -> PathBuf {
+    let found = dir.canonicalize().and_then(|resolved| match resolved.is_dir() {
+        true => Ok(resolved),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    });
+    found.unwrap_or_else(|error| {
+        let shown = dir.display();
+        log::warn!("--capture_dir: expected a directory at {shown}, but: {error}; make it, then send SIGHUP");
+        dir.to_owned()
+    })
 }
 
 fn descriptor(file: &File) -> String {

@@ -65,6 +65,7 @@ fn a_board_that_lacks_nothing_passes() {
         format!("flash         ok      the file system of {} outlasts a power cut", state.display()),
         "free_space    ok      ".to_owned(),
         "quota         ok      none (--spool_max)".to_owned(),
+        "capture_dir   ok      none (--capture_dir)".to_owned(),
         format!("camera        ok      somebody listens at {}", scene.board.cam_sock().display()),
         "dns           ok      127.0.0.1".to_owned(),
         format!("tcp           ok      connected to {port}"),
@@ -83,7 +84,7 @@ fn a_board_that_lacks_nothing_passes() {
 fn each_thing_that_is_wrong_is_told_with_its_cure() {
     let other = Server::stopped();
     let stranger = other.add("stranger");
-    let rows: [(&str, Spoil, &[&str]); 17] = [
+    let rows: [(&str, Spoil, &[&str]); 18] = [
         (
             "a value that makes no sense",
             &|scene| scene.with(&["--min_free", "much"]),
@@ -147,6 +148,13 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
             &|scene| scene.with(&["--min_free", "1M", "--spool_max", "1000G"]),
             &[
                 "quota         FAILED  1000.0 GiB (--spool_max) and 1.0 MiB that stay free (--min_free) do not fit into ",
+            ],
+        ),
+        (
+            "a place for recordings that is not there",
+            &|scene| scene.with(&["--capture_dir", "/nowhere/at/all"]),
+            &[
+                "capture_dir   FAILED  expected a directory at /nowhere/at/all, but: No such file or directory (os error 2); make it, or give another --capture_dir",
             ],
         ),
         (
@@ -214,7 +222,7 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
         let scene = spoil(Scene::new());
         let checked = scene.board.check(&[]);
         let lines = told(&checked);
-        assert_eq!((checked.status.code(), lines.len()), (Some(1), 14), "{what}: {lines:#?}");
+        assert_eq!((checked.status.code(), lines.len()), (Some(1), 15), "{what}: {lines:#?}");
         let failed: Vec<&String> = lines.iter().filter(|line| line.contains(" FAILED ")).collect();
         let is_so = failed.iter().zip(expected).all(|(line, expected)| line.starts_with(expected));
         assert!(is_so && failed.len() == expected.len(), "{what}: expected {expected:#?}: {lines:#?}");
@@ -230,12 +238,12 @@ type Spoil<'a> = &'a dyn Fn(Scene) -> Scene;
 fn what_stands_on_something_that_failed_is_not_asked() {
     let scene = Scene::new().calling(&format!("127.0.0.1:{}/", free_port()));
     let lines = told(&scene.board.check(&[]));
-    for (line, name) in lines[11..].iter().zip(["tls", "websocket", "uploads"]) {
+    for (line, name) in lines[12..].iter().zip(["tls", "websocket", "uploads"]) {
         assert_eq!(line, &format!("{name:<14}skipped tcp has to work first"));
     }
     let elsewhere = scene.server.upload_url();
     let lines = told(&scene.with(&["--upload_url", &elsewhere]).board.check(&[]));
-    assert!(lines[13].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
+    assert!(lines[14].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
 }
 
 #[test]
@@ -262,7 +270,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     let checked = scene.board.check(&[]);
     let lines = told(&checked);
     assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
-    assert_eq!(lines[12], "websocket     ok      the running agent has its session");
+    assert_eq!(lines[13], "websocket     ok      the running agent has its session");
     let segments = scene.board.record_capture(TIME, &[3000]);
     agent.takes(&segments);
     agent.owes_nothing();
@@ -275,7 +283,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     agent.signal(Signal::CONT);
     let expected =
         "websocket     warning not tried, as it would end the session of an agent that does not tell";
-    assert!(lines[12].starts_with(expected), "{lines:#?}");
+    assert!(lines[13].starts_with(expected), "{lines:#?}");
     assert_eq!(scene.server.log().matches("session began").count(), 1);
 }
 
@@ -289,7 +297,7 @@ fn programs_have_it_as_one_line() {
     let [line] = &told(&checked)[..] else { panic!("expected one line: {checked:?}") };
     let json: Value = serde_json::from_str(line).unwrap();
     let checks = json["checks"].as_array().unwrap();
-    assert_eq!((&json["ok"], checks.len()), (&false.into(), 14));
+    assert_eq!((&json["ok"], checks.len()), (&false.into(), 15));
     let quota = checks.iter().find(|check| check["name"] == "quota").unwrap();
     assert_eq!(quota["outcome"], "failed");
     assert!(quota["says"].as_str().unwrap().contains("lower --spool_max to "), "{quota}");

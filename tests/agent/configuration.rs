@@ -1,6 +1,6 @@
 //! Wrong arguments and files: each with exit code 64 and a message, before anything is opened.
 
-use crate::harness::{Board, Process, program, tool};
+use crate::harness::{Board, Process, Segment, program, tool};
 use std::{
     ffi::OsStr,
     fs,
@@ -168,4 +168,25 @@ fn the_tools_have_the_same_manners() {
         assert_eq!(ended.status.code(), Some(64), "{arguments:?}: {said}");
         assert!(said.contains(why), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn a_place_for_recordings_that_is_not_there_is_told_and_may_come_later() {
+    let board = Board::alone();
+    let later = board.dir.at("later");
+    let board = board.with(&["--capture_dir", later.to_str().unwrap()]);
+    let mut agent = board.agent(board.launch());
+    let told = agent.says("--capture_dir: expected a directory at ");
+    let expected = format!(
+        "{}, but: No such file or directory (os error 2); make it, then send SIGHUP",
+        later.display()
+    );
+    assert!(told.contains(" WARN ") && told.ends_with(&expected), "{told}");
+    agent.says("started; ");
+    fs::create_dir(&later).unwrap();
+    agent.reload();
+    agent.says("certificate, key and configuration are read again");
+    let segment = Segment::write(later.join("pir.1529842538.0.mp4"), 0, 3000);
+    agent.source().hand_over(&segment);
+    assert_eq!(agent.log().matches("--capture_dir: expected").count(), 1, "it is there now");
 }

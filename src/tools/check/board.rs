@@ -14,7 +14,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, ErrorKind, Write},
     os::unix::net::UnixDatagram,
-    path::Path,
+    path::{Path, PathBuf},
     process,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -22,7 +22,7 @@ use std::{
 /// Time enough to have a new certificate made.
 const EXPIRES_SOON: u64 = 30 * 24 * 60 * 60;
 
-/// Looks at the state directory and at the camera program's socket.
+/// Looks at the state directory, at where the camera records, and at its program's socket.
 pub fn look(config: &Config, report: &mut Report) {
     let dir = &config.spool.state_dir;
     report.tell(Subject::StateDir, state_dir(dir));
@@ -41,6 +41,7 @@ pub fn look(config: &Config, report: &mut Report) {
             report.skip(&[Subject::Quota], Subject::FreeSpace);
         }
     }
+    report.tell(Subject::CaptureDirs, capture_dirs(&config.spool.capture_dirs));
     report.tell(Subject::Camera, camera(config.commands.as_ref()));
 }
 
@@ -202,6 +203,36 @@ fn quota(max: Option<u64>, min_free: u64, total: u64) -> Outcome {
     Outcome::Fine(format!("{} (--spool_max) of {}", size(max), size(total)))
 }
 
+fn capture_dirs(dirs: &[PathBuf]) -> Outcome {
+    for dir in dirs {
+        // What is in it can be reached, too.
+        let why = match fs::metadata(dir.join(".")) {
+            Ok(_) => continue,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                format!(
+                    "{} may not be entered by {}: {error}; let the agent's user in",
+                    dir.display(),
+                    user()
+                )
+            }
+            Err(error) => {
+                let shown = dir.display();
+                format!(
+                    "expected a directory at {shown}, but: {error}; make it, or give another --capture_dir"
+                )
+            }
+        };
+        return Outcome::Failed(why);
+    }
+    match dirs {
+        [] => Outcome::Fine("none (--capture_dir): files may lie anywhere".into()),
+        dirs => {
+            let shown: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+            Outcome::Fine(format!("files are taken from {}", shown.join(", ")))
+        }
+    }
+}
+
 fn camera(target: Option<&CommandTarget>) -> Outcome {
     match target {
         None => Outcome::Doubtful(
@@ -347,6 +378,18 @@ mod tests {
             assert!(told.to_string().ends_with(cure), "{told}");
         }
         is(&camera(None), "doubtful: nobody hears commands");
+    }
+
+    #[test]
+    fn a_place_for_recordings_that_is_not_there_has_a_cure() {
+        let dirs = |dirs: &[&str]| capture_dirs(&dirs.iter().map(PathBuf::from).collect::<Vec<_>>());
+        is(&dirs(&[]), "fine: none (--capture_dir)");
+        is(&dirs(&["/", "/proc"]), "fine: files are taken from /, /proc");
+        is(
+            &dirs(&["/", "/nowhere"]),
+            "failed: expected a directory at /nowhere, but: No such file or directory",
+        );
+        is(&dirs(&["/proc/version"]), "failed: expected a directory at /proc/version, but: Not a directory");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub enum Subject {
     Flash,
     FreeSpace,
     Quota,
+    CaptureDirs,
     Camera,
     Dns,
     Tcp,
@@ -124,7 +125,7 @@ fn line(subject: Subject, outcome: &Outcome, is_coloured: bool) -> String {
 
 impl Subject {
     /// In the order of telling.
-    pub const ALL: [Subject; 14] = [
+    pub const ALL: [Subject; 15] = [
         Subject::Configuration,
         Subject::Certificate,
         Subject::Expiry,
@@ -133,6 +134,7 @@ impl Subject {
         Subject::Flash,
         Subject::FreeSpace,
         Subject::Quota,
+        Subject::CaptureDirs,
         Subject::Camera,
         Subject::Dns,
         Subject::Tcp,
@@ -151,6 +153,7 @@ impl Subject {
             Subject::Flash => "flash",
             Subject::FreeSpace => "free_space",
             Subject::Quota => "quota",
+            Subject::CaptureDirs => "capture_dir",
             Subject::Camera => "camera",
             Subject::Dns => "dns",
             Subject::Tcp => "tcp",
