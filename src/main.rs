@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Ok(Command::Listen(listen)) => tools::finish("listen", || tools::listen::run(&listen)),
         Ok(Command::Status(status)) => tools::finish("status", || tools::status::run(&status)),
         Ok(Command::Check(check)) => tools::check::run(&check),
+        Ok(Command::Bundle(bundle)) => tools::finish("bundle", || tools::bundle::run(&bundle)),
         Err(early) => early.tell(),
     }
 }

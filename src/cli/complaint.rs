@@ -2,7 +2,7 @@
 
 use crate::config;
 
-const COMMANDS: [&str; 5] = ["run", "send", "listen", "status", "check"];
+const COMMANDS: [&str; 6] = ["run", "send", "listen", "status", "check", "bundle"];
 
 /// argh's complaint in this program's words.
 pub(super) fn complaint(output: &str, command: &str) -> String {
@@ -17,6 +17,7 @@ pub(super) fn complaint(output: &str, command: &str) -> String {
         "listen" => vec!["cam_sock", "cam_addr", "config", "exec"],
         "status" => vec!["input_sock", "input_port", "config", "json", "watch"],
         "check" => [&config::NAMES[..], &["config", "json"]].concat(),
+        "bundle" => [&config::NAMES[..], &["config"]].concat(),
         _ => config::NAMES.to_vec(),
     };
     match arg.strip_prefix("--") {

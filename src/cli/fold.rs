@@ -3,7 +3,7 @@
 /// Settings that are on or off: alone they are on, and `--name=false` overrules a configuration file.
 pub(super) const TOGGLES: [&str; 2] = ["--spool-copy", "--delete-uploaded"];
 /// Options that never have a value.
-const BARE: [&str; 4] = ["--help", "--version", "--json", "--watch"];
+pub(super) const BARE: [&str; 4] = ["--help", "--version", "--json", "--watch"];
 /// Short options; all of these have a value.
 const SHORT: [&str; 3] = ["-c", "-e", "-k"];
 

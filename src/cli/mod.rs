@@ -4,12 +4,14 @@
 //! command left out: [`fold()`] brings the arguments into its form before it sees them. What the options mean is
 //! [`config`](crate::config)'s: here they are text, so that a file can hold the same ones.
 
+mod bundle;
 mod check;
 mod complaint;
 mod fold;
 mod run;
 mod tools;
 
+pub use bundle::Bundle;
 pub use check::Check;
 pub(crate) use complaint::nearest;
 pub use fold::fold;
@@ -72,6 +74,8 @@ pub enum Command {
     Status(Status),
     /// Look at all that it needs.
     Check(Box<Check>),
+    /// Write down what a bug report needs.
+    Bundle(Box<Bundle>),
 }
 
 impl Command {
@@ -79,6 +83,7 @@ impl Command {
         match self {
             Command::Run(run) => run.version,
             Command::Check(check) => check.run.version,
+            Command::Bundle(bundle) => bundle.run.version,
             Command::Send(_) | Command::Listen(_) | Command::Status(_) => false,
         }
     }
@@ -185,6 +190,27 @@ mod tests {
     }
 
     #[test]
+    fn bundle_takes_what_run_takes_and_a_file_anywhere_among_it() {
+        let options = "--config /a.conf -e cloud/ --spool_copy --state-dir=/b";
+        for (line, file) in [
+            (format!("bundle out.txt {options}"), "out.txt"),
+            (format!("bundle {options} a_b"), "a_b"),
+            ("bundle -e cloud/ - --config /a.conf --spool_copy --state_dir /b".to_owned(), "-"),
+            (format!("bundle {options} -- --odd_name"), "--odd_name"),
+        ] {
+            let expected = Bundle { run: run(options), file: file.to_owned() };
+            assert_eq!(parsed(&line), Ok(Command::Bundle(Box::new(expected))), "{line}");
+        }
+        for line in ["bundle -h", "bundle out.txt --help", "help bundle"] {
+            assert!(
+                matches!(parsed(line), Err(Early::Said(help)) if help.starts_with("Usage: cloudtalker bundle")),
+                "{line}"
+            );
+        }
+        assert_eq!(parsed("bundle --version"), parsed("--version"));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_what_was_meant() {
         for (line, expected) in [
             ("--input_soc x", "unknown option --input_soc: did you mean --input_sock?"),
@@ -192,6 +218,16 @@ mod tests {
             ("status --jsn", "unknown option --jsn: did you mean --json?"),
             ("check --jsn", "unknown option --jsn: did you mean --json?"),
             ("status --wach", "unknown option --wach: did you mean --watch?"),
+            ("bundle f --cret x", "unknown option --cret: did you mean --cert?"),
+            (
+                "bundle",
+                "expected one file to write, or - for standard output: cloudtalker bundle FILE [OPTION...]",
+            ),
+            (
+                "bundle a b",
+                "expected one file to write, or - for standard output: cloudtalker bundle FILE [OPTION...]",
+            ),
+            ("bundl a", "expected an option or a command, but came \"bundl\": did you mean bundle?"),
             ("chek", "expected an option or a command, but came \"chek\": did you mean check?"),
             ("sned a", "expected an option or a command, but came \"sned\": did you mean send?"),
             ("run a", "expected an option, but came \"a\""),

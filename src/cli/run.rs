@@ -18,6 +18,7 @@ cloudtalker --config /etc/cloudtalker.conf --log_level debug",
   cloudtalker listen         receive the commands that the cloud gives the camera
   cloudtalker status         how the running agent is doing
   cloudtalker check          whether all that the agent needs is there
+  cloudtalker bundle FILE    write down what a bug report needs
 
 Dashes and underscores in names are the same, and --name=VALUE is --name VALUE.
 A configuration file has the same names without dashes, `name = value` a line,

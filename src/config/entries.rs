@@ -93,6 +93,10 @@ impl Entries {
         Entries(flags.collect())
     }
 
+    pub(super) fn into_inner(self) -> Vec<Entry> {
+        self.0
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.name == name)
     }

@@ -47,7 +47,8 @@ pub const NAMES: [&str; 22] = [
 
 const DEFAULT_INPUT: &str = "/run/cloudtalker/input.sock";
 const DEFAULT_INPUT_MODE: u32 = 0o660;
-const DEFAULT_STATE_DIR: &str = "/var/lib/cloudtalker";
+/// Where captures wait unless the owner decides otherwise.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/cloudtalker";
 /// Enough for logs and state of the rest of a small board.
 const DEFAULT_MIN_FREE: u64 = 64 << 20;
 
@@ -149,6 +150,11 @@ impl Config {
     /// Takes the settings from flags and the file that they name; again at each reload.
     pub fn load(run: &cli::Run) -> Result<Config, ConfigError> {
         Config::take(&Entries::gather(run.settings(), run.config.as_deref().map(Path::new))?)
+    }
+
+    /// Every setting that counts, as it was written, whether or not it makes sense.
+    pub fn entries(run: &cli::Run) -> Result<Vec<Entry>, ConfigError> {
+        Ok(Entries::gather(run.settings(), run.config.as_deref().map(Path::new))?.into_inner())
     }
 
     /// Takes the settings from flags and the text of a file, whose name messages give.

@@ -66,6 +66,7 @@ fn by_arguments(args: Vec<String>) -> Option<Config> {
     match cli::parse(args) {
         Ok(Command::Run(run)) => Config::load(&run).ok(),
         Ok(Command::Check(check)) => Config::load(&check.run).ok(),
+        Ok(Command::Bundle(bundle)) => Config::load(&bundle.run).ok(),
         Ok(Command::Send(_) | Command::Listen(_) | Command::Status(_)) | Err(_) => None,
     }
 }

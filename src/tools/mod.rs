@@ -1,5 +1,6 @@
 //! The short-lived commands beside the agent. They block: each has one thing to wait for.
 
+pub mod bundle;
 pub mod check;
 pub mod listen;
 pub mod send;
@@ -65,6 +66,10 @@ pub enum ToolError {
     Nonsense(String, String),
     /// The command socket does not open, or fails.
     Socket(String, io::Error),
+    /// Something is where a file is to be made.
+    Taken(String),
+    /// A file can't be made, or written.
+    Unwritten(String, io::Error),
 }
 
 /// Where the agent listens for captures.
@@ -195,7 +200,9 @@ impl ToolError {
             ToolError::Refused(_)
             | ToolError::Stranger(..)
             | ToolError::Nonsense(..)
-            | ToolError::Socket(..) => exit::FAILED,
+            | ToolError::Socket(..)
+            | ToolError::Taken(_)
+            | ToolError::Unwritten(..) => exit::FAILED,
         }
     }
 }
@@ -258,6 +265,10 @@ impl fmt::Display for ToolError {
             ToolError::Socket(address, error) => {
                 write!(f, "expected to receive commands at {address}, but: {error}")
             }
+            ToolError::Taken(file) => {
+                write!(f, "expected to make {file}, but something is there already: give another name")
+            }
+            ToolError::Unwritten(file, error) => write!(f, "expected to write {file}, but: {error}"),
         }
     }
 }

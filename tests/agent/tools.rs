@@ -202,7 +202,7 @@ fn the_program_tells_what_it_is_and_takes() {
     ] {
         assert!(help.contains(flag), "{flag}: {help}");
     }
-    for command in ["send", "listen", "status", "check"] {
+    for command in ["send", "listen", "status", "check", "bundle"] {
         let help = tool(&[command, "--help"]);
         assert_eq!(help.status.code(), Some(0));
         assert!(printed(&help).starts_with("Usage: cloudtalker"), "{}", printed(&help));

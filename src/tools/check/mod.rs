@@ -19,18 +19,25 @@ use std::{process::ExitCode, sync::Arc};
 /// Looks, and tells. The exit code is 1 where something has failed.
 pub fn run(check: &cli::Check) -> ExitCode {
     let mut report = if check.json { Report::quiet() } else { Report::told_at_once() };
-    examine(&check.run, &mut report);
+    let loaded = Config::load(&check.run).map_err(|error| error.to_string());
+    examine(loaded, &mut report);
     if check.json {
         report::print(&report.json());
     }
     if report.has_failed() { ExitCode::from(exit::FAILED) } else { ExitCode::SUCCESS }
 }
 
+/// Looks, and gives what `check` would tell of this configuration, or of why there is none.
+pub(super) fn text(loaded: Result<Config, String>) -> String {
+    let mut report = Report::quiet();
+    examine(loaded, &mut report);
+    report.text()
+}
+
 /// Looks at everything, in the order of [`Subject::ALL`].
-fn examine(args: &cli::Run, report: &mut Report) {
-    let loaded = Config::load(args);
+fn examine(loaded: Result<Config, String>, report: &mut Report) {
     let loaded = loaded.map(|config| (format!("the cloud is {}", config.endpoint), config));
-    let config = match report.take(Subject::Configuration, loaded.map_err(|error| error.to_string())) {
+    let config = match report.take(Subject::Configuration, loaded) {
         Ok(config) => config,
         Err(failed) => return report.skip(&Subject::ALL, failed),
     };

@@ -102,6 +102,11 @@ impl Report {
         self.findings.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)))
     }
 
+    /// The lines for people, without colours.
+    pub fn text(&self) -> String {
+        self.findings.iter().map(|(subject, outcome)| line(*subject, outcome, false)).collect()
+    }
+
     pub fn json(&self) -> String {
         let checks = self.findings.iter().map(|(subject, outcome)| {
             json!({"name": subject.as_str(), "outcome": outcome.word(), "says": outcome.to_string()})

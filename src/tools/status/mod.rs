@@ -8,7 +8,7 @@ mod screen;
 mod table;
 mod watch;
 
-pub(super) use answer::{answer, ask, parse};
+pub(super) use answer::{Status, answer, ask, parse};
 pub(super) use table::table;
 
 use super::{Address, ToolError};

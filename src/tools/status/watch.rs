@@ -95,7 +95,9 @@ impl Watch {
             | ToolError::Stranger(..)
             | ToolError::Refused(_)
             | ToolError::Nonsense(..)
-            | ToolError::Socket(..) => false,
+            | ToolError::Socket(..)
+            | ToolError::Taken(_)
+            | ToolError::Unwritten(..) => false,
         }
     }
 

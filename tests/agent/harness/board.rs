@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::{
     env, fs,
     ops::{Deref, DerefMut},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -193,6 +193,13 @@ impl Board {
         let mut check = agent_command(&self.runner);
         check.arg("check").args(flags);
         self.options(check)
+    }
+
+    /// `cloudtalker bundle` of what the agent is given.
+    pub fn bundling(&self, file: &Path) -> Command {
+        let mut bundle = agent_command(&self.runner);
+        bundle.arg("bundle").arg(file);
+        self.options(bundle)
     }
 
     fn options(&self, mut command: Command) -> Command {

@@ -1,0 +1,255 @@
+//! Secrets that could be in a text, and how it looks without them.
+//!
+//! Of a URL only the host is left: the rest may be a password. The endpoint has no scheme by which it could be found,
+//! so that it is learned from those who name it. Besides, whatever looks like it is hidden: the path after a port, what
+//! follows a question mark, what precedes an `@`, and what is as long as a key.
+
+use crate::{
+    config::{ConfigError, Entry},
+    tools::text::printable,
+    wire::tus::DEFAULT_PATH,
+};
+
+/// Stands in the place of a secret.
+const HIDDEN: &str = "…";
+/// Of letters without any other between them: more than a digest has, and less than a key.
+const KEY: usize = 100;
+/// Shorter texts hide nothing, and are found everywhere.
+const SECRET: usize = 4;
+
+/// What is known to be a secret, the longest first, each with what is shown instead.
+#[derive(Debug, Default)]
+pub struct Scrub(Vec<(String, String)>);
+
+impl Scrub {
+    /// An address that was configured, of an endpoint or of a URL.
+    pub fn learn(&mut self, address: &str) {
+        let address = Address::of(address);
+        let Address { user, path, query, .. } = address;
+        let mut learn = |secret: &str, shown: &str| {
+            if secret.len() >= SECRET && secret != shown {
+                self.0.push((secret.to_owned(), shown.to_owned()));
+            }
+        };
+        learn(user, HIDDEN);
+        learn(query, HIDDEN);
+        learn(path, &shown_path(path));
+        self.0.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+    }
+
+    /// A text without secrets, whose lines do nothing to a terminal.
+    pub fn text(&self, text: &str) -> String {
+        text.lines().map(|line| self.line(line) + "\n").collect()
+    }
+
+    fn line(&self, line: &str) -> String {
+        let known = self.0.iter().fold(line.to_owned(), |line, (secret, shown)| line.replace(secret, shown));
+        let is_between = |letter: char| letter.is_whitespace() || "\"'`<>".contains(letter);
+        let words = known.split_inclusive(is_between).map(|piece| {
+            let word = piece.trim_end_matches(is_between);
+            without_secrets(word) + &piece[word.len()..]
+        });
+        printable(&words.collect::<String>())
+    }
+}
+
+/// A setting's value, as far as it may be told.
+pub fn value(name: &str, value: &str) -> String {
+    match name {
+        "endpoint" | "upload_url" => Address::of(value).shown(),
+        _ => Scrub::default().line(value),
+    }
+}
+
+/// What is wrong with a configuration, without the text that it is about where that could be anything.
+pub fn error(error: ConfigError) -> String {
+    let told = match error {
+        ConfigError::NoPair(origin, _) => ConfigError::NoPair(origin, HIDDEN.to_owned()),
+        ConfigError::UnknownName(origin, name) if !is_name(&name) => {
+            ConfigError::UnknownName(origin, HIDDEN.to_owned())
+        }
+        ConfigError::Value(entry, expected) => {
+            let value = value(entry.name, &entry.value);
+            ConfigError::Value(Entry { value, ..entry }, expected)
+        }
+        error @ (ConfigError::UnknownName(..)
+        | ConfigError::Unreadable(..)
+        | ConfigError::Repeated(..)
+        | ConfigError::Both(_)
+        | ConfigError::NoEndpoint
+        | ConfigError::BindWithoutPort(_)
+        | ConfigError::OpenBind(_)) => error,
+    };
+    told.to_string()
+}
+
+/// A slip of the pen, and no line of a key.
+fn is_name(text: &str) -> bool {
+    const LONGEST: usize = 24;
+    text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+fn without_secrets(word: &str) -> String {
+    if let Some((scheme, rest)) = word.split_once("://") {
+        // What a sentence has after it is no part of it.
+        let url = rest.trim_end_matches([':', ';', ',', '.', ')', ']', '}']);
+        return format!("{scheme}://{}{}", Address::of(url).shown(), &rest[url.len()..]);
+    }
+    if has_port(word) {
+        return Address::of(word).shown();
+    }
+    let word = match word.rsplit_once('@') {
+        Some((before, after)) if !before.is_empty() => format!("{HIDDEN}@{after}"),
+        Some(_) | None => word.to_owned(),
+    };
+    let word = match word.split_once('?') {
+        Some((before, after)) if after.contains(char::is_alphanumeric) => format!("{before}?{HIDDEN}"),
+        Some(_) | None => word,
+    };
+    let is_of_a_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+    let longest = word.as_bytes().split(|byte| !is_of_a_key(byte)).map(<[u8]>::len).max();
+    if longest >= Some(KEY) { HIDDEN.to_owned() } else { word }
+}
+
+/// As the log writes the endpoint.
+fn has_port(word: &str) -> bool {
+    let authority = word.split_once('/').and_then(|(authority, _)| authority.rsplit_once(':'));
+    authority.is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// `USER@HOST:PORT/PATH?QUERY`, with or without a scheme before it.
+struct Address<'a> {
+    scheme: &'a str,
+    user: &'a str,
+    host: &'a str,
+    /// With its slash.
+    path: &'a str,
+    /// Without its question mark; or the fragment.
+    query: &'a str,
+}
+
+impl<'a> Address<'a> {
+    fn of(text: &'a str) -> Address<'a> {
+        let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (path, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+        Address { scheme, user, host, path, query: query.get(1..).unwrap_or_default() }
+    }
+
+    fn shown(&self) -> String {
+        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        if !self.host.bytes().all(is_host) {
+            return HIDDEN.to_owned();
+        }
+        let path = if self.query.is_empty() { shown_path(self.path) } else { format!("/{HIDDEN}") };
+        format!("{}{}{path}", self.scheme, self.host)
+    }
+}
+
+/// A path that everybody has is no secret.
+fn shown_path(path: &str) -> String {
+    match path {
+        "" | "/" | DEFAULT_PATH => path.to_owned(),
+        _ => format!("/{HIDDEN}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    #[test]
+    fn of_an_address_the_host_is_left() {
+        for (name, text, expected) in [
+            ("endpoint", "cam.example:8443/", "cam.example:8443/"),
+            ("endpoint", "wss://cam.example", "wss://cam.example"),
+            ("endpoint", "cam.example/secret", "cam.example/…"),
+            ("endpoint", "[::1]:8443/?token=secret", "[::1]:8443/…"),
+            ("endpoint", "secret@cam.example/", "cam.example/"),
+            ("endpoint", "secret secret", "…"),
+            ("upload_url", "https://u:secret@tus.example/files/?q=secret#secret", "https://tus.example/…"),
+            ("upload_url", "https://tus.example:1/uploads/secret", "https://tus.example:1/…"),
+            ("upload_url", "https://tus.example?secret", "https://tus.example/…"),
+            ("key", "/etc/key.pem", "/etc/key.pem"),
+            ("min_free", "64M", "64M"),
+        ] {
+            assert_eq!(value(name, text), expected, "{text}");
+        }
+        assert_eq!(
+            value("upload_url", &format!("https://a{DEFAULT_PATH}")),
+            format!("https://a{DEFAULT_PATH}")
+        );
+    }
+
+    #[test]
+    fn what_was_learned_is_hidden_wherever_it_stands() {
+        let mut scrub = Scrub::default();
+        scrub.learn("cam.example:8443/live/secret?token=other");
+        scrub.learn("https://user:pass@tus.example/files/third");
+        scrub.learn("cam.example/");
+        let text = "no session; cam.example:8443/live/secret?token=other is tried again in 2.0 s\n\
+                    GET /live/secret HTTP/1.1\n{\"a\":\"token=other\"} user:pass /files/third";
+        let scrubbed = scrub.text(text);
+        for secret in ["secret", "other", "pass", "third"] {
+            assert!(!scrubbed.contains(secret), "{scrubbed}");
+        }
+        assert!(scrubbed.starts_with("no session; cam.example:8443/…"), "{scrubbed}");
+        assert!(scrubbed.lines().next().unwrap().ends_with(" is tried again in 2.0 s"), "{scrubbed}");
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_hidden() {
+        let scrub = Scrub::default();
+        let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC/+".repeat(3);
+        for (text, expected) in [
+            ("all is well, is it?", "all is well, is it?"),
+            ("is --endpoint right?; or not", "is --endpoint right?; or not"),
+            ("see (https://a.example/b?c): why", "see (https://a.example/…): why"),
+            ("\"wss://u:p@a.example:1/\"", "\"wss://a.example:1/\""),
+            ("cam.example/ws?token=x is away", "cam.example/ws?… is away"),
+            ("u:p@cam.example", "…@cam.example"),
+            ("cam.example:8443/live is away", "cam.example:8443/… is away"),
+            ("[::1]:8443/ is away", "[::1]:8443/ is away"),
+            ("/etc/a.conf:3: no", "/etc/a.conf:3: no"),
+            ("@ 5 pm", "@ 5 pm"),
+            (&format!("in {key}: no"), "in … no"),
+            (&"ab".repeat(32), &"ab".repeat(32)),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+        ] {
+            assert_eq!(scrub.line(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_configuration_is_told_without_its_lines() {
+        let line = || Origin::Line { file: "/a.conf".into(), number: 3 };
+        let entry = |name, value: &str| Entry { name, value: value.to_owned(), origin: line() };
+        for (wrong, expected) in [
+            (
+                ConfigError::NoPair(line(), "-----BEGIN PRIVATE KEY-----".into()),
+                "/a.conf:3: expected name = value, but came \"…\"",
+            ),
+            (
+                ConfigError::UnknownName(line(), "end_point".into()),
+                "/a.conf:3: unknown name \"end_point\": did you mean endpoint?",
+            ),
+            (
+                ConfigError::UnknownName(line(), "MIIEvQIBADAN".into()),
+                "/a.conf:3: unknown name \"…\": did you mean",
+            ),
+            (
+                ConfigError::Value(entry("upload_url", "ftp://u:secret@a/"), "https://HOST:PORT/PATH"),
+                "/a.conf:3: upload_url: expected https://HOST:PORT/PATH, but came \"ftp://a/\"",
+            ),
+            (
+                ConfigError::Value(entry("min_free", "much"), "bytes, as 64M or 1G"),
+                "/a.conf:3: min_free: expected bytes, as 64M or 1G, but came \"much\"",
+            ),
+        ] {
+            let told = error(wrong);
+            assert!(told.starts_with(expected), "{told}");
+        }
+    }
+}
