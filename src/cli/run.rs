@@ -26,9 +26,9 @@ and `#` before comments. Sizes take K, M or G. SIGHUP reads everything again;
 SIGTERM ends the agent within five seconds.",
     error_code(0, "asked to stop"),
     error_code(64, "wrong usage, configuration, certificate or key"),
-    error_code(69, "a socket can't be opened, or another agent has it, the state directory or the pidfile"),
+    error_code(69, "a socket, file or watchdog can't be opened, or another program has it"),
     error_code(75, "the system lacks threads or memory for the moment"),
-    error_code(78, "something else is in the pidfile's place")
+    error_code(78, "something else is in the place of a file of the agent's")
 )]
 pub struct Run {
     /// the cloud, HOST:PORT/PATH; required; the port is 443 unless given
@@ -97,6 +97,9 @@ pub struct Run {
     /// file that names the agent's process while it runs
     #[argh(option)]
     pub pidfile: Option<String>,
+    /// watchdog's device to feed, as /dev/watchdog, or file to touch, while the agent gets on
+    #[argh(option)]
+    pub watchdog: Option<String>,
     /// read options from this file too; those given here win
     #[argh(option)]
     pub config: Option<String>,
@@ -130,6 +133,7 @@ impl Run {
             ("log_level", &self.log_level),
             ("log_to", &self.log_to),
             ("pidfile", &self.pidfile),
+            ("watchdog", &self.watchdog),
         ];
         let dirs = self.capture_dir.iter().map(|dir| ("capture_dir", dir.clone()));
         given(single).into_iter().chain(dirs).collect()

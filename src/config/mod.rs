@@ -20,7 +20,7 @@ use std::{
 };
 
 /// Every setting's name.
-pub const NAMES: [&str; 22] = [
+pub const NAMES: [&str; 23] = [
     "endpoint",
     "cert",
     "key",
@@ -43,6 +43,7 @@ pub const NAMES: [&str; 22] = [
     "log_level",
     "log_to",
     "pidfile",
+    "watchdog",
 ];
 
 const DEFAULT_INPUT: &str = "/run/cloudtalker/input.sock";
@@ -81,6 +82,8 @@ pub struct Config {
     pub log_to: LogTo,
     /// The file that tells the agent's process.
     pub pidfile: Option<PathBuf>,
+    /// A watchdog's device, or a file that is touched, while the agent gets on.
+    pub watchdog: Option<PathBuf>,
 }
 
 /// Where the agent logs.
@@ -181,6 +184,7 @@ impl Config {
                 .unwrap_or(LevelFilter::Info),
             log_to: LogTo::take(entries)?,
             pidfile: entries.path("pidfile")?,
+            watchdog: entries.path("watchdog")?,
         })
     }
 

@@ -59,6 +59,7 @@ fn an_endpoint_alone_is_enough() {
         log_level: LevelFilter::Info,
         log_to: LogTo::Stderr,
         pidfile: None,
+        watchdog: None,
     };
     assert_eq!(config(""), Ok(expected));
 }
@@ -129,6 +130,7 @@ fn each_setting_says_what_it_expects() {
         ("log_level", "loud", "error, warn, info, debug or trace"),
         ("log_to", "printer", "stderr or syslog"),
         ("pidfile", "", "a path"),
+        ("watchdog", "", "a path"),
     ];
     assert_eq!(rows.map(|(name, ..)| name), NAMES);
     for (name, value, expected) in rows {

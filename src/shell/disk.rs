@@ -296,15 +296,29 @@ pub fn facts(metadata: &fs::Metadata) -> Facts {
     }
 }
 
+// From linux/magic.h.
+const TMPFS: u32 = 0x0102_1994;
+const RAMFS: u32 = 0x8584_58f6;
+const OVERLAY: u32 = 0x794c_7630;
+
 /// What the file system is called, where it is one that a power cut empties.
 pub(crate) fn forgetful(dir: &Path) -> io::Result<Option<&'static str>> {
-    // From linux/magic.h. The field is as wide as the machine's words, and signed.
-    Ok(match rustix::fs::statfs(dir)?.f_type as u32 {
-        0x0102_1994 => Some("tmpfs"),
-        0x8584_58f6 => Some("ramfs"),
-        0x794c_7630 => Some("overlay"),
+    Ok(match file_system(dir)? {
+        TMPFS => Some("tmpfs"),
+        RAMFS => Some("ramfs"),
+        OVERLAY => Some("overlay"),
         _ => None,
     })
+}
+
+/// Whether what is written there stays in memory. Beneath an overlay there may be flash.
+pub(crate) fn is_memory(path: &Path) -> io::Result<bool> {
+    Ok(matches!(file_system(path)?, TMPFS | RAMFS))
+}
+
+fn file_system(path: &Path) -> io::Result<u32> {
+    // The field is as wide as the machine's words, and signed.
+    Ok(rustix::fs::statfs(path)?.f_type as u32)
 }
 
 /// Makes a directory and those above it, each durable in the one above.

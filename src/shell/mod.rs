@@ -2,12 +2,13 @@
 //!
 //! The executor has one thread, this one. Beside it there are the disk worker and the upload worker, async-io's
 //! own thread, which waits for descriptors, and at times smol's thread for blocking calls: names that are
-//! resolved, and lists of files that are no pipes.
+//! resolved, lists of files that are no pipes, and files that tell of the running agent.
 
 pub mod clock;
 pub mod cloud;
 pub mod log;
 
+mod alarm;
 mod commands;
 pub(crate) mod disk;
 mod input;
@@ -17,11 +18,14 @@ mod notify;
 mod pidfile;
 pub(crate) mod progress;
 mod reload;
+mod rhythm;
 mod signals;
 mod start_error;
 mod supervisor;
+mod upkeep;
 pub(crate) mod uploader;
 pub(crate) mod ureq_tls;
+mod watchdog;
 
 use crate::{
     cli,
@@ -34,6 +38,7 @@ use crate::{
     tls::{self, ClientTls, Floor, IdentityFiles},
 };
 use ::log::{error, info};
+use alarm::Alarm;
 use async_channel::{Receiver, Sender};
 use clock::Clock;
 use cloud::{Link, Target};
@@ -43,7 +48,7 @@ use input::{Control, Listeners, Numbers, Sources};
 use list::List;
 use lock::LockError;
 use pidfile::Pidfile;
-use progress::Progress;
+use progress::{Progress, Vigil};
 use signals::Signal;
 use smol::{LocalExecutor, Task, Timer, future::FutureExt};
 use start_error::StartError;
@@ -57,12 +62,15 @@ use std::{
 };
 use supervisor::Supervisor;
 use uploader::Uploader;
+use watchdog::Watchdog;
 
 /// Inputs that wait for the loop. Every task has one at most, and the workers one each; frames of the cloud wait
 /// in the socket.
 const INPUTS: usize = 64;
 /// After SIGTERM. Supervisors kill after 5 s or more; a disk call can't be cut short, so it is left behind.
 const GRACE: Duration = Duration::from_millis(4_500);
+/// After that, for files that tell of the agent to be removed: they may lie where a call hangs.
+const TIDYING: Duration = Duration::from_millis(200);
 
 /// Runs the agent until it is told to end.
 pub fn run(args: cli::Run, config: Config) -> ExitCode {
@@ -110,7 +118,9 @@ struct Shell {
     end: Option<Instant>,
     alarm: Alarm,
     list: Option<List>,
+    vigil: Vigil,
     supervisor: Supervisor,
+    watchdog: Watchdog,
     _signals: Task<()>,
     _pidfile: Option<Pidfile>,
 }
@@ -152,9 +162,11 @@ impl Shell {
         )
         .map_err(StartError::Thread)?;
         let list = List::follow(&executor, config.motion_file_list.as_deref(), &numbers, &sources, &inputs);
-        let supervisor = Supervisor::from_environment(progress);
         let clock = Clock::start();
         let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls), found);
+        // The last that may fail: no start that fails leaves a timer running which reboots the board.
+        let watchdog =
+            Watchdog::start(&executor, config.watchdog.as_deref()).map_err(StartError::Watchdog)?;
         Ok(Some(Shell {
             args,
             config,
@@ -177,7 +189,9 @@ impl Shell {
             end: None,
             alarm: Alarm::default(),
             list,
-            supervisor,
+            vigil: Vigil::new(progress),
+            supervisor: Supervisor::from_environment(),
+            watchdog,
             _signals: signals_task,
             _pidfile: pidfile,
         }))
@@ -188,11 +202,21 @@ impl Shell {
         let mut next = if self.reload_due { self.reload().await } else { None };
         loop {
             let deadline = self.drain(next.take());
-            if self.end.is_some_and(|end| self.engine.is_finished() || end <= Instant::now()) {
-                return;
+            if let Some(end) = self.end.filter(|end| self.engine.is_finished() || *end <= Instant::now()) {
+                return self.leave(end).await;
             }
             next = self.wait(deadline.map(|deadline| self.clock.instant(deadline))).await;
         }
+    }
+
+    /// Takes away what tells of a running agent.
+    async fn leave(self, end: Instant) {
+        let left = self.watchdog.end();
+        let patience = Timer::at(end.max(Instant::now() + TIDYING));
+        left.or(async {
+            patience.await;
+        })
+        .await;
     }
 
     /// Hands an input to the engine and does what it says, until it says to wait.
@@ -252,6 +276,14 @@ impl Shell {
         }
     }
 
+    /// Tells whoever wants to know how the agent is doing; when there is more to tell although nothing has happened.
+    fn attend(&mut self, now: Instant) -> Option<Instant> {
+        let stuck = self.vigil.look(now);
+        let supervisor = self.supervisor.attend(now, stuck, || self.engine.summary());
+        let watchdog = self.watchdog.attend(now, stuck);
+        supervisor.into_iter().chain(watchdog).min()
+    }
+
     /// The next thing that happens: an input, a signal, or the deadline.
     async fn wait(&mut self, deadline: Option<Instant>) -> Option<Input> {
         #[expect(clippy::large_enum_variant, reason = "there is one, on the stack")]
@@ -259,7 +291,7 @@ impl Shell {
             Input(Input),
             Signal(Signal),
         }
-        let attended = self.supervisor.attend(Instant::now(), || self.engine.summary());
+        let attended = self.attend(Instant::now());
         let nearest = deadline.into_iter().chain(self.end).chain(log::settle()).chain(attended).min();
         let alarm = self.alarm.ring_at(nearest);
         let input = async { Woken::Input(self.waiting.recv().await.unwrap_or(Input::Wake)) };
@@ -278,35 +310,6 @@ impl Shell {
                 Some(Input::Stop)
             }
         }
-    }
-}
-
-/// One timer for every wait: each new one would wake the thread that waits for descriptors.
-#[derive(Debug)]
-struct Alarm {
-    timer: Timer,
-    at: Option<Instant>,
-}
-
-impl Alarm {
-    /// Rings at this moment, or never; it is moved where it is not set to that already.
-    async fn ring_at(&mut self, at: Option<Instant>) {
-        if self.at != at {
-            self.at = at;
-            match at {
-                Some(at) => self.timer.set_at(at),
-                None => self.timer = Timer::never(),
-            }
-        }
-        (&mut self.timer).await;
-        // It rings once: the same moment is to be set anew.
-        self.at = None;
-    }
-}
-
-impl Default for Alarm {
-    fn default() -> Alarm {
-        Alarm { timer: Timer::never(), at: None }
     }
 }
 
@@ -373,19 +376,4 @@ fn tell(event: &Event) {
         Level::Debug => ::log::Level::Debug,
     };
     ::log::log!(level, "{event}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_alarm_rings_again_for_a_moment_that_has_passed() {
-        let mut alarm = Alarm::default();
-        let now = Instant::now();
-        smol::block_on(async {
-            alarm.ring_at(Some(now)).await;
-            alarm.ring_at(Some(now)).await;
-        });
-    }
 }

@@ -4,12 +4,12 @@
 //! it, and what a dead agent has left is told from a live one's by the lock: the number would not do, for a board gives
 //! the same numbers at each boot, to other processes.
 
+use super::upkeep::new_beside;
 use rustix::{
     fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with},
     io::Errno,
 };
 use std::{
-    ffi::OsString,
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -66,15 +66,9 @@ impl Pidfile {
     }
 
     fn write_beside(path: &Path) -> io::Result<Pidfile> {
-        let id = process::id();
-        let mut name = OsString::from(path);
-        name.push(format!(".{id}"));
-        let path = PathBuf::from(name);
-        // Left by a process that had this number; a new file follows no link.
-        let _ = fs::remove_file(&path);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path)?;
+        let (path, mut file) = new_beside(path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        writeln!(file, "{id}")?;
+        writeln!(file, "{}", process::id())?;
         Ok(Pidfile { path, file })
     }
 }
@@ -157,7 +151,10 @@ impl std::error::Error for PidfileError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::{fs::symlink, net::UnixListener};
+    use std::{
+        ffi::OsString,
+        os::unix::{fs::symlink, net::UnixListener},
+    };
 
     /// A directory of its own.
     struct Dir(PathBuf);

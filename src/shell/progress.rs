@@ -91,6 +91,32 @@ impl Progress {
     }
 }
 
+/// Looks after both workers, for every watchdog at once.
+#[derive(Debug)]
+pub struct Vigil {
+    progress: Progress,
+    /// As the last look found it.
+    stuck: Option<Worker>,
+}
+
+impl Vigil {
+    /// Over workers that get on.
+    pub fn new(progress: Progress) -> Vigil {
+        Vigil { progress, stuck: None }
+    }
+
+    /// The worker that does not get on. What has changed since the last look is logged.
+    pub fn look(&mut self, now: Instant) -> Option<Worker> {
+        let former = std::mem::replace(&mut self.stuck, self.progress.stuck(now));
+        match self.stuck {
+            Some(worker) if former != Some(worker) => log::error!("{worker}"),
+            None if former.is_some() => log::info!("both workers get on again"),
+            Some(_) | None => {}
+        }
+        self.stuck
+    }
+}
+
 impl fmt::Display for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = PATIENCE.as_secs() / 60;
@@ -119,5 +145,17 @@ mod tests {
         assert_eq!(progress.stuck(at(1410)), Some(Worker::Upload));
         progress.upload.rest();
         assert_eq!(progress.stuck(at(1411)), None);
+    }
+
+    #[test]
+    fn a_vigil_sees_who_is_stuck_and_who_gets_on_again() {
+        let progress = Progress::new();
+        let at = |seconds: u64| progress.disk.0.began + Duration::from_secs(seconds);
+        let mut vigil = Vigil::new(progress.clone());
+        progress.disk.beat_at(at(1));
+        assert_eq!(vigil.look(at(300)), None);
+        assert_eq!(vigil.look(at(302)), Some(Worker::Disk));
+        progress.disk.rest();
+        assert_eq!(vigil.look(at(303)), None);
     }
 }

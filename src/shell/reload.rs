@@ -53,6 +53,11 @@ impl Shell {
             warn!("SIGHUP: another --pidfile takes a restart; the former one stays");
             config.pidfile.clone_from(&self.config.pidfile);
         }
+        // Another device can't be had without a moment in which the former one may reboot the board.
+        if config.watchdog != self.config.watchdog {
+            warn!("SIGHUP: another --watchdog takes a restart; the former one stays");
+            config.watchdog.clone_from(&self.config.watchdog);
+        }
         let (new, former) = (&mut config.spool, &self.config.spool);
         if new.state_dir != former.state_dir {
             warn!("SIGHUP: another --state_dir takes a restart; the former one stays");

@@ -1,6 +1,8 @@
 //! Why the agent can't start, and what that tells a supervisor.
 
-use super::{input::ListenError, lock::LockError, pidfile::PidfileError};
+use super::{
+    input::ListenError, lock::LockError, pidfile::PidfileError, upkeep::SignError, watchdog::WatchdogError,
+};
 use crate::{cli::exit, tls::TlsError};
 use std::{fmt, io};
 
@@ -15,6 +17,7 @@ pub enum StartError {
     Thread(io::Error),
     Signals(io::Error),
     Seed(io::Error),
+    Watchdog(WatchdogError),
 }
 
 impl StartError {
@@ -22,8 +25,16 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::Tls(_) => exit::USAGE,
-            StartError::Pidfile(PidfileError::Misplaced(..)) => exit::CONFIG,
+            StartError::Pidfile(PidfileError::Misplaced(..))
+            | StartError::Watchdog(WatchdogError::File(SignError::Misplaced { .. })) => exit::CONFIG,
             StartError::Pidfile(PidfileError::Taken(..) | PidfileError::Unwritten(..))
+            // Whoever feeds a device may let go of it, and its driver may still come.
+            | StartError::Watchdog(
+                WatchdogError::Busy(_)
+                | WatchdogError::Missing(_)
+                | WatchdogError::Unopened(..)
+                | WatchdogError::File(SignError::Unwritten { .. }),
+            )
             | StartError::Listen(_)
             | StartError::Lock(_)
             | StartError::Commands(_) => exit::UNAVAILABLE,
@@ -43,6 +54,7 @@ impl fmt::Display for StartError {
             StartError::Thread(error) => write!(f, "no thread for a worker: {error}"),
             StartError::Signals(error) => write!(f, "signals can't be watched: {error}"),
             StartError::Seed(error) => write!(f, "the system has no randomness: {error}"),
+            StartError::Watchdog(error) => error.fmt(f),
         }
     }
 }

@@ -1,10 +1,7 @@
 //! Whoever started the agent, where it wants to be told how that is doing: whether it is ready, what it does, and, where
 //! there is a watchdog, that it gets on. Where nobody asks there is no socket, no timer and no text.
 
-use super::{
-    notify::Notify,
-    progress::{Progress, Worker},
-};
+use super::{notify::Notify, progress::Worker, rhythm::Rhythm};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     env, process,
@@ -25,24 +22,20 @@ pub struct Supervisor(Option<Asking>);
 struct Asking {
     notify: Notify,
     schedule: Schedule,
-    progress: Progress,
-    /// The worker that did not get on when that was looked at last.
-    stuck: Option<Worker>,
 }
 
 /// What is due to be told when.
 #[derive(Debug)]
 struct Schedule {
-    /// How often it is to be said that the agent gets on.
-    alive_every: Option<Duration>,
-    alive_at: Instant,
+    /// When it is to be said that the agent gets on.
+    alive: Option<Rhythm>,
     status: String,
     status_at: Instant,
 }
 
 impl Supervisor {
-    /// The one that the environment names, which wants to know of this progress.
-    pub fn from_environment(progress: Progress) -> Supervisor {
+    /// The one that the environment names.
+    pub fn from_environment() -> Supervisor {
         let Some(name) = env::var_os("NOTIFY_SOCKET") else { return Supervisor(None) };
         let variable = |name| env::var(name).ok();
         let (limit, id) = (variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"));
@@ -50,7 +43,7 @@ impl Supervisor {
         match Notify::to(&name) {
             Ok(notify) => {
                 let schedule = Schedule::new(Instant::now(), alive_every);
-                Supervisor(Some(Asking { notify, schedule, progress, stuck: None }))
+                Supervisor(Some(Asking { notify, schedule }))
             }
             Err(error) => {
                 log::warn!("NOTIFY_SOCKET is {name:?}, where nobody can be told anything: {error}");
@@ -78,13 +71,14 @@ impl Supervisor {
     }
 
     /// Tells what is due, in each turn of the loop; when it is to be called again although nothing has happened.
-    pub fn attend(&mut self, now: Instant, status: impl FnOnce() -> String) -> Option<Instant> {
-        let Asking { notify, schedule, progress, stuck } = self.0.as_mut()?;
-        let former = std::mem::replace(stuck, progress.stuck(now));
-        if let Some(worker) = stuck.filter(|_| *stuck != former) {
-            log::error!("{worker}");
-        }
-        let (lines, next) = schedule.take(now, *stuck, status);
+    pub fn attend(
+        &mut self,
+        now: Instant,
+        stuck: Option<Worker>,
+        status: impl FnOnce() -> String,
+    ) -> Option<Instant> {
+        let Asking { notify, schedule } = self.0.as_mut()?;
+        let (lines, next) = schedule.take(now, stuck, status);
         if !lines.is_empty() {
             notify.tell(lines.join("\n"));
         }
@@ -101,7 +95,8 @@ impl Supervisor {
 
 impl Schedule {
     fn new(now: Instant, alive_every: Option<Duration>) -> Schedule {
-        Schedule { alive_every, alive_at: now, status: String::new(), status_at: now }
+        let alive = alive_every.map(|every| Rhythm::new(now, every));
+        Schedule { alive, status: String::new(), status_at: now }
     }
 
     /// What is due now, and when there will be more. A watchdog hears nothing while a worker is stuck.
@@ -112,15 +107,10 @@ impl Schedule {
         status: impl FnOnce() -> String,
     ) -> (Vec<String>, Option<Instant>) {
         let mut lines = Vec::new();
-        if let Some(every) = self.alive_every
-            && self.alive_at <= now
-        {
-            self.alive_at = now + every;
-            if stuck.is_none() {
-                lines.push("WATCHDOG=1".to_owned());
-            }
+        if self.alive.as_mut().is_some_and(|alive| alive.comes(now)) && stuck.is_none() {
+            lines.push("WATCHDOG=1".to_owned());
         }
-        let mut next = self.alive_every.map(|_| self.alive_at);
+        let mut next = self.alive.map(|alive| alive.at());
         if now < self.status_at {
             // Something has happened meanwhile, which may have changed it.
             next = Some(next.map_or(self.status_at, |next| next.min(self.status_at)));
@@ -215,6 +205,6 @@ mod tests {
         let mut nobody = Supervisor(None);
         nobody.tell_ready();
         nobody.tell_reloading();
-        assert_eq!(nobody.attend(Instant::now(), || unreachable!("nobody reads it")), None);
+        assert_eq!(nobody.attend(Instant::now(), None, || unreachable!("nobody reads it")), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What is fed wrong: each has a message in the log, and in the ack where one was asked for, and the agent goes on.
 
-use crate::harness::{Agent, Board, Server, Source};
+use crate::harness::{Agent, Board, Process, Server, Source, TempDir, WatchdogDevice, file_names};
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
@@ -317,6 +317,63 @@ fn a_state_directory_that_can_not_be_made_is_told_and_made_later() {
     fs::remove_file(board.state_dir()).unwrap();
     fs::create_dir(board.state_dir()).unwrap();
     Source::at(&board.input_sock()).hand_over(&segment);
+}
+
+#[test]
+fn what_is_no_watchdog_ends_the_start_and_stays_as_it_is() {
+    let (busy, dir) = (WatchdogDevice::busy(), TempDir::new());
+    let at = |name: &str| dir.at(name);
+    fs::create_dir(at("dir")).unwrap();
+    fs::write(at("precious"), "precious").unwrap();
+    fs::write(at("empty"), "").unwrap();
+    symlink(at("empty"), at("link")).unwrap();
+    symlink(at("nothing"), at("dangling")).unwrap();
+    make_fifo(&at("pipe"));
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    let names = file_names(dir.path());
+    let expected = |came: &str| {
+        format!(
+            "expected a watchdog's device, an empty file or nothing, but {came} is there; remove it, or give another"
+        )
+    };
+    for (path, code, why) in [
+        (
+            busy.path.clone().into(),
+            69,
+            format!("expected a device that nobody feeds, but somebody has {} open", busy.path),
+        ),
+        (
+            "/dev/nowatchdog".into(),
+            69,
+            "expected a watchdog at /dev/nowatchdog, but there is no such device".into(),
+        ),
+        (
+            at("missing/alive"),
+            69,
+            "missing/alive, but: No such file or directory (os error 2); is its directory".into(),
+        ),
+        (
+            at("precious/alive"),
+            69,
+            "precious/alive, but: Not a directory (os error 20); is its directory".into(),
+        ),
+        (at("dir"), 78, expected("a directory")),
+        (at("precious"), 78, expected("a file with something in it")),
+        (at("link"), 78, expected("a symbolic link")),
+        (at("dangling"), 78, expected("a symbolic link")),
+        (at("pipe"), 78, expected("a named pipe")),
+        (at("socket"), 78, expected("a socket")),
+    ] {
+        let board = Board::alone().respecting_others();
+        let ended = Process::start("agent", board.command().arg("--watchdog").arg(&path)).ends();
+        assert_eq!(ended.code(), Some(code), "{}: {}", path.display(), ended.log);
+        let told = ended.log.lines().find(|line| line.contains(" can't start: --watchdog: "));
+        assert!(told.is_some_and(|told| told.contains(&why)), "expected {why:?}: {}", ended.log);
+        assert_eq!(file_names(board.dir.path()).iter().filter(|name| name.ends_with(".sock")).count(), 0);
+    }
+    assert_eq!(file_names(dir.path()), names);
+    assert_eq!(fs::read_to_string(at("precious")).unwrap(), "precious");
+    assert!(!Path::new("/dev/nowatchdog").exists());
 }
 
 /// A good segment is taken afterwards.

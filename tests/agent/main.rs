@@ -22,3 +22,4 @@ mod supervision;
 mod tls;
 mod tools;
 mod watch;
+mod watchdog;

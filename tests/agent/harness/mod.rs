@@ -20,6 +20,7 @@ mod camera;
 mod cloud;
 mod disk;
 mod files;
+mod happenings;
 mod link;
 mod process;
 mod recorder;
@@ -27,12 +28,14 @@ mod server;
 mod source;
 mod terminal;
 mod trial;
+mod watchdog;
 
 pub use board::{Agent, Board, Status, program, tool};
 pub use camera::Camera;
 pub use cloud::{Cloud, Session};
 pub use disk::Disk;
 pub use files::{Segment, TempDir, file_names, seeded, sha256};
+pub use happenings::Happenings;
 pub use link::Link;
 pub use process::{Ended, Process};
 pub use recorder::{Answer, Handed, Occasions, Recorder};
@@ -40,6 +43,7 @@ pub use server::{Blob, Capture, Identity, Server, Stored};
 pub use source::Source;
 pub use terminal::Terminal;
 pub use trial::{Toll, Trial, number, seed};
+pub use watchdog::WatchdogDevice;
 
 use std::{
     fmt::Debug,

@@ -1,0 +1,169 @@
+//! A watchdog that is fed while the agent gets on: a device, which else reboots the board, or a file that is touched, for
+//! whoever looks at its time of change.
+//!
+//! The agent gets on while its loop turns and no worker is stuck (`progress`); slow cards and links are no matter. A device
+//! is fed by the executor itself: its driver sets a timer, which touches no flash, and a board that is short of threads
+//! must not be rebooted for that. A file is touched beside it (`upkeep`).
+
+mod alive;
+mod device;
+
+use super::{
+    progress::Worker,
+    rhythm::Rhythm,
+    upkeep::{self, SignError, Upkeep},
+};
+use alive::Alive;
+use device::Device;
+use log::{error, info};
+use smol::LocalExecutor;
+use std::{
+    fmt, fs,
+    io::{self, ErrorKind},
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+/// How often what does not tell its limit is fed: a third of the shortest that is in use, the Raspberry Pi's 15 s.
+const USUAL: Duration = Duration::from_secs(5);
+
+/// The watchdog, if there is one.
+pub struct Watchdog(Option<Fed>);
+
+struct Fed {
+    way: Way,
+    rhythm: Rhythm,
+    /// Whether it was let go hungry when it was last due.
+    is_hungry: bool,
+}
+
+enum Way {
+    Device(Device),
+    File { path: PathBuf, upkeep: Upkeep<Alive> },
+}
+
+/// Why there is no watchdog.
+#[derive(Debug)]
+pub enum WatchdogError {
+    /// Somebody else feeds this device.
+    Busy(PathBuf),
+    /// There is no such device.
+    Missing(PathBuf),
+    /// The device can't be opened.
+    Unopened(PathBuf, io::Error),
+    /// The file can't be kept.
+    File(SignError),
+}
+
+impl Watchdog {
+    /// Begins with it. This is the last that a start does: from here on a device reboots the board unless it is fed.
+    pub fn start(
+        executor: &Rc<LocalExecutor<'static>>,
+        path: Option<&Path>,
+    ) -> Result<Watchdog, WatchdogError> {
+        let Some(path) = path else { return Ok(Watchdog(None)) };
+        let (way, every) = if is_device(path)? {
+            let device = Device::open(path)?;
+            let every = device.every();
+            (Way::Device(device), every)
+        } else {
+            let mut alive = Alive(path.to_owned());
+            upkeep::write(&mut alive, ()).map_err(WatchdogError::File)?;
+            (Way::File { path: path.to_owned(), upkeep: Upkeep::of(executor, alive) }, USUAL)
+        };
+        info!("--watchdog: {way} is fed every {:.1} s", every.as_secs_f32());
+        let rhythm = Rhythm::new(Instant::now(), every);
+        Ok(Watchdog(Some(Fed { way, rhythm, is_hungry: false })))
+    }
+
+    /// Feeds it where that is due, in each turn of the loop; when it will be next.
+    pub fn attend(&mut self, now: Instant, stuck: Option<Worker>) -> Option<Instant> {
+        let fed = self.0.as_mut()?;
+        if fed.rhythm.comes(now) {
+            fed.come(stuck);
+        }
+        Some(fed.rhythm.at())
+    }
+
+    /// Nobody needs it any more: the agent ends because it was asked to.
+    pub async fn end(self) {
+        match self.0 {
+            Some(Fed { way: Way::Device(device), .. }) => device.stop(),
+            Some(Fed { way: Way::File { upkeep, .. }, .. }) => upkeep.end().await,
+            None => {}
+        }
+    }
+}
+
+impl Fed {
+    fn come(&mut self, stuck: Option<Worker>) {
+        let was_hungry = std::mem::replace(&mut self.is_hungry, stuck.is_some());
+        match (stuck, &mut self.way) {
+            (Some(worker), way) if !was_hungry => {
+                error!("--watchdog: {way} is not fed until the agent gets on: {worker}");
+            }
+            (Some(_), _) => return,
+            (None, way) if was_hungry => info!("--watchdog: {way} is fed again"),
+            (None, _) => {}
+        }
+        match &mut self.way {
+            _ if self.is_hungry => {}
+            Way::Device(device) => device.feed(),
+            Way::File { upkeep, .. } => upkeep.tell(()),
+        }
+    }
+}
+
+/// Whether this is a device's name, or that of a file to touch, which need not be there yet.
+fn is_device(path: &Path) -> Result<bool, WatchdogError> {
+    let is_device = fs::metadata(path).is_ok_and(|about| about.file_type().is_char_device());
+    // A file among the devices, made where a driver is missing, would only look like one.
+    if !is_device && is_in_dev(path) {
+        return Err(WatchdogError::Missing(path.to_owned()));
+    }
+    Ok(is_device)
+}
+
+fn is_in_dev(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.canonicalize().is_ok_and(|dir| dir == Path::new("/dev")))
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Way::Device(device) => device.fmt(f),
+            Way::File { path, .. } => path.display().fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for WatchdogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WatchdogError::Busy(path) => write!(
+                f,
+                "--watchdog: expected a device that nobody feeds, but somebody has {} open, as systemd \
+                 (RuntimeWatchdogSec) or a watchdog daemon; end that, or leave --watchdog out",
+                path.display()
+            ),
+            WatchdogError::Missing(path) => write!(
+                f,
+                "--watchdog: expected a watchdog at {}, but there is no such device; load its driver (softdog, where the \
+                 board has none), or leave --watchdog out",
+                path.display()
+            ),
+            WatchdogError::Unopened(path, error) => {
+                let cure = match error.kind() {
+                    ErrorKind::PermissionDenied => "let the agent's user write to it",
+                    _ => "is it a watchdog, and does its driver run?",
+                };
+                write!(f, "--watchdog: expected to open {}, but: {error}; {cure}", path.display())
+            }
+            WatchdogError::File(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WatchdogError {}
