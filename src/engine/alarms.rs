@@ -33,6 +33,11 @@ impl Alarms {
         self.owed.iter().cloned().collect()
     }
 
+    /// How many are owed.
+    pub fn count(&self) -> usize {
+        self.owed.len()
+    }
+
     /// How many are being written.
     pub fn unwritten(&self) -> usize {
         self.writing.len()

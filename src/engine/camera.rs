@@ -10,7 +10,7 @@ use std::{collections::VecDeque, time::Duration};
 
 /// How often an undelivered command is tried.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often the owner is told that nobody listens.
+/// How often the owner is warned that nobody listens.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// After this long nobody wants the picture any more.
 const CAPTURE_LAPSE: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ pub struct Camera {
     capture_lapses: Duration,
     /// The last `capture_asap`: a wish without an identity is its change to true.
     pub capture_asap: bool,
-    /// When the owner was last told that nobody listens.
+    /// When the owner was last warned that nobody listens.
     silence_told: Option<Duration>,
     /// Whether the owner was told, since the level was last said, that a list counts only while it is armed.
     pub list_told: bool,
@@ -190,10 +190,11 @@ impl Engine {
             }
         }
         // By UDP each try counts as delivered until it comes back.
-        if self.camera.silence_told.is_none_or(|told| now.mono >= told + TELL_AGAIN) {
+        let is_due = self.camera.silence_told.is_none_or(|told| now.mono >= told + TELL_AGAIN);
+        if is_due {
             self.camera.silence_told = Some(now.mono);
-            self.tell(Event::CommandUndelivered { command, why: why.to_owned() });
         }
+        self.tell(Event::CommandUndelivered { command, why: why.to_owned(), is_due });
         if !self.timers.is_set(Timer::CommandRetry) {
             self.timers.set(Timer::CommandRetry, now.mono + RETRY);
         }

@@ -38,7 +38,7 @@ pub enum Event {
     CaptureLapsed,
     NobodyToCommand,
     CommandDelivered(Command),
-    CommandUndelivered { command: Command, why: String },
+    CommandUndelivered { command: Command, why: String, is_due: bool },
 
     TooManySources { limit: usize },
     TooManyWatchers { limit: usize },
@@ -54,7 +54,7 @@ pub enum Event {
     Closed(CaptureName),
     FileChanged(Place),
     UploadFailed { place: Place, why: String, wait: Duration },
-    Confirmed(Place),
+    Confirmed { place: Place, bytes: u64 },
     Receipt(CaptureName),
     StaleReceipt(CaptureName),
     Lost { place: Place, reason: LostReason, why: String },
@@ -92,7 +92,7 @@ impl Event {
             | Event::TimeDisregarded(_)
             | Event::CaptureLapsed
             | Event::NobodyToCommand
-            | Event::CommandUndelivered { .. }
+            | Event::CommandUndelivered { is_due: true, .. }
             | Event::TooManySources { .. }
             | Event::TooManyWatchers { .. }
             | Event::InputRefused { .. }
@@ -117,10 +117,11 @@ impl Event {
             | Event::Receipt(_) => Level::Info,
             Event::SessionUp
             | Event::CommandDelivered(_)
+            | Event::CommandUndelivered { is_due: false, .. }
             | Event::SourceIdle { .. }
             | Event::Repeated(_)
             | Event::Closed(_)
-            | Event::Confirmed(_)
+            | Event::Confirmed { .. }
             | Event::StaleReceipt(_) => Level::Debug,
         }
     }
@@ -195,7 +196,7 @@ impl fmt::Display for Event {
                 )
             }
             Event::CommandDelivered(command) => write!(f, "told the camera program: {command}"),
-            Event::CommandUndelivered { command, why } => {
+            Event::CommandUndelivered { command, why, .. } => {
                 write!(f, "the camera program can't be told to {command}: {why}; trying each second")
             }
             Event::TooManySources { limit } => {
@@ -238,7 +239,7 @@ impl fmt::Display for Event {
                     wait.as_secs_f32()
                 )
             }
-            Event::Confirmed(place) => write!(f, "{} is at the server", place.file()),
+            Event::Confirmed { place, .. } => write!(f, "{} is at the server", place.file()),
             Event::Receipt(capture) => write!(f, "{capture} is stored by the cloud, whole"),
             Event::StaleReceipt(capture) => write!(f, "a receipt for {capture} came before its last segment"),
             Event::Lost { place, reason: LostReason::Refused, why } => {

@@ -39,7 +39,7 @@ impl Engine {
             captures: captures.len(),
             unread: self.captures.unread_count(),
             segments: segments.map(|capture| capture.segments.len()).sum(),
-            alarms: self.alarms.owed().len(),
+            alarms: self.alarms.count(),
             unwritten_alarms: self.alarms.unwritten(),
             refused: self.room.refused_count(),
             wishes: self.remembered.requests.len(),

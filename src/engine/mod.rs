@@ -24,6 +24,7 @@ mod capture;
 mod captures;
 mod chores;
 mod commands;
+mod figures;
 mod intake;
 mod load;
 mod owed;
@@ -34,6 +35,7 @@ mod status;
 mod timers;
 
 pub use camera::Remembered;
+pub use figures::{Counters, Figures, Volume};
 pub use load::Load;
 pub use session::{Frame, Refusal};
 pub use sources::SourceKind;
@@ -212,6 +214,7 @@ pub struct Engine {
     alarms: Alarms,
     chores: Chores,
     remembered: Remembered,
+    counters: Counters,
     stopping: bool,
     outputs: VecDeque<Output>,
 }
@@ -233,6 +236,7 @@ impl Engine {
             alarms: Alarms::default(),
             chores: Chores::default(),
             remembered: found.remembered.clone(),
+            counters: Counters::default(),
             stopping: false,
             outputs: VecDeque::new(),
         };
@@ -358,6 +362,7 @@ impl Engine {
     }
 
     fn tell(&mut self, event: Event) {
+        self.counters.count(&event);
         self.outputs.push_back(Output::Event(event));
     }
 

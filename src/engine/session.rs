@@ -56,6 +56,10 @@ pub struct Session {
     pub epoch: u32,
     /// When the phase began, in seconds since 1970 by the board's clock.
     pub since: u64,
+    /// When the connection came about, where there is one.
+    up_since: Option<Duration>,
+    /// How long former ones lasted, all in all.
+    time_up: Duration,
     /// Why the last session ended.
     pub reason: Option<String>,
     backoff: Backoff,
@@ -128,6 +132,8 @@ impl Session {
             phase: Phase::Down,
             epoch: 0,
             since: now.unix,
+            up_since: None,
+            time_up: Duration::ZERO,
             reason: None,
             backoff: RECONNECT,
             retry_after: None,
@@ -159,6 +165,12 @@ impl Session {
     pub fn is_up(&self) -> bool {
         matches!(self.phase, Phase::Silent { .. } | Phase::Ready { .. })
     }
+
+    /// How long there has been one, all in all.
+    pub fn time_up(&self, now: Now) -> Duration {
+        let this_one = self.up_since.map_or(Duration::ZERO, |since| now.mono.saturating_sub(since));
+        self.time_up + this_one
+    }
 }
 
 impl Engine {
@@ -177,6 +189,7 @@ impl Engine {
         self.session.phase = Phase::Silent { is_alive: false, is_overdue: false };
         self.session.epoch += 1;
         self.session.since = now.unix;
+        self.session.up_since = Some(now.mono);
         self.session.uploads = None;
         self.session.refusals = Refusals::default();
         if let Some(date) = date.filter(|date| *date > self.settings.latest_time) {
@@ -260,6 +273,8 @@ impl Engine {
         if self.session.is_up() {
             self.session.since = now.unix;
         }
+        self.session.time_up = self.session.time_up(now);
+        self.session.up_since = None;
         self.session.phase = Phase::Down;
         for timer in [Timer::Heartbeat, Timer::Ping, Timer::Pong, Timer::FirstWord] {
             self.timers.clear(timer);

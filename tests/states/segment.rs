@@ -175,7 +175,7 @@ fn state(scene: &Scene) -> String {
     let Some(rest) = scene.engine_says("standing: ") else { return "gone".to_owned() };
     let standing = rest.split(", upload").next().expect("there is always one part");
     let upload = if rest.contains("upload: Some(UploadHint") { ", upload noted" } else { "" };
-    let failures = rest.split("failures: ").nth(1).and_then(|rest| rest.split(',').next());
+    let failures = rest.split(" failures: ").nth(1).and_then(|rest| rest.split(',').next());
     let failures = match failures {
         Some("0") | None => String::new(),
         Some(count) => format!(", failed {count}x"),

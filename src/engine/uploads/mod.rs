@@ -266,7 +266,7 @@ impl Engine {
                 if let Request::Send { .. } = current.request {
                     self.uploads.sent += current.kept.bytes.saturating_sub(current.sent);
                 }
-                self.confirmed(place);
+                self.confirmed(place, current.kept.bytes);
             }
             Step::Send(url, offset) => {
                 self.set_upload(place, Some(url.clone()));
@@ -318,14 +318,14 @@ impl Engine {
         self.outputs.push_back(Output::Upload(request));
     }
 
-    pub(super) fn confirmed(&mut self, place: Place) {
+    pub(super) fn confirmed(&mut self, place: Place, bytes: u64) {
         self.uploads.backoff.succeed();
         if let Some(segment) = self.segment_mut(place) {
             segment.standing = Standing::Sent;
             segment.upload = None;
         }
         self.chores.add(Task::Confirm { place });
-        self.tell(Event::Confirmed(place));
+        self.tell(Event::Confirmed { place, bytes });
     }
 
     /// Its upload is another one now, or none: what the disk says of the former one goes.
