@@ -100,6 +100,9 @@ pub struct Run {
     /// watchdog's device to feed, as /dev/watchdog, or file to touch, while the agent gets on
     #[argh(option)]
     pub watchdog: Option<String>,
+    /// file of numbers for Prometheus, written every 15 s; on tmpfs
+    #[argh(option)]
+    pub metrics: Option<String>,
     /// read options from this file too; those given here win
     #[argh(option)]
     pub config: Option<String>,
@@ -134,6 +137,7 @@ impl Run {
             ("log_to", &self.log_to),
             ("pidfile", &self.pidfile),
             ("watchdog", &self.watchdog),
+            ("metrics", &self.metrics),
         ];
         let dirs = self.capture_dir.iter().map(|dir| ("capture_dir", dir.clone()));
         given(single).into_iter().chain(dirs).collect()

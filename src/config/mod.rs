@@ -20,7 +20,7 @@ use std::{
 };
 
 /// Every setting's name.
-pub const NAMES: [&str; 23] = [
+pub const NAMES: [&str; 24] = [
     "endpoint",
     "cert",
     "key",
@@ -44,6 +44,7 @@ pub const NAMES: [&str; 23] = [
     "log_to",
     "pidfile",
     "watchdog",
+    "metrics",
 ];
 
 const DEFAULT_INPUT: &str = "/run/cloudtalker/input.sock";
@@ -84,6 +85,8 @@ pub struct Config {
     pub pidfile: Option<PathBuf>,
     /// A watchdog's device, or a file that is touched, while the agent gets on.
     pub watchdog: Option<PathBuf>,
+    /// A file with numbers for Prometheus.
+    pub metrics: Option<PathBuf>,
 }
 
 /// Where the agent logs.
@@ -185,6 +188,7 @@ impl Config {
             log_to: LogTo::take(entries)?,
             pidfile: entries.path("pidfile")?,
             watchdog: entries.path("watchdog")?,
+            metrics: entries.path("metrics")?,
         })
     }
 

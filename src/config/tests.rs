@@ -60,6 +60,7 @@ fn an_endpoint_alone_is_enough() {
         log_to: LogTo::Stderr,
         pidfile: None,
         watchdog: None,
+        metrics: None,
     };
     assert_eq!(config(""), Ok(expected));
 }
@@ -131,6 +132,7 @@ fn each_setting_says_what_it_expects() {
         ("log_to", "printer", "stderr or syslog"),
         ("pidfile", "", "a path"),
         ("watchdog", "", "a path"),
+        ("metrics", "", "a path"),
     ];
     assert_eq!(rows.map(|(name, ..)| name), NAMES);
     for (name, value, expected) in rows {

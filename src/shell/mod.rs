@@ -14,6 +14,7 @@ pub(crate) mod disk;
 mod input;
 mod list;
 mod lock;
+mod metrics;
 mod notify;
 mod pidfile;
 pub(crate) mod progress;
@@ -47,6 +48,7 @@ use disk::Disk;
 use input::{Control, Listeners, Numbers, Sources};
 use list::List;
 use lock::LockError;
+use metrics::Metrics;
 use pidfile::Pidfile;
 use progress::{Progress, Vigil};
 use signals::Signal;
@@ -120,6 +122,7 @@ struct Shell {
     list: Option<List>,
     vigil: Vigil,
     supervisor: Supervisor,
+    metrics: Metrics,
     watchdog: Watchdog,
     _signals: Task<()>,
     _pidfile: Option<Pidfile>,
@@ -164,6 +167,7 @@ impl Shell {
         let list = List::follow(&executor, config.motion_file_list.as_deref(), &numbers, &sources, &inputs);
         let clock = Clock::start();
         let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls), found);
+        let metrics = Metrics::start(&executor, config.metrics.as_deref()).map_err(StartError::Metrics)?;
         // The last that may fail: no start that fails leaves a timer running which reboots the board.
         let watchdog =
             Watchdog::start(&executor, config.watchdog.as_deref()).map_err(StartError::Watchdog)?;
@@ -191,6 +195,7 @@ impl Shell {
             list,
             vigil: Vigil::new(progress),
             supervisor: Supervisor::from_environment(),
+            metrics,
             watchdog,
             _signals: signals_task,
             _pidfile: pidfile,
@@ -211,7 +216,10 @@ impl Shell {
 
     /// Takes away what tells of a running agent.
     async fn leave(self, end: Instant) {
-        let left = self.watchdog.end();
+        let left = async {
+            self.watchdog.end().await;
+            self.metrics.end().await;
+        };
         let patience = Timer::at(end.max(Instant::now() + TIDYING));
         left.or(async {
             patience.await;
@@ -281,7 +289,8 @@ impl Shell {
         let stuck = self.vigil.look(now);
         let supervisor = self.supervisor.attend(now, stuck, || self.engine.summary());
         let watchdog = self.watchdog.attend(now, stuck);
-        supervisor.into_iter().chain(watchdog).min()
+        let metrics = self.metrics.attend(now, || self.engine.figures(self.clock.now()));
+        supervisor.into_iter().chain(watchdog).chain(metrics).min()
     }
 
     /// The next thing that happens: an input, a signal, or the deadline.

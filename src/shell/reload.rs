@@ -1,6 +1,8 @@
 //! SIGHUP: certificate, key and configuration are read again, while captures come and go.
 
-use super::{Shell, client_tls, commands::Commands, input::Listeners, list::List, log, settings};
+use super::{
+    Shell, client_tls, commands::Commands, input::Listeners, list::List, log, metrics::Metrics, settings,
+};
 use crate::{
     config::{Config, InputConfig},
     engine::Input,
@@ -43,6 +45,10 @@ impl Shell {
             }
         }
         self.uploader.reconfigure(self.tls.config.clone(), config.max_rate);
+        if config.metrics != self.config.metrics {
+            let metrics = Metrics::of(&self.executor, config.metrics.as_deref());
+            std::mem::replace(&mut self.metrics, metrics).leave();
+        }
         log::init(config.log_to, config.log_level);
         self.config = config;
         Some(Input::Reload(settings(&self.config, &self.tls)))

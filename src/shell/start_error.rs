@@ -17,6 +17,7 @@ pub enum StartError {
     Thread(io::Error),
     Signals(io::Error),
     Seed(io::Error),
+    Metrics(SignError),
     Watchdog(WatchdogError),
 }
 
@@ -26,6 +27,7 @@ impl StartError {
         match self {
             StartError::Tls(_) => exit::USAGE,
             StartError::Pidfile(PidfileError::Misplaced(..))
+            | StartError::Metrics(SignError::Misplaced { .. })
             | StartError::Watchdog(WatchdogError::File(SignError::Misplaced { .. })) => exit::CONFIG,
             StartError::Pidfile(PidfileError::Taken(..) | PidfileError::Unwritten(..))
             // Whoever feeds a device may let go of it, and its driver may still come.
@@ -35,6 +37,7 @@ impl StartError {
                 | WatchdogError::Unopened(..)
                 | WatchdogError::File(SignError::Unwritten { .. }),
             )
+            | StartError::Metrics(SignError::Unwritten { .. })
             | StartError::Listen(_)
             | StartError::Lock(_)
             | StartError::Commands(_) => exit::UNAVAILABLE,
@@ -54,6 +57,7 @@ impl fmt::Display for StartError {
             StartError::Thread(error) => write!(f, "no thread for a worker: {error}"),
             StartError::Signals(error) => write!(f, "signals can't be watched: {error}"),
             StartError::Seed(error) => write!(f, "the system has no randomness: {error}"),
+            StartError::Metrics(error) => error.fmt(f),
             StartError::Watchdog(error) => error.fmt(f),
         }
     }

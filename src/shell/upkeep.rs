@@ -102,7 +102,8 @@ fn irregular(kind: FileType) -> Option<&'static str> {
     }
 }
 
-fn unwritten<S: Sign>(sign: &S, error: io::Error) -> SignError {
+/// Why a file could not be written.
+pub fn unwritten<S: Sign>(sign: &S, error: io::Error) -> SignError {
     SignError::Unwritten { option: S::OPTION, path: sign.path().to_owned(), error }
 }
 
@@ -136,6 +137,11 @@ impl<S: Sign> Upkeep<S> {
     pub async fn end(self) {
         drop(self.news);
         self.task.await;
+    }
+
+    /// Removes it, and waits for nothing.
+    pub fn leave(self) {
+        self.task.detach();
     }
 }
 

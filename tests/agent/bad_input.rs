@@ -376,6 +376,46 @@ fn what_is_no_watchdog_ends_the_start_and_stays_as_it_is() {
     assert!(!Path::new("/dev/nowatchdog").exists());
 }
 
+#[test]
+fn what_is_no_place_for_metrics_ends_the_start_and_stays_as_it_is() {
+    let dir = TempDir::new();
+    let at = |name: &str| dir.at(name);
+    fs::create_dir(at("dir")).unwrap();
+    fs::write(at("precious"), "# HELP precious\n").unwrap();
+    fs::write(at("target"), "# HELP cloudtalker_\n").unwrap();
+    symlink(at("target"), at("link")).unwrap();
+    make_fifo(&at("pipe"));
+    let names = file_names(dir.path());
+    let expected =
+        |came: &str| format!("expected an agent's metrics or nothing, but {came} is there; remove it, or");
+    for (path, code, why) in [
+        (
+            at("missing/porch.prom"),
+            69,
+            "missing/porch.prom, but: No such file or directory (os error 2); is its".into(),
+        ),
+        (
+            at("precious/porch.prom"),
+            69,
+            "precious/porch.prom, but: Not a directory (os error 20); is its".into(),
+        ),
+        ("/proc/porch.prom".into(), 69, "expected to write /proc/porch.prom, but: ".into()),
+        ("/dev/null".into(), 78, expected("a character device")),
+        (at("dir"), 78, expected("a directory")),
+        (at("precious"), 78, expected("a file with something else in it")),
+        (at("link"), 78, expected("a symbolic link")),
+        (at("pipe"), 78, expected("a named pipe")),
+    ] {
+        let board = Board::alone();
+        let ended = Process::start("agent", board.command().arg("--metrics").arg(&path)).ends();
+        assert_eq!(ended.code(), Some(code), "{}: {}", path.display(), ended.log);
+        let told = ended.log.lines().find(|line| line.contains(" can't start: --metrics: "));
+        assert!(told.is_some_and(|told| told.contains(&why)), "expected {why:?}: {}", ended.log);
+    }
+    assert_eq!(file_names(dir.path()), names);
+    assert_eq!(fs::read_to_string(at("precious")).unwrap(), "# HELP precious\n");
+}
+
 /// A good segment is taken afterwards.
 fn goes_on(board: &Board, agent: &Agent, number: u64) {
     let segments = board.record_capture(LATER + number, &[3000]);

@@ -13,6 +13,7 @@ mod examples;
 mod kill;
 mod latency;
 mod links;
+mod metrics;
 mod peers;
 mod power;
 mod restarts;

@@ -47,6 +47,11 @@ pub(super) fn recent() -> String {
     LOGGER.state().recent.to_line()
 }
 
+/// How many messages were counted and not written so far.
+pub(super) fn counted() -> u64 {
+    LOGGER.state().repeats.counted()
+}
+
 struct Logger(Mutex<State>);
 
 struct State {

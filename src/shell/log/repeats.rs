@@ -14,7 +14,11 @@ const REMEMBERED: usize = 64;
 
 /// What was written lately, the oldest first, and how often it was said since.
 #[derive(Debug)]
-pub struct Repeats(VecDeque<Written>);
+pub struct Repeats {
+    written: VecDeque<Written>,
+    /// How many messages were not written, ever.
+    counted: u64,
+}
 
 #[derive(Debug)]
 struct Written {
@@ -26,32 +30,38 @@ struct Written {
 
 impl Repeats {
     pub const fn new() -> Repeats {
-        Repeats(VecDeque::new())
+        Repeats { written: VecDeque::new(), counted: 0 }
+    }
+
+    /// How many messages were counted and not written, ever.
+    pub fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// Takes what is said, and gives what is to be written: counts that are due, and the message where it is not
     /// one to be counted.
     pub fn take(&mut self, now: Instant, message: Message) -> Vec<Message> {
         let mut due = self.settle(now);
-        if let Some(written) = self.0.iter_mut().find(|written| written.message == message) {
+        if let Some(written) = self.written.iter_mut().find(|written| written.message == message) {
             written.more += 1;
+            self.counted += 1;
             return due;
         }
-        if self.0.len() == REMEMBERED {
-            due.extend(self.0.pop_front().and_then(|oldest| oldest.count(now)));
+        if self.written.len() == REMEMBERED {
+            due.extend(self.written.pop_front().and_then(|oldest| oldest.count(now)));
         }
         due.push(message.clone());
-        self.0.push_back(Written { message, at: now, more: 0 });
+        self.written.push_back(Written { message, at: now, more: 0 });
         due
     }
 
     /// The counts that are due. With its count a message is written anew, and is quiet again.
     pub fn settle(&mut self, now: Instant) -> Vec<Message> {
         let mut due = Vec::new();
-        while let Some(written) = self.0.pop_front_if(|written| written.at + QUIET <= now) {
+        while let Some(written) = self.written.pop_front_if(|written| written.at + QUIET <= now) {
             if let Some(count) = written.count(now) {
                 due.push(count);
-                self.0.push_back(Written { at: now, more: 0, ..written });
+                self.written.push_back(Written { at: now, more: 0, ..written });
             }
         }
         due
@@ -59,12 +69,12 @@ impl Repeats {
 
     /// When the next count is due.
     pub fn due(&self) -> Option<Instant> {
-        self.0.iter().find(|written| written.more > 0).map(|written| written.at + QUIET)
+        self.written.iter().find(|written| written.more > 0).map(|written| written.at + QUIET)
     }
 
     /// Every count, for nothing will come after it.
     pub fn finish(&mut self, now: Instant) -> Vec<Message> {
-        self.0.drain(..).filter_map(|written| written.count(now)).collect()
+        self.written.drain(..).filter_map(|written| written.count(now)).collect()
     }
 }
 
@@ -144,6 +154,7 @@ mod tests {
             count.parse::<u64>().unwrap()
         });
         assert_eq!(1 + counts.sum::<u64>(), 600, "{written:?} {rest:?}");
+        assert_eq!(log.repeats.counted(), 599);
     }
 
     #[test]
@@ -183,6 +194,6 @@ mod tests {
         let written: Vec<String> = (0..1000).flat_map(|number| log.say(1, &number.to_string())).collect();
         assert_eq!(written.len(), 1001);
         assert_eq!(written[63], "first (2 times more within 1 s)");
-        assert_eq!(log.repeats.0.len(), REMEMBERED);
+        assert_eq!(log.repeats.written.len(), REMEMBERED);
     }
 }
