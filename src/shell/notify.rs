@@ -14,8 +14,10 @@ use std::{
     },
 };
 
-/// A supervisor that reads nothing is owed no more.
+/// A supervisor that reads nothing is owed no more news than this: each is soon followed by newer ones.
 const UNSENT: usize = 16;
+/// Nor more changes, which it waits for: as many come of hundreds of SIGHUPs that it has not heard of.
+const UNSENT_CHANGES: usize = 1024;
 
 /// The way to the supervisor. Sending never waits: what it has no room for is sent later.
 #[derive(Debug)]
@@ -38,13 +40,23 @@ impl Notify {
         Ok(Notify { socket, to, unsent: VecDeque::new() })
     }
 
-    /// Tells this, after what is still unsent.
-    pub fn tell(&mut self, lines: String) {
-        if self.unsent.len() == UNSENT {
-            self.unsent.pop_front();
+    /// Tells of a change, after what is still unsent.
+    pub fn tell_change(&mut self, lines: String) {
+        self.tell(lines, UNSENT_CHANGES);
+    }
+
+    /// Tells this, after what is still unsent; not at all, where that is much. Whether it is told, or will be.
+    pub fn tell_news(&mut self, lines: String) -> bool {
+        self.tell(lines, UNSENT)
+    }
+
+    fn tell(&mut self, lines: String, limit: usize) -> bool {
+        let has_room = self.unsent.len() < limit;
+        if has_room {
+            self.unsent.push_back(lines);
         }
-        self.unsent.push_back(lines);
         self.send_on();
+        has_room
     }
 
     /// Sends what there was no room for; whether there is some left.
@@ -77,7 +89,7 @@ mod tests {
                 OsStr::new(&format!("@{name}")),
             ),
         ] {
-            Notify::to(to).unwrap().tell("READY=1".into());
+            Notify::to(to).unwrap().tell_change("READY=1".into());
             let mut buffer = [0; 64];
             let length = listener.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], b"READY=1");
@@ -94,7 +106,7 @@ mod tests {
         let mut told = 0;
         while notify.unsent.is_empty() {
             told += 1;
-            notify.tell(told.to_string());
+            notify.tell_change(told.to_string());
         }
         assert!(notify.send_on(), "there is no room yet");
         let mut heard = 0;
@@ -112,9 +124,33 @@ mod tests {
     }
 
     #[test]
+    fn no_news_displace_a_change() {
+        let name = format!("cloudtalker-changes-{}", process::id());
+        let listener = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut notify = Notify::to(OsStr::new(&format!("@{name}"))).unwrap();
+        while notify.unsent.is_empty() {
+            notify.tell_news("WATCHDOG=1".into());
+        }
+        notify.tell_change("READY=1".into());
+        while notify.tell_news("STATUS=up".into()) {}
+        notify.tell_change("STOPPING=1".into());
+        assert_eq!(notify.unsent.len(), UNSENT + 1);
+        let mut changes = Vec::new();
+        while notify.send_on() || changes.len() < 2 {
+            let mut buffer = [0; 64];
+            while let Ok(length) = listener.recv(&mut buffer) {
+                let told = String::from_utf8(buffer[..length].to_vec()).unwrap();
+                changes.extend(Some(told).filter(|told| told == "READY=1" || told == "STOPPING=1"));
+            }
+        }
+        assert_eq!(changes, ["READY=1", "STOPPING=1"]);
+    }
+
+    #[test]
     fn a_supervisor_that_has_gone_is_owed_nothing() {
         let mut notify = Notify::to(OsStr::new("/nonexistent/notify")).unwrap();
-        notify.tell("READY=1".into());
+        notify.tell_change("READY=1".into());
         assert!(!notify.send_on());
     }
 

@@ -79,8 +79,8 @@ impl Supervisor {
     ) -> Option<Instant> {
         let Asking { notify, schedule } = self.0.as_mut()?;
         let (lines, next) = schedule.take(now, stuck, status);
-        if !lines.is_empty() {
-            notify.tell(lines.join("\n"));
+        if !lines.is_empty() && !notify.tell_news(lines.join("\n")) {
+            schedule.status.clear();
         }
         let retry = notify.send_on().then_some(now + RETRY);
         next.into_iter().chain(retry).min()
@@ -88,7 +88,7 @@ impl Supervisor {
 
     fn tell(&mut self, lines: impl FnOnce() -> String) {
         if let Some(asking) = &mut self.0 {
-            asking.notify.tell(lines());
+            asking.notify.tell_change(lines());
         }
     }
 }
