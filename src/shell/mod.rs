@@ -2,7 +2,7 @@
 //!
 //! The executor has one thread, this one. Beside it there are the disk worker and the upload worker, async-io's
 //! own thread, which waits for descriptors, and at times smol's thread for blocking calls: names that are
-//! resolved, lists of files that are no pipes, and files that tell of the running agent.
+//! resolved, lists of files that are no pipes, what SIGHUP has read again, and files that tell of the running agent.
 
 pub mod clock;
 pub mod cloud;
@@ -51,8 +51,12 @@ use lock::LockError;
 use metrics::Metrics;
 use pidfile::Pidfile;
 use progress::{Progress, Vigil};
+use reload::Reading;
 use signals::Signal;
-use smol::{LocalExecutor, Task, Timer, future::FutureExt};
+use smol::{
+    LocalExecutor, Task, Timer,
+    future::{self, FutureExt},
+};
 use start_error::StartError;
 use std::{
     collections::VecDeque,
@@ -116,6 +120,7 @@ struct Shell {
     uploader: Uploader,
     /// Whether a SIGHUP came that nobody has heeded.
     reload_due: bool,
+    reading: Option<Reading>,
     /// When a stopping agent ends in any case.
     end: Option<Instant>,
     alarm: Alarm,
@@ -190,6 +195,7 @@ impl Shell {
             disk,
             uploader,
             reload_due,
+            reading: None,
             end: None,
             alarm: Alarm::default(),
             list,
@@ -204,7 +210,10 @@ impl Shell {
 
     async fn run(mut self) {
         self.supervisor.tell_ready();
-        let mut next = if self.reload_due { self.reload().await } else { None };
+        if std::mem::take(&mut self.reload_due) {
+            self.begin_reload();
+        }
+        let mut next = None;
         loop {
             let deadline = self.drain(next.take());
             if let Some(end) = self.end.filter(|end| self.engine.is_finished() || *end <= Instant::now()) {
@@ -299,19 +308,30 @@ impl Shell {
         enum Woken {
             Input(Input),
             Signal(Signal),
+            Read(Result<(Config, ClientTls), String>),
         }
         let attended = self.attend(Instant::now());
         let nearest = deadline.into_iter().chain(self.end).chain(log::settle()).chain(attended).min();
         let alarm = self.alarm.ring_at(nearest);
         let input = async { Woken::Input(self.waiting.recv().await.unwrap_or(Input::Wake)) };
         let signal = async { self.signals.recv().await.map_or(Woken::Input(Input::Wake), Woken::Signal) };
-        let woken = input.or(signal).or(async {
+        let read = async {
+            match &mut self.reading {
+                Some(reading) => Woken::Read(reading.await),
+                None => future::pending().await,
+            }
+        };
+        let woken = input.or(signal).or(read).or(async {
             alarm.await;
             Woken::Input(Input::Wake)
         });
         match woken.await {
             Woken::Input(input) => Some(input),
-            Woken::Signal(Signal::Reload) => self.reload().await,
+            Woken::Read(read) => self.reload(read).await,
+            Woken::Signal(Signal::Reload) => {
+                self.begin_reload();
+                None
+            }
             Woken::Signal(Signal::Stop) => {
                 self.listeners = None;
                 self.supervisor.tell_stopping();

@@ -1,41 +1,62 @@
 //! SIGHUP: certificate, key and configuration are read again, while captures come and go.
+//!
+//! They are files, on flash or wherever the owner has them. So smol's thread for blocking calls reads them, and the loop turns
+//! meanwhile.
 
 use super::{
     Shell, client_tls, commands::Commands, input::Listeners, list::List, log, metrics::Metrics, settings,
 };
 use crate::{
+    cli,
     config::{Config, InputConfig},
     engine::Input,
+    tls::{ClientTls, Floor},
 };
 use ::log::{error, warn};
+use smol::Task;
+use std::sync::Arc;
+
+/// Certificate, key and configuration, while they are read; or what is wrong with them.
+pub(super) type Reading = Task<Result<(Config, ClientTls), String>>;
 
 impl Shell {
-    /// Reads certificate, key and configuration anew. What is wrong is told, and the former ones stay.
-    pub(super) async fn reload(&mut self) -> Option<Input> {
+    /// Has certificate, key and configuration read anew; once more, where that is under way: it may have come too early for
+    /// what was changed now.
+    pub(super) fn begin_reload(&mut self) {
+        if self.end.is_some() {
+            return;
+        }
+        if self.reading.is_some() {
+            self.reload_due = true;
+            return;
+        }
+        self.supervisor.tell_reloading();
+        let (args, floor) = (self.args.clone(), self.floor.clone());
+        self.reading = Some(smol::unblock(move || read(&args, &floor)));
+    }
+
+    /// They are read. What is wrong is told, and the former ones stay.
+    pub(super) async fn reload(&mut self, read: Result<(Config, ClientTls), String>) -> Option<Input> {
+        self.reading = None;
         if self.end.is_some() {
             return None;
         }
-        self.supervisor.tell_reloading();
-        let input = self.read_again().await;
+        let input = match read {
+            Ok((config, tls)) => Some(self.take_over(config, tls).await),
+            Err(error) => {
+                warn!("SIGHUP: {error}; the former configuration stays");
+                None
+            }
+        };
         self.supervisor.tell_ready();
+        if std::mem::take(&mut self.reload_due) {
+            self.begin_reload();
+        }
         input
     }
 
-    async fn read_again(&mut self) -> Option<Input> {
-        let mut config = match Config::load(&self.args) {
-            Ok(config) => config,
-            Err(error) => {
-                warn!("SIGHUP: {error}; the former configuration stays");
-                return None;
-            }
-        };
-        self.tls = match client_tls(&config, &self.floor) {
-            Ok(tls) => tls,
-            Err(error) => {
-                warn!("SIGHUP: {error}; the former configuration stays");
-                return None;
-            }
-        };
+    async fn take_over(&mut self, mut config: Config, tls: ClientTls) -> Input {
+        self.tls = tls;
         self.keep_what_takes_a_restart(&mut config);
         self.reload_inputs(&mut config).await;
         if config.commands != self.config.commands {
@@ -51,7 +72,7 @@ impl Shell {
         }
         log::init(config.log_to, config.log_level);
         self.config = config;
-        Some(Input::Reload(settings(&self.config, &self.tls)))
+        Input::Reload(settings(&self.config, &self.tls))
     }
 
     fn keep_what_takes_a_restart(&self, config: &mut Config) {
@@ -107,4 +128,10 @@ impl Shell {
             .inspect_err(|error| error!("no input socket is open any more: {error}; mend it and send SIGHUP"))
             .ok();
     }
+}
+
+fn read(args: &cli::Run, floor: &Arc<Floor>) -> Result<(Config, ClientTls), String> {
+    let config = Config::load(args).map_err(|error| error.to_string())?;
+    let tls = client_tls(&config, floor).map_err(|error| error.to_string())?;
+    Ok((config, tls))
 }

@@ -265,6 +265,25 @@ fn a_bad_configuration_at_sighup_leaves_the_former_one() {
 }
 
 #[test]
+fn sighup_holds_nothing_up_while_a_file_takes_its_time() {
+    let board = Board::alone();
+    let file = board.dir.at("agent.conf");
+    fs::write(&file, "").unwrap();
+    let board = board.with(&["--config", file.to_str().unwrap()]);
+    let mut agent = board.start();
+    // Opening it takes until somebody writes there.
+    fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    agent.reload();
+    agent.takes(&board.record_capture(TIME, &[3000]));
+    fs::write(&file, "max_rate = 1M\n").unwrap();
+    agent.says("certificate, key and configuration are read again");
+    agent.reload();
+    agent.signal(Signal::TERM);
+    ends_well(&board, agent, Instant::now());
+}
+
+#[test]
 fn a_closed_log_does_not_stop_it() {
     let server = Server::start();
     let board = Board::new(&server);

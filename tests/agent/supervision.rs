@@ -215,6 +215,28 @@ fn a_supervisor_is_told_when_the_agent_is_ready_reads_again_and_stops() {
 }
 
 #[test]
+fn a_sighup_that_comes_while_one_is_heeded_is_heeded_too() {
+    let board = Board::alone();
+    let file = board.dir.at("agent.conf");
+    fs::write(&file, "").unwrap();
+    let board = board.with(&["--config", file.to_str().unwrap()]);
+    let supervisor = Supervisor::at(&SocketAddr::from_pathname(board.dir.at("notify")).unwrap());
+    let mut command = board.command();
+    let agent = board.agent(Process::start("agent", command.env("NOTIFY_SOCKET", board.dir.at("notify"))));
+    supervisor.hears("READY=1");
+    // Opening it takes until somebody writes there.
+    fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    agent.reload();
+    supervisor.hears("RELOADING=1");
+    agent.reload();
+    for _ in 0..2 {
+        fs::write(&file, "").unwrap();
+        supervisor.hears("READY=1");
+    }
+}
+
+#[test]
 fn a_watchdog_hears_of_the_agent_while_the_disk_is_slow() {
     let (disk, dir) = (Disk::mount(), TempDir::new());
     let board = Board::alone().on(&disk);
