@@ -225,15 +225,9 @@ impl Shell {
 
     /// Takes away what tells of a running agent.
     async fn leave(self, end: Instant) {
-        let left = async {
-            self.watchdog.end().await;
-            self.metrics.end().await;
-        };
+        let gone = async { _ = future::zip(self.watchdog.end(), self.metrics.end()).await };
         let patience = Timer::at(end.max(Instant::now() + TIDYING));
-        left.or(async {
-            patience.await;
-        })
-        .await;
+        gone.or(async { _ = patience.await }).await;
     }
 
     /// Hands an input to the engine and does what it says, until it says to wait.

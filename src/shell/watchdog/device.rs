@@ -139,11 +139,17 @@ mod tests {
         dir
     }
 
-    /// A file stands for the device.
+    impl Device {
+        /// A file stands for the device; its directory for that in sysfs.
+        pub fn standing_in(path: &Path) -> Device {
+            let sysfs = Sysfs(path.parent().unwrap().to_owned());
+            let file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+            Device { path: path.to_owned(), file, limit: sysfs.timeout(), sysfs, is_failing: false }
+        }
+    }
+
     fn device(dir: &Path) -> Device {
-        let (path, sysfs) = (dir.join("device"), Sysfs(dir.to_owned()));
-        let file = OpenOptions::new().append(true).create(true).open(&path).unwrap();
-        Device { path, file, limit: sysfs.timeout(), sysfs, is_failing: false }
+        Device::standing_in(&dir.join("device"))
     }
 
     #[test]

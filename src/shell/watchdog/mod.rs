@@ -35,7 +35,7 @@ pub struct Watchdog(Option<Fed>);
 struct Fed {
     way: Way,
     rhythm: Rhythm,
-    /// Whether it was let go hungry when it was last due.
+    /// Whether it got nothing when it was last due.
     is_hungry: bool,
 }
 
@@ -82,7 +82,7 @@ impl Watchdog {
     pub fn attend(&mut self, now: Instant, stuck: Option<Worker>) -> Option<Instant> {
         let fed = self.0.as_mut()?;
         if fed.rhythm.comes(now) {
-            fed.come(stuck);
+            fed.come(stuck.is_some());
         }
         Some(fed.rhythm.at())
     }
@@ -98,18 +98,15 @@ impl Watchdog {
 }
 
 impl Fed {
-    fn come(&mut self, stuck: Option<Worker>) {
-        let was_hungry = std::mem::replace(&mut self.is_hungry, stuck.is_some());
-        match (stuck, &mut self.way) {
-            (Some(worker), way) if !was_hungry => {
-                error!("--watchdog: {way} is not fed until the agent gets on: {worker}");
-            }
-            (Some(_), _) => return,
-            (None, way) if was_hungry => info!("--watchdog: {way} is fed again"),
-            (None, _) => {}
+    fn come(&mut self, is_stuck: bool) {
+        let was_hungry = std::mem::replace(&mut self.is_hungry, is_stuck);
+        match (was_hungry, is_stuck) {
+            (false, true) => error!("--watchdog: {} is not fed until both workers get on again", self.way),
+            (true, false) => info!("--watchdog: {} is fed again", self.way),
+            (true, true) | (false, false) => {}
         }
         match &mut self.way {
-            _ if self.is_hungry => {}
+            _ if is_stuck => {}
             Way::Device(device) => device.feed(),
             Way::File { upkeep, .. } => upkeep.tell(()),
         }
@@ -167,3 +164,41 @@ impl fmt::Display for WatchdogError {
 }
 
 impl std::error::Error for WatchdogError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process;
+
+    #[test]
+    fn it_is_not_fed_while_a_worker_is_stuck_and_fed_again_after_that() {
+        let path = std::env::temp_dir().join(format!("cloudtalker-stuck-{}", process::id()));
+        let _ = fs::remove_file(&path);
+        let began = Instant::now();
+        let (way, rhythm) = (Way::Device(Device::standing_in(&path)), Rhythm::new(began, USUAL));
+        let mut watchdog = Watchdog(Some(Fed { way, rhythm, is_hungry: false }));
+        let at = |second: u64| began + Duration::from_secs(second);
+        for (second, stuck, meals) in [
+            (0, None, 1),
+            (1, None, 1),
+            (4, Some(Worker::Disk), 1),
+            (5, Some(Worker::Disk), 1),
+            (10, Some(Worker::Upload), 1),
+            (12, None, 1),
+            (15, None, 2),
+            (20, None, 3),
+        ] {
+            let next = watchdog.attend(at(second), stuck);
+            assert_eq!(next, Some(at(second / 5 * 5 + 5)), "after {second} s");
+            assert_eq!(fs::read(&path).unwrap().len(), meals, "after {second} s");
+        }
+        smol::block_on(watchdog.end());
+        assert_eq!(fs::read(&path).unwrap(), b"\0\0\0V");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn without_a_watchdog_nothing_is_due() {
+        assert_eq!(Watchdog(None).attend(Instant::now(), Some(Worker::Disk)), None);
+    }
+}
