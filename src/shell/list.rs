@@ -18,7 +18,7 @@ use std::{
     fs::{self, File},
     io,
     ops::Range,
-    os::{fd::OwnedFd, unix::fs::FileTypeExt},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -156,16 +156,25 @@ async fn open(path: &Path) -> io::Result<Opened> {
         let stdin = smol::Unblock::new(io::stdin());
         return Ok(Opened::Once(Lines::of(stdin)));
     }
-    if !fs::metadata(path)?.file_type().is_fifo() {
-        let file = smol::Unblock::new(File::open(path)?);
-        return Ok(Opened::Once(Lines::of(file)));
+    // On a disk that hangs even its name is waited for.
+    let path = path.to_owned();
+    let (file, is_pipe) = smol::unblock(move || open_either(&path)).await?;
+    if !is_pipe {
+        return Ok(Opened::Once(Lines::of(smol::Unblock::new(file))));
     }
-    let pipe: OwnedFd =
-        rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
-    let pipe = Async::new(File::from(pipe))?;
+    let pipe = Async::new(file)?;
     // Before its first writer comes, reading would find an end.
     pipe.readable().await?;
     Ok(Opened::Pipe(Lines::of(pipe)))
+}
+
+/// Opens the list, and says whether it is a named pipe.
+fn open_either(path: &Path) -> io::Result<(File, bool)> {
+    if !fs::metadata(path)?.file_type().is_fifo() {
+        return Ok((File::open(path)?, false));
+    }
+    let pipe = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    Ok((pipe.into(), true))
 }
 
 impl Lines {

@@ -1,8 +1,9 @@
 //! The executor waits for neither the disk nor an upload: told by the order of events, not by a clock.
 
-use crate::harness::{Camera, Cloud, Disk, Server};
+use crate::harness::{Board, Camera, Cloud, Disk, Server};
 use cloudtalker::wire::cloud::ToAgent;
 use serde_json::json;
+use std::{fs, thread};
 
 /// More than the sockets on the way hold for somebody who does not read.
 const LONG: usize = 32_000_000;
@@ -40,4 +41,22 @@ fn commands_and_pings_go_out_while_an_fsync_and_an_upload_hang() {
 
     assert_eq!(disk.release(), 1, "an fsync was held all the time");
     assert_eq!(source.answer()["ok"], true);
+}
+
+#[test]
+fn captures_are_taken_while_a_list_of_files_hangs() {
+    let disk = Disk::mount();
+    let list = disk.at("list");
+    fs::write(&list, "").unwrap();
+    disk.cut_after(0);
+    let change = disk.at("change");
+    let hangs = thread::spawn(move || fs::write(change, ""));
+    disk.is_cut();
+    let board = Board::alone().with(&["--motion_file_list", list.to_str().unwrap()]);
+    let agent = board.start();
+    // From here on it has to go before the agent, should the test fail.
+    let disk = disk;
+    agent.takes(&board.record_capture(1_529_842_538, &[3000]));
+    disk.power_up(0);
+    assert!(hangs.join().unwrap().is_err());
 }
