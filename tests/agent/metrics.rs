@@ -148,6 +148,21 @@ fn metrics_that_can_not_be_written_are_told_once_and_again_when_that_is_mended()
 }
 
 #[test]
+fn the_thread_that_writes_metrics_ends() {
+    let dir = TempDir::new();
+    let file = dir.at("porch.prom");
+    let board = measured(Board::alone(), &file);
+    let agent = board.start();
+    page_with(&file, "cloudtalker_session_up 0");
+    let threads = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", agent.id())).unwrap().flatten();
+        tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok()).collect::<Vec<_>>()
+    };
+    // Else an idle board would be woken by it twice a second.
+    eventually("it ends", threads, |names| !names.iter().any(|name| name.starts_with("blocking")));
+}
+
+#[test]
 fn sighup_moves_metrics() {
     let dir = TempDir::new();
     let [former, next] = ["former.prom", "next.prom"].map(|name| dir.at(name));
