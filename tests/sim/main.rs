@@ -23,6 +23,7 @@ mod herd;
 mod lives;
 mod plan;
 mod scenarios;
+mod scene;
 mod shrink;
 mod strays;
 mod world;

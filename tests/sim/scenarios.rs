@@ -3,13 +3,13 @@
 use crate::{
     cloud::{UPLOADS, sha256},
     disk::{CAMERA, SimFiles},
+    scene::{LATEST, SOURCE, Scene},
 };
 use cloudtalker::{
     engine::{
-        Engine, Frame, Input, Now, Output, Refusal, Remembered, Settings, SourceId, SourceKind,
-        event::Level,
-        spool::{CaptureName, Done, Found, Kept, Place, Scanned, Spool, Staged, Task, UploadHint},
-        uploads::{Answer, Request},
+        Frame, Input, Output, Refusal, Remembered, SourceId, SourceKind,
+        spool::{CaptureName, Done, Found, Place, Spool, Task, UploadHint},
+        uploads::Answer,
     },
     wire::{
         Id, Trigger,
@@ -20,159 +20,6 @@ use cloudtalker::{
     },
 };
 use std::{io, time::Duration};
-
-const SOURCE: SourceId = SourceId(1);
-/// In 2036.
-const LATEST: u64 = 2_100_000_000;
-
-/// An engine whose outputs are kept, and whose disk answers only when it is told to.
-struct Scene {
-    engine: Engine,
-    now: Duration,
-    outputs: Vec<Output>,
-    deadline: Option<Duration>,
-}
-
-impl Scene {
-    fn new() -> Scene {
-        Scene::remembering(Remembered::default())
-    }
-
-    fn remembering(remembered: Remembered) -> Scene {
-        let settings = Settings { latest_time: LATEST, ..Settings::new("cloud:443/", UPLOADS) };
-        let found = Scanned { alarms: Some(Vec::new()), remembered, ..Scanned::default() };
-        let engine = Engine::new(Now::default(), 1, settings, found);
-        let mut scene = Scene { engine, now: Duration::ZERO, outputs: Vec::new(), deadline: None };
-        scene.drain();
-        scene
-    }
-
-    /// With a session of a cloud that gives receipts.
-    fn connected() -> Scene {
-        let mut scene = Scene::new();
-        scene.tell(Input::SessionUp(None));
-        scene.hear(&ToAgent { receipts: Some(true), ..ToAgent::default() });
-        scene.outputs.clear();
-        scene
-    }
-
-    fn tell(&mut self, input: Input) {
-        self.engine.handle(Now { mono: self.now, unix: 1_795_000_000 }, input);
-        self.drain();
-    }
-
-    fn hear(&mut self, message: &ToAgent) {
-        self.tell(Input::SessionHeard(Frame::Text(message.to_text())));
-    }
-
-    /// Whether the disk was told that a capture has ended.
-    fn marks_an_end(&self) -> bool {
-        self.outputs.iter().any(|output| matches!(output, Output::Disk(Task::Close { .. })))
-    }
-
-    /// Where the clock's floor was raised to.
-    fn floors(&self) -> Vec<u64> {
-        let floor = |output: &Output| match output {
-            Output::RaiseClockFloor(time) => Some(*time),
-            _ => None,
-        };
-        self.outputs.iter().filter_map(floor).collect()
-    }
-
-    fn warnings(&self) -> usize {
-        let is_one =
-            |output: &&Output| matches!(output, Output::Event(event) if event.level() == Level::Warn);
-        self.outputs.iter().filter(is_one).count()
-    }
-
-    fn drain(&mut self) {
-        loop {
-            match self.engine.poll() {
-                Output::Wait(deadline) => return self.deadline = deadline,
-                output => self.outputs.push(output),
-            }
-        }
-    }
-
-    /// Lets time pass, waking at each deadline; nobody answers pings.
-    fn pass_unanswered(&mut self, span: Duration) {
-        let end = self.now + span;
-        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
-            self.now = self.now.max(deadline);
-            self.tell(Input::Wake);
-        }
-        self.now = end;
-    }
-
-    /// Lets time pass on a link that lives.
-    fn pass(&mut self, span: Duration) {
-        let end = self.now + span;
-        while self.now < end {
-            self.pass_unanswered(Duration::from_secs(1).min(end - self.now));
-            self.tell(Input::SessionHeard(Frame::Other));
-        }
-    }
-
-    /// A segment of ten bytes is handed over and kept.
-    fn keep(&mut self, name: &str) {
-        let kept = self.stage(name, 10);
-        self.tell(Input::DiskDone(Done::Kept(Ok(kept))));
-    }
-
-    /// A segment is handed over, and on its way into the spool; what it is once it is kept.
-    fn stage(&mut self, name: &str, bytes: u64) -> Kept {
-        self.stage_by(SOURCE, name, bytes)
-    }
-
-    fn stage_by(&mut self, source: SourceId, name: &str, bytes: u64) -> Kept {
-        self.tell(Input::SourceOpened(source, SourceKind::Stream));
-        let message = Message::Segment { path: name.into(), naming: None };
-        self.tell(Input::SourceSaid(source, Ok(Said { message, ack: true, unknown: Vec::new() })));
-        let sha256 = sha256(name.as_bytes());
-        let staged = Staged { bytes, sha256, mtime_ns: 0, free: u64::MAX };
-        self.tell(Input::DiskDone(Done::Staged(Ok(staged))));
-        Kept { bytes, sha256, mtime_ns: 0 }
-    }
-
-    fn answer(&mut self, status: u16, offset: Option<u64>, retry_after: Option<u32>) {
-        let location = Some("/uploads/1".to_owned());
-        let text = String::new();
-        self.tell(Input::UploadAnswered(Answer::Status {
-            status,
-            offset,
-            location,
-            retry_after,
-            date: None,
-            text,
-        }));
-    }
-
-    fn commands(&self) -> Vec<Command> {
-        let command =
-            |output: &Output| if let Output::Command(command) = output { Some(*command) } else { None };
-        self.outputs.iter().filter_map(command).collect()
-    }
-
-    fn requests(&self) -> Vec<&Request> {
-        let outputs = self.outputs.iter();
-        outputs
-            .filter_map(|output| if let Output::Upload(request) = output { Some(request) } else { None })
-            .collect()
-    }
-
-    fn forgets(&self) -> usize {
-        self.outputs.iter().filter(|output| matches!(output, Output::Disk(Task::Forget { .. }))).count()
-    }
-
-    fn capture_end(&self) -> Option<(Id, u32)> {
-        self.outputs.iter().rev().find_map(|output| match output {
-            Output::Send(ToCloud::CaptureEnd(end)) => {
-                Some((end.capture?, u32::try_from(end.segments.as_ref()?.len()).ok()?))
-            }
-            _ => None,
-        })
-    }
-}
 
 fn arm(armed: bool) -> ToAgent {
     ToAgent { pir_armed: Some(armed), ..ToAgent::default() }
@@ -246,7 +93,7 @@ fn a_time_that_cannot_be_is_told_and_raises_no_floor() {
         Output::Disk(Task::Remember(remembered)) => remembered.good_time == Some(LATEST - 1),
         _ => false,
     };
-    settle_chores(&mut scene);
+    scene.settle_chores();
     assert!(scene.outputs.iter().any(kept), "{:?}", scene.outputs);
 }
 
@@ -302,15 +149,8 @@ fn a_receipt_for_a_shorter_list_forgets_nothing() {
     assert_eq!((segments, scene.forgets()), (1, 0));
     let (_, segments) = scene.capture_end().unwrap();
     scene.hear(&ToAgent { receipt: receipt(segments), ..ToAgent::default() });
-    settle_chores(&mut scene);
+    scene.settle_chores();
     assert_eq!((segments, scene.forgets()), (2, 1));
-}
-
-/// The disk does what it has been given, until there is nothing more.
-fn settle_chores(scene: &mut Scene) {
-    for _ in 0..20 {
-        scene.tell(Input::DiskDone(Done::Settled(Ok(()))));
-    }
 }
 
 #[test]
@@ -351,7 +191,7 @@ fn receipts_that_come_too_early_are_answered_by_one_end_once_all_is_there() {
 fn a_long_upload_is_noted_before_any_of_it_has_gone_out_and_a_short_one_is_not() {
     for (bytes, is_noted) in [(10, false), (100 * 1024 * 1024, true)] {
         let mut scene = Scene::connected();
-        settle_chores(&mut scene);
+        scene.settle_chores();
         let kept = scene.stage("pir.5.0.mp4", bytes);
         scene.tell(Input::DiskDone(Done::Kept(Ok(kept))));
         scene.answer(201, Some(0), None);
@@ -370,7 +210,7 @@ fn a_capture_that_a_failed_attempt_may_have_added_to_is_not_marked_as_closed() {
             scene.tell(Input::DiskDone(Done::Kept(Err(io::Error::other("neither kept nor removed")))));
         }
         scene.tell(Input::SourceEnded(SOURCE, None));
-        settle_chores(&mut scene);
+        scene.settle_chores();
         assert_eq!(scene.marks_an_end(), is_marked);
     }
 }
@@ -386,10 +226,10 @@ fn a_capture_that_another_source_is_adding_to_is_not_marked_as_closed() {
         assert!(!scene.marks_an_end());
         let failed = || io::Error::other("neither kept nor removed");
         scene.tell(Input::DiskDone(Done::Kept(if is_kept { Ok(kept) } else { Err(failed()) })));
-        settle_chores(&mut scene);
+        scene.settle_chores();
         assert!(!scene.marks_an_end());
         scene.tell(Input::SourceEnded(OTHER, None));
-        settle_chores(&mut scene);
+        scene.settle_chores();
         assert_eq!(scene.marks_an_end(), is_kept);
     }
 }
