@@ -85,9 +85,12 @@ pub struct Run {
     /// upload to this tus server, not to the endpoint's
     #[argh(option)]
     pub upload_url: Option<String>,
-    /// upload at most this much a second
+    /// upload at most this much a second; by local time too: 1M,06:00-22:00=64K; 0 is nothing
     #[argh(option)]
     pub max_rate: Option<String>,
+    /// upload at most this much in a calendar month, all that goes over the wire; 1M or more
+    #[argh(option)]
+    pub monthly_budget: Option<String>,
     /// error, warn, info, debug or trace; info unless given
     #[argh(option)]
     pub log_level: Option<String>,
@@ -133,6 +136,7 @@ impl Run {
             ("delete_uploaded", &self.delete_uploaded),
             ("upload_url", &self.upload_url),
             ("max_rate", &self.max_rate),
+            ("monthly_budget", &self.monthly_budget),
             ("log_level", &self.log_level),
             ("log_to", &self.log_to),
             ("pidfile", &self.pidfile),

@@ -108,7 +108,16 @@ impl Entries {
         expected: &'static str,
         parser: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, ConfigError> {
-        Ok(self.parse_all(name, expected, parser)?.into_iter().next())
+        self.read(name, |text| parser(text).ok_or(expected))
+    }
+
+    /// One setting's meaning, where what is expected depends on what is wrong.
+    pub(super) fn read<T>(
+        &self,
+        name: &str,
+        parser: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Result<Option<T>, ConfigError> {
+        Ok(self.read_all(name, parser)?.into_iter().next())
     }
 
     pub(super) fn parse_all<T>(
@@ -117,11 +126,20 @@ impl Entries {
         expected: &'static str,
         parser: impl Fn(&str) -> Option<T>,
     ) -> Result<Vec<T>, ConfigError> {
+        self.read_all(name, |text| parser(text).ok_or(expected))
+    }
+
+    fn read_all<T>(
+        &self,
+        name: &str,
+        parser: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Result<Vec<T>, ConfigError> {
         debug_assert!(NAMES.contains(&name), "{name} is no setting");
         let entries = self.0.iter().filter(|entry| entry.name == name);
-        entries
-            .map(|entry| parser(&entry.value).ok_or_else(|| ConfigError::Value(entry.clone(), expected)))
-            .collect()
+        let read = |entry: &Entry| {
+            parser(&entry.value).map_err(|expected| ConfigError::Value(entry.clone(), expected))
+        };
+        entries.map(read).collect()
     }
 
     pub(super) fn path(&self, name: &str) -> Result<Option<PathBuf>, ConfigError> {

@@ -6,11 +6,16 @@
 //! Certificates and keys are only named here: [`tls`](crate::tls) reads them.
 
 mod entries;
+mod rates;
 mod value;
 
 pub use entries::{ConfigError, Entry, Origin};
 
-use crate::{cli, wire::tus};
+use crate::{
+    cli,
+    engine::{budget, rates::Rates},
+    wire::tus,
+};
 use entries::Entries;
 use log::LevelFilter;
 use std::{
@@ -20,7 +25,7 @@ use std::{
 };
 
 /// Every setting's name.
-pub const NAMES: [&str; 24] = [
+pub const NAMES: [&str; 25] = [
     "endpoint",
     "cert",
     "key",
@@ -40,6 +45,7 @@ pub const NAMES: [&str; 24] = [
     "delete_uploaded",
     "upload_url",
     "max_rate",
+    "monthly_budget",
     "log_level",
     "log_to",
     "pidfile",
@@ -75,8 +81,10 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// A tus server to upload to, not the endpoint's.
     pub upload_url: Option<String>,
-    /// The most to upload, in bytes a second.
-    pub max_rate: Option<u64>,
+    /// How fast to upload at most, by the time of day.
+    pub max_rate: Rates,
+    /// How many bytes uploads may put on the wire in a month, at least [`budget::LEAST`].
+    pub monthly_budget: Option<u64>,
     /// What to log.
     pub log_level: LevelFilter,
     /// And where.
@@ -181,7 +189,10 @@ impl Config {
             commands: CommandTarget::take(entries)?,
             spool,
             upload_url: entries.parse("upload_url", "https://HOST:PORT/PATH", value::url)?,
-            max_rate: entries.parse("max_rate", "bytes a second above 0, as 200K", value::some_bytes)?,
+            max_rate: entries.read("max_rate", rates::parse)?.unwrap_or_default(),
+            monthly_budget: entries.parse("monthly_budget", "at least 1M, as 500M or 2G", |text| {
+                value::bytes(text).filter(|bytes| *bytes >= budget::LEAST)
+            })?,
             log_level: entries
                 .parse("log_level", "error, warn, info, debug or trace", |text| text.parse().ok())?
                 .unwrap_or(LevelFilter::Info),
@@ -190,6 +201,11 @@ impl Config {
             watchdog: entries.path("watchdog")?,
             metrics: entries.path("metrics")?,
         })
+    }
+
+    /// Whether it matters what time of day and what month it is.
+    pub fn needs_a_calendar(&self) -> bool {
+        !self.max_rate.is_constant() || self.monthly_budget.is_some()
     }
 
     /// Where uploads are made: at the tus server that was named, else at the endpoint's.

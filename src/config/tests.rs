@@ -55,7 +55,8 @@ fn an_endpoint_alone_is_enough() {
             delete_uploaded: false,
         },
         upload_url: None,
-        max_rate: None,
+        max_rate: Rates::default(),
+        monthly_budget: None,
         log_level: LevelFilter::Info,
         log_to: LogTo::Stderr,
         pidfile: None,
@@ -127,7 +128,8 @@ fn each_setting_says_what_it_expects() {
         ("spool_copy", "perhaps", "true or false"),
         ("delete_uploaded", "2", "true or false"),
         ("upload_url", "ftp://a/", "https://HOST:PORT/PATH"),
-        ("max_rate", "0", "bytes a second above 0, as 200K"),
+        ("max_rate", "0", "bytes a second above 0, as 200K, or a list by local time, as 1M,06:00-22:00=64K"),
+        ("monthly_budget", "1023K", "at least 1M, as 500M or 2G"),
         ("log_level", "loud", "error, warn, info, debug or trace"),
         ("log_to", "printer", "stderr or syslog"),
         ("pidfile", "", "a path"),
@@ -140,6 +142,20 @@ fn each_setting_says_what_it_expects() {
         let error = Config::load(&run(&format!("{endpoint} --{name}={value}"))).unwrap_err();
         assert_eq!(error.to_string(), format!("--{name}: expected {expected}, but came {value:?}"));
     }
+}
+
+#[test]
+fn rates_by_time_of_day_are_read_from_flags_and_files() {
+    let expected = config("--max_rate=1M,06:00-22:00=64K --monthly-budget 2G").unwrap();
+    assert_eq!((expected.max_rate.at(360).bytes(), expected.monthly_budget), (Some(65_536), Some(2 << 30)));
+    let file = File::new("rates", "max-rate = 1M, 06:00-22:00=64K # by day\nmonthly_budget = 2G\n");
+    assert_eq!(file.load("-e cloud.example"), Ok(expected));
+    let error = config("--max_rate=06:00-22:00=64K,21:00-23:00=1M").unwrap_err();
+    assert_eq!(
+        error,
+        "--max_rate: expected windows that do not overlap, as 06:00-22:00=64K,22:00-06:00=2M, but came \
+         \"06:00-22:00=64K,21:00-23:00=1M\""
+    );
 }
 
 #[test]

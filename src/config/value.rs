@@ -113,7 +113,7 @@ pub(super) fn url(text: &str) -> Option<String> {
 }
 
 /// Digits alone: `parse` would take a sign as well.
-fn number<T: FromStr>(digits: &str) -> Option<T> {
+pub(super) fn number<T: FromStr>(digits: &str) -> Option<T> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 

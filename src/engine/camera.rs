@@ -3,7 +3,7 @@
 //! Being armed is a *level*: it is told again at every heartbeat, after a start, and whenever the camera
 //! program comes back. A wish for a capture is an *edge*: it is told once, and lapses if nobody takes it.
 
-use super::{Engine, Event, Now, Output, Timer, commands::Recent};
+use super::{Engine, Event, Now, Output, Timer, budget::Spent, commands::Recent};
 use crate::wire::{cloud::ToAgent, command::Command};
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, time::Duration};
@@ -35,6 +35,9 @@ pub struct Remembered {
     pub receipts_from: Vec<String>,
     /// A verified server's time, in seconds since 1970, at most a day behind the newest.
     pub good_time: Option<u64>,
+    /// What uploads may have put on the wire this month: never less than they have. Only where there is a budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
 }
 
 /// What the camera program should know.

@@ -149,6 +149,11 @@ impl Capture {
         self.segments.iter_mut().find(|segment| segment.seg_no == seg_no)
     }
 
+    /// Whether that is the first of its segments.
+    pub fn is_first(&self, seg_no: u32) -> bool {
+        self.segments.first().is_some_and(|first| first.seg_no == seg_no)
+    }
+
     /// Adds a segment that is durable now.
     pub fn add(&mut self, segment: Segment) {
         let index = self.segments.partition_point(|other| other.seg_no < segment.seg_no);

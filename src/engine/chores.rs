@@ -141,6 +141,9 @@ impl Engine {
 
     pub(super) fn chore_done(&mut self, now: Now, result: io::Result<()>) {
         let Some(chore) = self.chores.under_way.take() else { return };
+        if let Task::Remember(remembered) = &chore {
+            self.budget.written(remembered.spent.as_ref(), result.is_ok());
+        }
         match (&chore, result) {
             (Task::Forget { capture, .. }, Ok(())) => self.forgot(*capture),
             // Marks and hints spare work, and are worth no second try.

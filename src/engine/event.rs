@@ -1,6 +1,8 @@
 //! What the owner is told, typed. The shell writes it to the log.
 
 use super::{
+    calendar::Month,
+    pace::InForce,
     session::Refusal,
     spool::{CaptureName, LostReason, Place, REFUSED},
 };
@@ -55,6 +57,10 @@ pub enum Event {
     FileChanged(Place),
     UploadFailed { place: Place, why: String, wait: Duration },
     Confirmed { place: Place, bytes: u64 },
+    Rate(InForce),
+    BudgetShort { left: u64, limit: u64, until: Option<u64> },
+    BudgetUsedUp { limit: u64, until: Option<u64> },
+    BudgetAnew(Month),
     Receipt(CaptureName),
     StaleReceipt(CaptureName),
     Lost { place: Place, reason: LostReason, why: String },
@@ -100,6 +106,8 @@ impl Event {
             | Event::UnknownKeys(_)
             | Event::FileChanged(_)
             | Event::UploadFailed { .. }
+            | Event::BudgetShort { .. }
+            | Event::BudgetUsedUp { .. }
             | Event::Lost { .. }
             | Event::Evicted { .. }
             | Event::RefusedDropped(_)
@@ -114,6 +122,8 @@ impl Event {
             | Event::ListedUnarmed(_)
             | Event::Alarm
             | Event::Kept { .. }
+            | Event::Rate(InForce { is_timely: false, .. })
+            | Event::BudgetAnew(_)
             | Event::Receipt(_) => Level::Info,
             Event::SessionUp
             | Event::CommandDelivered(_)
@@ -122,6 +132,7 @@ impl Event {
             | Event::Repeated(_)
             | Event::Closed(_)
             | Event::Confirmed { .. }
+            | Event::Rate(_)
             | Event::StaleReceipt(_) => Level::Debug,
         }
     }
@@ -143,6 +154,18 @@ impl fmt::Display for Refused {
             (Refusal::Distrust | Refusal::Name, false) => {
                 write!(f, "{} in a row", counted(self.times.into(), "time"))
             }
+        }
+    }
+}
+
+/// The end of the month.
+struct Until(Option<u64>);
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(end) => write!(f, "until {}", Utc(end)),
+            None => write!(f, "until another month is known to have begun"),
         }
     }
 }
@@ -240,6 +263,26 @@ impl fmt::Display for Event {
                 )
             }
             Event::Confirmed { place, .. } => write!(f, "{} is at the server", place.file()),
+            Event::Rate(InForce { rate, is_timely: true, .. }) => write!(f, "from now on {rate} uploaded"),
+            Event::Rate(InForce { rate, is_timely: false, .. }) => {
+                write!(
+                    f,
+                    "nobody knows the time of day yet: until then {rate} uploaded, the lowest of --max_rate"
+                )
+            }
+            Event::BudgetShort { left, limit, until } => {
+                let until = Until(*until);
+                write!(
+                    f,
+                    "the data budget is short: {left} of {limit} bytes are left {until}; the first segment of each \
+                     capture goes before all others"
+                )
+            }
+            Event::BudgetUsedUp { limit, until } => {
+                let until = Until(*until);
+                write!(f, "the data budget of {limit} bytes is used up: nothing is uploaded {until}")
+            }
+            Event::BudgetAnew(month) => write!(f, "it is {month}: the data budget begins anew"),
             Event::Receipt(capture) => write!(f, "{capture} is stored by the cloud, whole"),
             Event::StaleReceipt(capture) => write!(f, "a receipt for {capture} came before its last segment"),
             Event::Lost { place, reason: LostReason::Refused, why } => {

@@ -97,6 +97,7 @@ impl Counters {
             | Event::CaptureLapsed
             | Event::NobodyToCommand
             | Event::TooManySources { .. }
+            | Event::TooManyWatchers { .. }
             | Event::SourceIdle { .. }
             | Event::InputBroken(_)
             | Event::UnknownKeys(_)
@@ -105,6 +106,10 @@ impl Counters {
             | Event::Closed(_)
             | Event::FileChanged(_)
             | Event::StaleReceipt(_)
+            | Event::Rate(_)
+            | Event::BudgetShort { .. }
+            | Event::BudgetUsedUp { .. }
+            | Event::BudgetAnew(_)
             | Event::Evicted { .. }
             | Event::RefusedDropped(_) => {}
         }

@@ -12,7 +12,10 @@
 //!                  chores: what the disk still has to do, in order, until it is done
 //! ```
 
+pub mod budget;
+pub mod calendar;
 pub mod event;
+pub mod rates;
 pub mod rng;
 pub mod spool;
 pub mod uploads;
@@ -28,15 +31,18 @@ mod figures;
 mod intake;
 mod load;
 mod owed;
+mod pace;
 mod room;
 mod session;
 mod sources;
 mod status;
+mod timekeeping;
 mod timers;
 
 pub use camera::Remembered;
 pub use figures::{Counters, Figures, Volume};
 pub use load::Load;
+pub use pace::{InForce, Pace};
 pub use session::{Frame, Refusal};
 pub use sources::SourceKind;
 
@@ -46,16 +52,20 @@ use crate::wire::{
     input::{MessageError, Reply, Request, StreamError},
 };
 use alarms::Alarms;
+use budget::Budget;
+use calendar::Zone;
 use camera::Camera;
 use captures::Captures;
 use chores::Chores;
 use event::Event;
 use intake::Intake;
+use rates::Rates;
 use rng::Rng;
 use room::Room;
 use session::{Refusals, Session};
 use sources::Sources;
 use std::{collections::VecDeque, time::Duration};
+use timekeeping::Told;
 use timers::{Timer, Timers};
 use uploads::Uploads;
 
@@ -67,7 +77,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub struct Now {
     /// On a clock that never jumps. Every deadline is on it.
     pub mono: Duration,
-    /// Seconds since 1970 by the board's clock, which may jump by decades. It only stamps messages.
+    /// Seconds since 1970 by the board's clock, which may jump by decades. It only stamps messages, and tells the time of
+    /// day and the month where it can be believed.
     pub unix: u64,
 }
 
@@ -100,8 +111,16 @@ pub struct Settings {
     pub has_camera: bool,
     /// When the board's certificate expires, in seconds since 1970.
     pub certificate_expires: Option<u64>,
+    /// In seconds since 1970: what says that it is earlier is wrong.
+    pub earliest_time: u64,
     /// In seconds since 1970: what says that it is later is wrong.
     pub latest_time: u64,
+    /// How fast uploads may go at which time of the day.
+    pub rates: Rates,
+    /// How many bytes uploads may put on the wire in a calendar month, at least [`budget::LEAST`].
+    pub monthly_budget: Option<u64>,
+    /// Whose days and months these are.
+    pub zone: Zone,
 }
 
 impl Settings {
@@ -119,7 +138,11 @@ impl Settings {
             delete_uploaded: false,
             has_camera: true,
             certificate_expires: None,
+            earliest_time: 0,
             latest_time: u64::MAX,
+            rates: Rates::default(),
+            monthly_budget: None,
+            zone: Zone::default(),
         }
     }
 }
@@ -155,6 +178,8 @@ pub enum Input {
     UploadAnswered(uploads::Answer),
     /// So many bytes of the segment have gone out.
     UploadProgress(u64),
+    /// So many bytes have crossed the wire for uploads since the start, either way.
+    Metered(u64),
     /// The owner changed the configuration.
     Reload(Settings),
     /// The agent is to end.
@@ -182,6 +207,8 @@ pub enum Output {
     Upload(uploads::Request),
     /// Give up the request that is under way.
     AbandonUpload,
+    /// How uploads go on from now on, the request that is under way, too.
+    Pace(Pace),
     /// Write a line to a source.
     Reply(SourceId, String),
     /// Write the latest lines of the log to a source, as one line.
@@ -211,10 +238,14 @@ pub struct Engine {
     captures: Captures,
     room: Room,
     uploads: Uploads,
+    /// What the upload worker was told last.
+    pace: Pace,
+    budget: Budget,
     alarms: Alarms,
     chores: Chores,
     remembered: Remembered,
     counters: Counters,
+    told: Option<Told>,
     stopping: bool,
     outputs: VecDeque<Output>,
 }
@@ -233,10 +264,13 @@ impl Engine {
             captures: Captures::default(),
             room: Room::new(std::mem::take(&mut found.refused)),
             uploads: Uploads::default(),
+            pace: Pace::default(),
+            budget: Budget::new(found.remembered.spent.clone()),
             alarms: Alarms::default(),
             chores: Chores::default(),
             remembered: found.remembered.clone(),
             counters: Counters::default(),
+            told: None,
             stopping: false,
             outputs: VecDeque::new(),
         };
@@ -267,6 +301,7 @@ impl Engine {
             Input::DiskDone(done) => self.disk_done(now, done),
             Input::UploadAnswered(answer) => self.upload_answered(now, answer),
             Input::UploadProgress(sent) => self.upload_progress(sent),
+            Input::Metered(total) => self.metered(total),
             Input::Reload(settings) => self.reload(now, settings),
             Input::Stop => self.stop(now),
         }
@@ -297,8 +332,9 @@ impl Engine {
             (Timer::IdleSource, Engine::drop_idle_sources),
             (Timer::DiskRetry, Engine::retry_chores),
             (Timer::Rescan, Engine::rescan),
-            // What may be uploaded is looked up after every event.
+            // What may be uploaded, and how fast, is looked up after every event.
             (Timer::Upload, |_, _| ()),
+            (Timer::Pace, |_, _| ()),
         ] {
             if self.timers.has_come(timer, now.mono) {
                 act(self, now);
@@ -311,6 +347,7 @@ impl Engine {
         self.take_in(now);
         self.forget_settled(now);
         self.send_ends(now);
+        self.look_at_pace(now);
         self.upload_next(now);
         self.do_chore();
     }
@@ -339,6 +376,9 @@ impl Engine {
 
     /// A new certificate or endpoint counts from the next connection on: that is now.
     fn reload(&mut self, now: Now, settings: Settings) {
+        if settings.monthly_budget != self.settings.monthly_budget {
+            self.reload_budget();
+        }
         self.settings = settings;
         self.tell(Event::Reloaded);
         self.outputs.push_back(Output::Disconnect);

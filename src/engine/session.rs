@@ -36,8 +36,6 @@ const MAX_PERIOD: u32 = 8_640;
 const MAX_RETRY_AFTER: u32 = 3_600;
 /// How often the owner is warned of refusals that last: between that they are told as any other failure.
 const WARN_AGAIN: Duration = Duration::from_secs(3_600);
-/// How old the remembered time may get before it is written anew.
-const GOOD_TIME_AGE: u64 = 24 * 60 * 60;
 
 /// What came over the session.
 #[derive(Debug)]
@@ -195,7 +193,7 @@ impl Engine {
         if let Some(date) = date.filter(|date| *date > self.settings.latest_time) {
             self.tell(Event::TimeDisregarded(date));
         }
-        self.note_good_time(date);
+        self.note_good_time(now, date);
         self.tell(Event::SessionUp);
         self.send_state(now);
         self.timers.set(Timer::Ping, now.mono + PING);
@@ -369,32 +367,5 @@ impl Engine {
             evicted: self.room.evicted,
             missing: self.room.missing,
         }));
-    }
-
-    /// What a former life learned of the time. A floor in the far future would keep every server out, for ever: where the
-    /// file is damaged, or a server was wrong, it is forgotten.
-    pub(super) fn recall_good_time(&mut self) {
-        match self.remembered.good_time {
-            Some(time) if time > self.settings.latest_time => {
-                self.remembered.good_time = None;
-                self.remember();
-                self.tell(Event::TimeDisregarded(time));
-            }
-            Some(time) => self.outputs.push_back(Output::RaiseClockFloor(time)),
-            None => {}
-        }
-    }
-
-    /// A verified server's time bounds what certificates may be expired; flash is worn at most daily for it.
-    pub(super) fn note_good_time(&mut self, date: Option<u64>) {
-        let Some(date) = date.filter(|date| *date <= self.settings.latest_time) else { return };
-        let known = self.remembered.good_time.unwrap_or(0);
-        if date > known {
-            self.outputs.push_back(Output::RaiseClockFloor(date));
-        }
-        if date > known.saturating_add(GOOD_TIME_AGE) {
-            self.remembered.good_time = Some(date);
-            self.remember();
-        }
     }
 }

@@ -1,6 +1,8 @@
 //! The answer to `{"query":"status"}`: one line of JSON.
 
-use super::{Engine, Now, commands::CommandStatus, event::counted};
+use super::{
+    Engine, InForce, Now, budget::Standing, calendar::Month, commands::CommandStatus, event::counted,
+};
 use crate::wire::{Id, cloud::Backlog};
 use serde::Serialize;
 
@@ -14,6 +16,8 @@ struct Status<'a> {
     upload: Option<UploadStatus>,
     sent: u64,
     commands: Vec<CommandStatus<'a>>,
+    rate: RateStatus,
+    budget: Option<BudgetStatus>,
     last_receipt: Option<u64>,
     lost: u64,
     certificate_expires: Option<u64>,
@@ -44,6 +48,27 @@ struct UploadStatus {
     sent: u64,
 }
 
+/// The rate in force.
+#[derive(Serialize)]
+struct RateStatus {
+    /// Null where there is no limit.
+    bytes_per_second: Option<u64>,
+    /// When another one begins, if one does.
+    until: Option<u64>,
+    /// Whether it is of this time of day; else that is not known, and it is the lowest of all.
+    is_timely: bool,
+}
+
+/// The data budget.
+#[derive(Serialize)]
+struct BudgetStatus {
+    month: Option<Month>,
+    until: Option<u64>,
+    limit: u64,
+    spent: u64,
+    standing: &'static str,
+}
+
 impl Engine {
     /// How it is doing, in a line for a person: `the session is up, armed, 3 captures to upload`.
     pub fn summary(&self) -> String {
@@ -56,7 +81,12 @@ impl Engine {
             Some(false) => "disarmed, ",
             None => "",
         };
-        format!("the session is {}, {armed}{owed}", self.session.word())
+        let budget = match self.settings.monthly_budget.map(|limit| self.standing(limit)) {
+            Some(Standing::UsedUp) => ", the data budget is used up",
+            Some(Standing::Short) => ", the data budget is short",
+            Some(Standing::Ample) | None => "",
+        };
+        format!("the session is {}, {armed}{owed}{budget}", self.session.word())
     }
 
     pub(super) fn status(&self, now: Now) -> String {
@@ -85,11 +115,28 @@ impl Engine {
             upload,
             sent: self.uploads.sent,
             commands: self.camera.recent.status(now),
+            rate: self.rate_status(now),
+            budget: self.settings.monthly_budget.map(|limit| self.budget_status(now, limit)),
             last_receipt: self.uploads.last_receipt,
             lost: self.room.evicted + self.room.missing,
             certificate_expires: self.settings.certificate_expires,
         };
         serde_json::to_string(&status).expect("a status holds nothing that JSON could refuse") + "\n"
+    }
+
+    fn rate_status(&self, now: Now) -> RateStatus {
+        let InForce { rate, until, is_timely } = self.rate_in_force(self.time(now));
+        RateStatus { bytes_per_second: rate.bytes(), until, is_timely }
+    }
+
+    fn budget_status(&self, now: Now, limit: u64) -> BudgetStatus {
+        let standing = match self.standing(limit) {
+            Standing::Ample => "ample",
+            Standing::Short => "short",
+            Standing::UsedUp => "used_up",
+        };
+        let (month, until, spent) = (self.budget.month(), self.month_ends(now), self.budget.spent());
+        BudgetStatus { month, until, limit, spent, standing }
     }
 }
 

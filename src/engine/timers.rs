@@ -23,6 +23,8 @@ pub enum Timer {
     CaptureLapse,
     /// An upload may be tried again.
     Upload,
+    /// Another rate comes into force, or another month begins.
+    Pace,
     /// A failed task of the disk is tried again.
     DiskRetry,
     /// What could not be read is looked for again.

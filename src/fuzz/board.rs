@@ -111,6 +111,7 @@ impl Board {
                 | Output::Disconnect
                 | Output::Close
                 | Output::Drop(_)
+                | Output::Pace(_)
                 | Output::RaiseClockFloor(_) => {}
             }
         }

@@ -3,6 +3,10 @@
 use crate::{
     cli::{self, Command},
     config::{CommandTarget, Config, ConfigError, Endpoint},
+    engine::{
+        budget,
+        rates::{self, Rate},
+    },
 };
 use std::{ffi::OsString, path::Path};
 
@@ -30,7 +34,7 @@ pub fn configuration(bytes: &[u8]) {
 }
 
 fn expect_usable(config: &Config) {
-    let Config { endpoint, input, commands, spool, upload_url, max_rate, .. } = config;
+    let Config { endpoint, input, commands, spool, upload_url, max_rate, monthly_budget, .. } = config;
     let again = Config::of_text(&cli::Run::default(), Path::new(FILE), &format!("endpoint = {endpoint}"));
     assert_eq!(again.ok().map(|config| config.endpoint).as_ref(), Some(endpoint));
     let Endpoint { host, port, path } = endpoint;
@@ -47,7 +51,8 @@ fn expect_usable(config: &Config) {
     }
     let is_http = |url: &str| url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
     assert!(upload_url.as_deref().is_none_or(is_http), "{upload_url:?}");
-    assert_ne!(*max_rate, Some(0));
+    assert!((0..rates::DAY).any(|minute| max_rate.at(minute) > Rate::Nothing), "{max_rate:?}");
+    assert!(monthly_budget.is_none_or(|bytes| bytes >= budget::LEAST));
     assert_ne!(spool.max, Some(0));
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod disk;
 mod input;
 mod list;
 mod lock;
+pub(crate) mod meter;
 mod metrics;
 mod notify;
 mod pidfile;
@@ -27,12 +28,14 @@ mod upkeep;
 pub(crate) mod uploader;
 pub(crate) mod ureq_tls;
 mod watchdog;
+mod zone;
 
 use crate::{
     cli,
     config::Config,
     engine::{
         Engine, Input, Output, Settings,
+        calendar::Zone,
         event::{Event, Level},
         spool::Scanned,
     },
@@ -161,14 +164,9 @@ impl Shell {
             return Ok(None);
         };
         let state_dir = &config.spool.state_dir;
-        let uploader = Uploader::start(
-            state_dir,
-            tls.config.clone(),
-            config.max_rate,
-            inputs.clone(),
-            progress.upload.clone(),
-        )
-        .map_err(StartError::Thread)?;
+        let uploader =
+            Uploader::start(state_dir, tls.config.clone(), inputs.clone(), progress.upload.clone())
+                .map_err(StartError::Thread)?;
         let list = List::follow(&executor, config.motion_file_list.as_deref(), &numbers, &sources, &inputs);
         let clock = Clock::start();
         let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls), found);
@@ -277,6 +275,7 @@ impl Shell {
             Output::Disk(task) => self.disk.perform(task),
             Output::Upload(request) => self.uploader.request(request),
             Output::AbandonUpload => self.uploader.abandon(),
+            Output::Pace(pace) => self.uploader.set_pace(pace),
             Output::Reply(source, line) => self.sources.tell(source, Control::Reply(line)),
             Output::ReplyLog(source) => self.sources.tell(source, Control::Reply(log::recent())),
             Output::NextMessage(source) => self.sources.tell(source, Control::Next),
@@ -380,7 +379,11 @@ fn settings(config: &Config, tls: &ClientTls) -> Settings {
         delete_uploaded: config.spool.delete_uploaded,
         has_camera: config.commands.is_some(),
         certificate_expires: tls.certificate_expires,
+        earliest_time: tls::clock::earliest(),
         latest_time: tls::clock::latest(tls.certificate_expires),
+        rates: config.max_rate.clone(),
+        monthly_budget: config.monthly_budget,
+        zone: if config.needs_a_calendar() { zone::local() } else { Zone::default() },
     }
 }
 

@@ -65,7 +65,7 @@ impl Shell {
                 Err(error) => warn!("SIGHUP: the camera program can't be reached: {error}"),
             }
         }
-        self.uploader.reconfigure(self.tls.config.clone(), config.max_rate);
+        self.uploader.reconfigure(self.tls.config.clone());
         if config.metrics != self.config.metrics {
             let metrics = Metrics::of(&self.executor, config.metrics.as_deref());
             std::mem::replace(&mut self.metrics, metrics).leave();

@@ -3,12 +3,14 @@
 use super::{
     clock::http_date,
     disk::facts,
+    meter::Meter,
     progress::Pulse,
     ureq_tls::{self, Limits},
 };
 use crate::{
     engine::{
-        Input,
+        Input, Pace,
+        rates::Rate,
         spool::Kept,
         uploads::{Answer, Request},
     },
@@ -25,7 +27,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    thread,
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 use ureq::{
@@ -42,6 +44,8 @@ const LIMITS: Limits = Limits {
 };
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// How often a worker that waits for another pace shows that it lives.
+const WAIT: Duration = Duration::from_secs(10);
 /// A server's word to people is no longer.
 const MAX_TEXT: u64 = 300;
 
@@ -49,16 +53,16 @@ const MAX_TEXT: u64 = 300;
 pub struct Uploader {
     jobs: mpsc::Sender<Job>,
     tls: Arc<ClientConfig>,
-    max_rate: Option<u64>,
     agent: Agent,
     abandoned: Arc<AtomicBool>,
     pulse: Pulse,
+    meter: Meter,
+    thread: Thread,
 }
 
 struct Job {
     request: Request,
     agent: Agent,
-    max_rate: Option<u64>,
     abandoned: Arc<AtomicBool>,
 }
 
@@ -67,45 +71,59 @@ impl Uploader {
     pub fn start(
         state_dir: &Path,
         tls: Arc<ClientConfig>,
-        max_rate: Option<u64>,
         inputs: Sender<Input>,
         pulse: Pulse,
     ) -> io::Result<Uploader> {
         let (jobs, waiting) = mpsc::channel::<Job>();
-        let (dir, beating) = (state_dir.to_owned(), pulse.clone());
-        thread::Builder::new().name("upload".into()).spawn(move || {
+        let meter = Meter::default();
+        let (dir, beating, counting) = (state_dir.to_owned(), pulse.clone(), meter.clone());
+        let worker = thread::Builder::new().name("upload".into()).spawn(move || {
+            let worker = Worker { dir: &dir, inputs: &inputs, pulse: &beating, meter: &counting };
             for job in waiting {
                 beating.beat();
-                let answer = Worker { dir: &dir, inputs: &inputs, pulse: &beating }.carry_out(&job);
-                if inputs.send_blocking(Input::UploadAnswered(answer)).is_err() {
-                    return;
+                let answer = worker.carry_out(&job);
+                for input in [Input::Metered(counting.total()), Input::UploadAnswered(answer)] {
+                    if inputs.send_blocking(input).is_err() {
+                        return;
+                    }
                 }
                 beating.rest();
             }
         })?;
-        let agent = ureq_tls::agent(tls.clone(), LIMITS, pulse.clone());
-        Ok(Uploader { jobs, tls, max_rate, agent, abandoned: Arc::default(), pulse })
+        let agent = ureq_tls::agent(tls.clone(), LIMITS, pulse.clone(), meter.clone());
+        let thread = worker.thread().clone();
+        Ok(Uploader { jobs, tls, agent, abandoned: Arc::default(), pulse, meter, thread })
     }
 
     /// Hands a request over.
     pub fn request(&mut self, request: Request) {
-        let (agent, abandoned, max_rate) = (self.agent.clone(), self.abandoned.clone(), self.max_rate);
-        let job = Job { request, agent, max_rate, abandoned };
+        let job = Job { request, agent: self.agent.clone(), abandoned: self.abandoned.clone() };
         self.jobs.send(job).expect("the worker lives as long as its handle, or the process has panicked");
+    }
+
+    /// Another pace from now on, also for the request that is under way.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.meter.set_pace(pace);
+        self.thread.unpark();
     }
 
     /// Ends the request that is under way, if there is one.
     pub fn abandon(&mut self) {
         self.abandoned.store(true, Ordering::Relaxed);
         self.abandoned = Arc::default();
-        let next = ureq_tls::agent(self.tls.clone(), LIMITS, self.pulse.clone());
+        let next = self.new_agent();
         std::mem::replace(&mut self.agent, next).shutdown();
+        self.thread.unpark();
     }
 
     /// From the next request on.
-    pub fn reconfigure(&mut self, tls: Arc<ClientConfig>, max_rate: Option<u64>) {
-        self.agent = ureq_tls::agent(tls.clone(), LIMITS, self.pulse.clone());
-        (self.tls, self.max_rate) = (tls, max_rate);
+    pub fn reconfigure(&mut self, tls: Arc<ClientConfig>) {
+        self.tls = tls;
+        self.agent = self.new_agent();
+    }
+
+    fn new_agent(&self) -> Agent {
+        ureq_tls::agent(self.tls.clone(), LIMITS, self.pulse.clone(), self.meter.clone())
     }
 }
 
@@ -113,6 +131,7 @@ struct Worker<'a> {
     dir: &'a PathBuf,
     inputs: &'a Sender<Input>,
     pulse: &'a Pulse,
+    meter: &'a Meter,
 }
 
 impl Worker<'_> {
@@ -150,8 +169,7 @@ impl Worker<'_> {
             began: Instant::now(),
             told: Instant::now(),
             job,
-            inputs: self.inputs,
-            pulse: self.pulse,
+            worker: self,
         };
         let request = tus(job.agent.patch(url))
             .header("Upload-Offset", offset.to_string())
@@ -164,7 +182,7 @@ impl Worker<'_> {
     }
 }
 
-/// The rest of a segment, at no more than the owner's rate.
+/// The rest of a segment, as fast and as far as the engine lets it go.
 struct Body<'a> {
     file: &'a File,
     left: u64,
@@ -172,40 +190,61 @@ struct Body<'a> {
     began: Instant,
     told: Instant,
     job: &'a Job,
-    inputs: &'a Sender<Input>,
-    pulse: &'a Pulse,
+    worker: &'a Worker<'a>,
 }
 
 impl Read for Body<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait_for_leave();
         if self.job.abandoned.load(Ordering::Relaxed) {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the upload was given up"));
         }
+        let rate = self.worker.meter.pace().rate.bytes();
         let room = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let room = match self.job.max_rate {
-            // A tenth of a second's worth at a time, so that the pace is even and the end is prompt.
+        let room = match rate {
+            // A tenth of a second's worth at a time, so that the pace is even, and its end or change prompt.
             Some(rate) => room.min(usize::try_from(rate / 10).unwrap_or(usize::MAX).max(1)),
             None => room,
         };
         let count = self.file.read(&mut buffer[..room])?;
-        self.pulse.beat();
+        self.worker.pulse.beat();
         self.left -= count as u64;
         self.offset += count as u64;
-        self.keep_pace(count as u64);
+        if let Some(rate) = rate {
+            self.keep_pace(count as u64, rate);
+        }
         if self.told.elapsed() >= PROGRESS {
             self.told = Instant::now();
             // For people's eyes, and to note an upload that lasts: where the executor is busy, the next one will do.
-            let _ = self.inputs.try_send(Input::UploadProgress(self.offset));
+            let _ = self.worker.inputs.try_send(Input::UploadProgress(self.offset));
+            let _ = self.worker.inputs.try_send(Input::Metered(self.worker.meter.total()));
         }
         Ok(count)
     }
 }
 
 impl Body<'_> {
+    /// Waits for another pace where this one goes no further. The engine, which is told, either gives one or gives the
+    /// upload up.
+    fn wait_for_leave(&self) {
+        let Worker { inputs, pulse, meter, .. } = self.worker;
+        let waits = || {
+            let is_stopped = meter.is_at_its_mark() || meter.pace().rate == Rate::Nothing;
+            is_stopped && !self.job.abandoned.load(Ordering::Relaxed)
+        };
+        if waits() {
+            // Where the agent has ended meanwhile, nobody gives another pace.
+            let _ = inputs.send_blocking(Input::Metered(meter.total()));
+        }
+        while waits() && !inputs.is_closed() {
+            pulse.beat();
+            thread::park_timeout(WAIT);
+        }
+    }
+
     /// Waits as long as the bytes just read should take.
-    fn keep_pace(&mut self, count: u64) {
-        let Some(rate) = self.job.max_rate else { return };
-        let span = Duration::from_secs_f64(count as f64 / rate as f64);
+    fn keep_pace(&mut self, count: u64, rate: u64) {
+        let span = Duration::from_secs_f64(count as f64 / rate.max(1) as f64);
         thread::sleep(span.saturating_sub(self.began.elapsed()));
         self.began = Instant::now();
     }

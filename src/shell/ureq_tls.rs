@@ -5,7 +5,7 @@
 //! stands on is unversioned, hence the tilde before ureq's version in Cargo.toml; it follows ureq's
 //! `src/tls/rustls.rs`.
 
-use super::progress::Pulse;
+use super::{meter::Meter, progress::Pulse};
 use crate::tls;
 use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 use std::{
@@ -45,8 +45,9 @@ pub struct Limits {
 }
 
 /// An HTTP client whose answers are all answers, whatever their status, redirects too. [`Agent::shutdown`] on a
-/// clone ends requests in flight. Each wait on the network is a step of the pulse's.
-pub fn agent(tls: Arc<ClientConfig>, limits: Limits, pulse: Pulse) -> Agent {
+/// clone ends requests in flight. Each wait on the network is a step of the pulse's, and each byte is counted, those of
+/// TLS too.
+pub fn agent(tls: Arc<ClientConfig>, limits: Limits, pulse: Pulse, meter: Meter) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -62,7 +63,8 @@ pub fn agent(tls: Arc<ClientConfig>, limits: Limits, pulse: Pulse) -> Agent {
         .input_buffer_size(SEALED)
         .output_buffer_size(SEALED)
         .build();
-    let connector = ().chain(TcpConnector::default()).chain(TlsConnector(tls)).chain(StepConnector(pulse));
+    let connector =
+        ().chain(TcpConnector::default()).chain(WireConnector { pulse, meter }).chain(TlsConnector(tls));
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
@@ -139,42 +141,52 @@ impl Transport for TlsTransport {
     }
 }
 
-/// Tells of each wait.
+/// Tells of each wait, and counts what crosses the wire.
 #[derive(Debug)]
-struct StepConnector(Pulse);
+struct WireConnector {
+    pulse: Pulse,
+    meter: Meter,
+}
 
-impl<In: Transport> Connector<In> for StepConnector {
-    type Out = StepTransport<In>;
+impl<In: Transport> Connector<In> for WireConnector {
+    type Out = WireTransport<In>;
 
     fn connect(
         &self,
         _details: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
-        self.0.beat();
-        Ok(chained.map(|transport| StepTransport { transport, pulse: self.0.clone() }))
+        self.pulse.beat();
+        let (pulse, meter) = (self.pulse.clone(), self.meter.clone());
+        Ok(chained.map(|transport| WireTransport { transport, pulse, meter }))
     }
 }
 
 #[derive(Debug)]
-struct StepTransport<T> {
+struct WireTransport<T> {
     transport: T,
     pulse: Pulse,
+    meter: Meter,
 }
 
-impl<T: Transport> Transport for StepTransport<T> {
+impl<T: Transport> Transport for WireTransport<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.transport.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         self.pulse.beat();
+        // Before it is tried: how much of it has gone where that fails nobody knows.
+        self.meter.count(amount);
         self.transport.transmit_output(amount, timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.pulse.beat();
-        self.transport.await_input(timeout)
+        let before = self.transport.buffers().input().len();
+        let has_come = self.transport.await_input(timeout)?;
+        self.meter.count(self.transport.buffers().input().len().saturating_sub(before));
+        Ok(has_come)
     }
 
     fn is_open(&mut self) -> bool {
@@ -263,7 +275,8 @@ mod tests {
             }
             heard.send(("ended".to_owned(), Vec::new())).unwrap();
         });
-        let agent = agent(authority.client().config, LONG, Pulse::new());
+        let meter = Meter::default();
+        let agent = agent(authority.client().config, LONG, Pulse::new(), meter.clone());
         let body: Vec<u8> =
             (0..1 << 20).map(|number: u32| number.to_le_bytes()[number as usize % 3]).collect();
         for _ in 0..2 {
@@ -279,6 +292,9 @@ mod tests {
             );
             assert!(came == body);
         }
+        // Two bodies, with their heads and answers, the records of TLS, and one handshake.
+        let beside = meter.total() - 2 * body.len() as u64;
+        assert!((2_000..16_000).contains(&beside), "{beside} bytes beside the bodies");
         agent.shutdown();
         assert_eq!(requests.recv().unwrap().0, "ended");
     }
@@ -293,7 +309,7 @@ mod tests {
                 stream.get_mut().write_all(answer.as_bytes()).unwrap();
             }
         });
-        let agent = agent(authority.client().config, LONG, Pulse::new());
+        let agent = agent(authority.client().config, LONG, Pulse::new(), Meter::default());
         for expected in [302, 409, 507] {
             assert_eq!(agent.head(&url).call().unwrap().status().as_u16(), expected);
         }
@@ -307,7 +323,7 @@ mod tests {
             heard.send(head(&mut stream).is_some()).unwrap();
             let _ = head(&mut stream);
         });
-        let agent = agent(authority.client().config, LONG, Pulse::new());
+        let agent = agent(authority.client().config, LONG, Pulse::new(), Meter::default());
         let worker = thread::spawn({
             let agent = agent.clone();
             move || agent.get(&url).call()
@@ -323,7 +339,10 @@ mod tests {
         let authority = Authority::new();
         let url = server(authority.server(ALWAYS), |mut stream| while head(&mut stream).is_some() {});
         let limits = Limits { read: Duration::from_millis(50), ..LONG };
-        let error = agent(authority.client().config, limits, Pulse::new()).get(&url).call().unwrap_err();
+        let error = agent(authority.client().config, limits, Pulse::new(), Meter::default())
+            .get(&url)
+            .call()
+            .unwrap_err();
         assert_eq!(describe(&error), "the server took too long (per read)");
     }
 
@@ -332,8 +351,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
         let limits = Limits { connect: Duration::from_millis(50), ..LONG };
-        let error =
-            agent(Authority::new().client().config, limits, Pulse::new()).get(&url).call().unwrap_err();
+        let error = agent(Authority::new().client().config, limits, Pulse::new(), Meter::default())
+            .get(&url)
+            .call()
+            .unwrap_err();
         assert_eq!(describe(&error), "the server took too long (connect)");
     }
 
@@ -343,14 +364,17 @@ mod tests {
         let url = server(Authority::new().server(ALWAYS), move |mut stream| {
             heard.send(head(&mut stream).is_some()).unwrap();
         });
-        let error = agent(Authority::new().client().config, LONG, Pulse::new()).get(&url).call().unwrap_err();
+        let error = agent(Authority::new().client().config, LONG, Pulse::new(), Meter::default())
+            .get(&url)
+            .call()
+            .unwrap_err();
         assert!(describe(&error).contains("no authority that this board trusts"), "{error}");
         assert!(!is_heard.recv().unwrap());
     }
 
     #[test]
     fn a_name_without_an_address_is_told() {
-        let agent = agent(Authority::new().client().config, LONG, Pulse::new());
+        let agent = agent(Authority::new().client().config, LONG, Pulse::new(), Meter::default());
         let error = agent.get("https://nowhere.invalid/").call().unwrap_err();
         assert!(matches!(error, Error::Io(_) | Error::HostNotFound), "{error}");
         assert!(!describe(&error).is_empty());

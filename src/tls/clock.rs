@@ -42,6 +42,11 @@ const BUILT: u64 = match option_env!("SOURCE_DATE_EPOCH") {
 /// No build runs for longer than this without an update.
 const LIFE: u64 = 20 * 366 * 24 * 60 * 60;
 
+/// The earliest that it can be, in seconds since 1970.
+pub fn earliest() -> u64 {
+    BUILT
+}
+
 /// The latest that it can be, in seconds since 1970: no server takes the board's certificate after its end.
 pub fn latest(certificate_expires: Option<u64>) -> u64 {
     certificate_expires.unwrap_or(u64::MAX).min(BUILT + LIFE)

@@ -22,10 +22,15 @@ impl Utc {
         exists.then_some(Utc(days * DAY + hour * 3600 + minute * 60 + second))
     }
 
+    /// Year, month and day; both of these count from 1.
+    pub fn civil(self) -> (u64, u64, u64) {
+        civil_from_days(self.0 / DAY)
+    }
+
     /// The day alone, `2026-11-21`.
     pub fn date(self) -> impl fmt::Display {
         fmt::from_fn(move |f| {
-            let (year, month, day) = civil_from_days(self.0 / DAY);
+            let (year, month, day) = self.civil();
             write!(f, "{year:04}-{month:02}-{day:02}")
         })
     }

@@ -14,6 +14,7 @@ mod kill;
 mod latency;
 mod links;
 mod metrics;
+mod pace;
 mod peers;
 mod power;
 mod restarts;

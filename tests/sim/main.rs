@@ -21,6 +21,7 @@ mod cloud;
 mod disk;
 mod herd;
 mod lives;
+mod pace;
 mod plan;
 mod scenarios;
 mod scene;

@@ -15,6 +15,7 @@ use cloudtalker::{
         input::{Message, Request as Said},
     },
 };
+use serde_json::Value;
 use std::time::Duration;
 
 pub const SOURCE: SourceId = SourceId(1);
@@ -162,6 +163,31 @@ impl Scene {
         let command =
             |output: &Output| if let Output::Command(command) = output { Some(*command) } else { None };
         self.outputs.iter().filter_map(command).collect()
+    }
+
+    pub fn raises_an_alarm(&mut self) {
+        self.tell(Input::SourceOpened(SOURCE, SourceKind::Stream));
+        let message = Message::Alarm { gpio: None };
+        self.tell(Input::SourceSaid(SOURCE, Ok(Said { message, ack: false, unknown: Vec::new() })));
+    }
+
+    pub fn says_an_alarm(&self) -> bool {
+        self.outputs.iter().any(|output| matches!(output, Output::Send(ToCloud::Alarm(_))))
+    }
+
+    /// What `{"query":"status"}` is answered.
+    pub fn status(&mut self) -> Value {
+        const ASKING: SourceId = SourceId(1_000);
+        self.tell(Input::SourceOpened(ASKING, SourceKind::Stream));
+        self.tell(Input::SourceSaid(
+            ASKING,
+            Ok(Said { message: Message::Status, ack: false, unknown: Vec::new() }),
+        ));
+        let line = self.outputs.iter().rev().find_map(|output| match output {
+            Output::Reply(ASKING, line) => Some(line),
+            _ => None,
+        });
+        serde_json::from_str(line.expect("a status is asked for")).unwrap()
     }
 
     pub fn requests(&self) -> Vec<&Request> {

@@ -1,12 +1,13 @@
 //! The engine's state tables: each state, each input, and what follows, written out for people to read.
 //!
-//! `session.txt`, `capture.txt` and `segment.txt` are what the engine did when they were last looked at. A change of
+//! `session.txt`, `capture.txt`, `segment.txt` and `pace.txt` are what the engine did when they were last looked at. A change of
 //! policy shows as a change of theirs: `UPDATE_SNAPSHOTS=1 cargo test --test states` writes them anew, and the
 //! difference belongs into the commit.
 
 #![allow(clippy::unwrap_used)]
 
 mod capture;
+mod pace;
 mod scene;
 mod segment;
 mod session;

@@ -16,6 +16,8 @@ use std::{collections::VecDeque, io, time::Duration};
 
 /// Every segment's size.
 pub const BYTES: u64 = 10;
+/// In November of 2026.
+const CLOCK: u64 = 1_795_000_000;
 /// What the segments that a source hands over are called.
 pub const FIRST: &str = "pir.35.0.mp4";
 pub const SECOND: &str = "pir.35.1.mp4";
@@ -23,6 +25,8 @@ pub const SECOND: &str = "pir.35.1.mp4";
 pub struct Scene {
     engine: Engine,
     now: Duration,
+    /// What the board's clock says at the beginning.
+    pub clock: u64,
     pub outputs: Vec<Output>,
     deadline: Option<Duration>,
     /// What the disk has not answered yet.
@@ -38,8 +42,9 @@ impl Scene {
     pub fn new() -> Scene {
         let found = Scanned { alarms: Some(Vec::new()), ..Scanned::default() };
         let mut scene = Scene {
-            engine: Engine::new(Now::default(), 1, settings(), found),
+            engine: Engine::new(Now { mono: Duration::ZERO, unix: CLOCK }, 1, settings(), found),
             now: Duration::ZERO,
+            clock: CLOCK,
             outputs: Vec::new(),
             deadline: None,
             tasks: VecDeque::new(),
@@ -51,7 +56,8 @@ impl Scene {
     }
 
     pub fn tell(&mut self, input: Input) {
-        self.engine.handle(Now { mono: self.now, unix: 1_795_000_000 }, input);
+        let now = Now { mono: self.now, unix: self.clock + self.now.as_secs() };
+        self.engine.handle(now, input);
         self.drain();
     }
 
@@ -286,6 +292,10 @@ fn short(output: &Output) -> String {
         Output::Upload(Request::Send { offset, .. }) => format!("PATCH from {offset}"),
         Output::Upload(request) => request.method().into(),
         Output::AbandonUpload => "abandon the upload".into(),
+        Output::Pace(pace) => match pace.bytes {
+            Some(mark) => format!("let {mark} bytes go at {:?}", pace.rate),
+            None => format!("go at {:?}", pace.rate),
+        },
         Output::Reply(_, line) => {
             let (ok, repeated) = (line.contains("\"ok\":true"), line.contains("\"repeated\":true"));
             match (ok, repeated) {

@@ -14,10 +14,13 @@
 //! itself, and everything by failures in a row, so that one bad file holds up nobody and a server that is down
 //! is left in peace.
 
+mod next;
 mod step;
 
+pub use next::Choice;
+
 use super::{
-    Engine, Event, Now, Output, Timer,
+    Engine, Event, Now, Output,
     backoff::Backoff,
     capture::{Segment, Standing},
     rng::Rng,
@@ -146,6 +149,11 @@ impl Uploads {
         self.current.as_ref().map(|current| current.place.capture)
     }
 
+    /// The segment that is being uploaded.
+    pub fn current_place(&self) -> Option<Place> {
+        self.current.as_ref().map(|current| current.place)
+    }
+
     /// The segment that is being uploaded, and how much of it has gone out.
     pub fn progress(&self) -> Option<(Place, u64)> {
         self.current.as_ref().map(|current| (current.place, current.sent))
@@ -169,43 +177,11 @@ impl Uploads {
 }
 
 impl Engine {
-    /// Begins with the next segment, if one may be uploaded.
-    pub(super) fn upload_next(&mut self, now: Now) {
-        if self.uploads.current.is_some() || self.stopping || !self.may_upload() {
-            return;
-        }
-        let mut nearest: Option<Duration> = None;
-        let mut chosen = None;
-        for (name, capture) in self.captures.iter() {
-            for segment in capture.owed() {
-                let at = segment.retry_at().max(self.uploads.not_before).max(self.uploads.asked_until);
-                if at <= now.mono {
-                    chosen = Some((name, segment.seg_no));
-                    break;
-                }
-                nearest = Some(nearest.map_or(at, |nearest| nearest.min(at)));
-            }
-            if chosen.is_some() {
-                break;
-            }
-        }
-        match (chosen, nearest) {
-            (Some((name, seg_no)), _) => self.begin_upload(name, seg_no),
-            (None, Some(at)) => self.timers.set(Timer::Upload, at),
-            (None, None) => self.timers.clear(Timer::Upload),
-        }
-    }
-
-    /// Uploads to the cloud's own endpoint wait for the session, which tells where that is and when it is back.
-    fn may_upload(&self) -> bool {
-        self.settings.uploads_elsewhere || self.session.is_ready()
-    }
-
-    fn begin_upload(&mut self, name: CaptureName, seg_no: u32) {
-        self.announce(name);
-        let capture = self.captures.at(name).expect("it was just found");
-        let segment = capture.segment(seg_no).expect("it was just found");
-        let (place, kept) = (segment.place(name), segment.kept);
+    fn begin_upload(&mut self, place: Place) {
+        self.announce(place.capture);
+        let capture = self.captures.at(place.capture).expect("it was just found");
+        let segment = capture.segment(place.seg_no).expect("it was just found");
+        let kept = segment.kept;
         let creation = self.creation_url();
         let request = match &segment.upload {
             // Another server knows nothing of it, or would keep what this one should have.
@@ -250,7 +226,7 @@ impl Engine {
     pub(super) fn upload_answered(&mut self, now: Now, answer: Answer) {
         let Some(mut current) = self.uploads.current.take() else { return };
         if let Answer::Status { date, .. } = &answer {
-            self.note_good_time(*date);
+            self.note_good_time(now, *date);
         }
         let place = current.place;
         let is_owed = self
@@ -309,7 +285,11 @@ impl Engine {
         }
     }
 
+    /// The next request of this try; or there is none, where this is no time for it.
     fn go_on_with(&mut self, mut current: Current, request: Request) {
+        if self.is_paused() || !self.allow(current.place) {
+            return self.note_upload(current.place);
+        }
         if let Request::Send { offset, .. } = &request {
             current.sent = *offset;
         }
@@ -362,6 +342,14 @@ impl Engine {
         self.note_upload(place);
     }
 
+    /// It is given up for now, and goes on another time at the server's offset.
+    pub(super) fn stop_upload(&mut self) {
+        if let Some(place) = self.uploads.current_place() {
+            self.note_upload(place);
+            self.uploads.abandon(place.capture, &mut self.outputs);
+        }
+    }
+
     fn put_off(&mut self, now: Now, place: Place, why: String, retry_after: Option<u32>) {
         let all = self.uploads.backoff.fail(&mut self.rng);
         let asked = Duration::from_secs(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER).into());
@@ -404,10 +392,6 @@ impl Engine {
 }
 
 impl Segment {
-    fn retry_at(&self) -> Duration {
-        self.retry.as_ref().map_or(Duration::ZERO, |retry| retry.at)
-    }
-
     fn put_off(&mut self, now: Now, rng: &mut Rng) -> Duration {
         let retry = self.retry.get_or_insert_default();
         let limit = SEGMENT_BASE.saturating_mul(1 << retry.failures.min(16)).min(SEGMENT_CAP);

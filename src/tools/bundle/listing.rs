@@ -117,7 +117,7 @@ fn state(state_dir: &Path) -> String {
         }
         Err(error) => return format!("\n{STATE} can't be read: {error}\n"),
     };
-    let Remembered { pir_armed, id, heartbeat_period, requests, receipts_from, good_time } =
+    let Remembered { pir_armed, id, heartbeat_period, requests, receipts_from, good_time, spent } =
         match serde_json::from_str(&text) {
             Ok(remembered) => remembered,
             Err(error) => return format!("\n{STATE} makes no sense: {error}\n"),
@@ -125,6 +125,7 @@ fn state(state_dir: &Path) -> String {
     let told = json!({
         "pir_armed": pir_armed, "id": id, "heartbeat_period": heartbeat_period, "good_time": good_time,
         "requests": requests.len(), "receipts_from": receipts_from.len(),
+        "spent": spent,
     });
     format!("\n{STATE}: {told}\n")
 }
@@ -176,7 +177,7 @@ mod tests {
             "/spool/2.pir/\n",
             "/spool/2.pir/0.mp4\n",
             "/spool/evil\\u{1b}[2J\n",
-            "state.json: {\"good_time\":null,\"heartbeat_period\":null,\"id\":0,\"pir_armed\":true,\"receipts_from\":1,\"requests\":1}\n",
+            "state.json: {\"good_time\":null,\"heartbeat_period\":null,\"id\":0,\"pir_armed\":true,\"receipts_from\":1,\"requests\":1,\"spent\":null}\n",
             "lost.log, its end:\n{\"lost\":\"1.pir/0.mp4\"}\n",
         ] {
             assert!(text.contains(expected), "expected {expected:?}: {text}");

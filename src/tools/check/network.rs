@@ -8,6 +8,7 @@ use crate::{
     config::Config,
     shell::{
         cloud::{self, Stream, Target},
+        meter::Meter,
         progress::Pulse,
         ureq_tls::{self, Limits},
     },
@@ -161,7 +162,7 @@ struct Options {
 }
 
 fn ask(url: &str, tls: Arc<ClientConfig>) -> Result<Options, String> {
-    let agent = ureq_tls::agent(tls, LIMITS, Pulse::new());
+    let agent = ureq_tls::agent(tls, LIMITS, Pulse::new(), Meter::default());
     let mut response = agent.options(url).call().map_err(|error| ureq_tls::describe(&error))?;
     let versions = response.headers().get("Tus-Version").and_then(|versions| versions.to_str().ok());
     let (status, versions) = (response.status().as_u16(), versions.map(ToOwned::to_owned));

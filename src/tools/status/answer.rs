@@ -1,5 +1,6 @@
 //! The agent's answer to `{"query":"status"}`.
 
+use super::pace::{Budget, RateInForce};
 use crate::tools::{Connection, ToolError, text::printable};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,6 +23,9 @@ pub struct Status {
     /// The latest, newest last.
     #[serde(default)]
     pub commands: Vec<Command>,
+    /// How fast uploads go, and how far.
+    pub rate: Option<RateInForce>,
+    pub budget: Option<Budget>,
     pub last_receipt: Option<u64>,
     pub lost: u64,
     pub certificate_expires: Option<u64>,
@@ -91,11 +95,15 @@ impl Status {
     }
 
     fn printable(mut self) -> Status {
-        let Status { version, session, spool, upload, commands, .. } = &mut self;
+        let Status { version, session, spool, upload, commands, budget, .. } = &mut self;
         let Session { state, reason, endpoint, .. } = session;
         let mut words = vec![version, state, endpoint, &mut spool.state_dir];
         words.extend(reason);
         words.extend(upload.iter_mut().flat_map(|upload| [&mut upload.capture, &mut upload.file]));
+        if let Some(Budget { month, standing, .. }) = budget {
+            words.push(standing);
+            words.extend(month);
+        }
         for Command { command, state, why, .. } in commands {
             words.extend([command, state]);
             words.extend(why);
@@ -131,13 +139,15 @@ pub mod tests {
         "endpoint":"cloud.example:8443/"},"armed":true,"spool":{"captures":1,"segments":3,"bytes":36175872,
         "oldest":1795215600,"refused":2,"state_dir":"/var/lib/cloudtalker"},"upload":{"capture":"00abcdef01234567",
         "file":"spool/1795215600.pir/2.mp4","seg_no":2,"bytes":4096,"sent":1024},"sent":1024,
+        "rate":{"bytes_per_second":65536,"until":1795222800,"is_timely":true},
+        "budget":{"month":"2026-11","until":1796083200,"limit":1073741824,"spent":996147200,"standing":"short"},
         "commands":[{"command":"arm","at":1795219090,"age":200,"state":"delivered","why":null},
         {"command":"capture","at":1795219278,"age":12,"state":"waiting","why":"/camera.sock: Connection refused"}],
         "last_receipt":1795219190,"lost":1,"certificate_expires":1826755200}"#;
     pub const NEW: &str = r#"{"version":"0.1.0","session":{"state":"down","since":1795219200,
         "reason":"connection refused","endpoint":"cloud.example:8443/"},"armed":null,"spool":{"captures":0,
-        "segments":0,"bytes":0,"oldest":null,"refused":0,"state_dir":"/s"},"upload":null,"last_receipt":null,
-        "lost":0,"certificate_expires":null}"#;
+        "segments":0,"bytes":0,"oldest":null,"refused":0,"state_dir":"/s"},"upload":null,
+        "rate":{"bytes_per_second":null,"until":null,"is_timely":true},"budget":null,"last_receipt":null,"lost":0,"certificate_expires":null}"#;
 
     #[test]
     fn an_answer_that_is_none_is_an_error() {

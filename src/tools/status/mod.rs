@@ -3,6 +3,7 @@
 mod answer;
 mod frame;
 mod line;
+mod pace;
 mod rate;
 mod screen;
 mod table;

@@ -34,10 +34,10 @@ pub fn table(status: &Status, now: u64) -> String {
         ("armed", status.armed_word().to_owned()),
         ("waiting", status.waiting().join(", ") + &oldest.unwrap_or_default()),
         ("upload", upload),
-        ("last receipt", receipt),
-        ("refused", refused),
-        ("lost", lost),
     ];
+    rows.extend(status.rate.iter().map(|rate| ("rate", rate.to_string())));
+    rows.extend(status.budget.iter().map(|budget| ("data budget", budget.to_string())));
+    rows.extend([("last receipt", receipt), ("refused", refused), ("lost", lost)]);
     let names = ["commands"].into_iter().chain(std::iter::repeat(""));
     rows.extend(names.zip(status.commands.iter().rev().map(Command::to_string)));
     rows.push(("certificate", expiry));
@@ -103,6 +103,8 @@ endpoint      cloud.example:8443/
 armed         yes
 waiting       1 capture, 3 segments, 34.5 MiB, oldest of 2026-11-20T23:00:00Z (61 min ago)
 upload        segment 2 of capture 00abcdef01234567: 1.0 KiB of 4.0 KiB (25 %)
+rate          at most 64.0 KiB a second until 2026-11-21T01:00:00Z
+data budget   950.0 MiB of 1.0 GiB (92 %) in 2026-11: first segments go before others until 2026-12-01T00:00:00Z
 last receipt  2026-11-20T23:59:50Z (100 s ago)
 refused       2, see /var/lib/cloudtalker/refused
 lost          1 segment, see /var/lib/cloudtalker/lost.log
@@ -122,6 +124,7 @@ endpoint      cloud.example:8443/
 armed         the cloud has not said
 waiting       0 captures, 0 segments, 0 bytes
 upload        none in progress
+rate          as fast as it goes
 last receipt  none yet
 refused       none
 lost          none

@@ -43,6 +43,8 @@ pub struct Status {
     pub armed: Option<bool>,
     pub spool: SpoolStatus,
     pub upload: Option<UploadStatus>,
+    pub rate: RateStatus,
+    pub budget: Option<BudgetStatus>,
     pub last_receipt: Option<u64>,
     pub lost: u64,
     pub certificate_expires: Option<u64>,
@@ -68,6 +70,19 @@ pub struct UploadStatus {
     pub seg_no: u32,
     pub bytes: u64,
     pub sent: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RateStatus {
+    pub bytes_per_second: Option<u64>,
+    pub is_timely: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct BudgetStatus {
+    pub limit: u64,
+    pub spent: u64,
+    pub standing: String,
 }
 
 impl Board {

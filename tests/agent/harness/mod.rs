@@ -30,7 +30,7 @@ mod terminal;
 mod trial;
 mod watchdog;
 
-pub use board::{Agent, Board, Status, program, tool};
+pub use board::{Agent, Board, BudgetStatus, Status, program, tool};
 pub use camera::Camera;
 pub use cloud::{Cloud, Session};
 pub use disk::Disk;

@@ -145,7 +145,7 @@ impl World {
                 self.happen(Duration::from_millis(1), Happening::SourceGoesOn(source));
             }
             Output::Drop(source) => drop(board.sources.remove(&source)),
-            Output::RaiseClockFloor(_) => {}
+            Output::RaiseClockFloor(_) | Output::Pace(_) => {}
             Output::Event(event) => self.hear_of(&event),
             Output::Wait(_) => unreachable!("the loop that drains has taken it"),
         }
