@@ -34,6 +34,24 @@ pub struct Kind {
     pub without_receipts: bool,
     /// Uploads go to a place of the owner's.
     pub uploads_elsewhere: bool,
+    /// A budget that will not do for a month.
+    pub budgeted: bool,
+    /// At some times of the day nothing is uploaded, at others slowly.
+    pub windowed: bool,
+    /// The cloud does not tell such a board the time.
+    pub dateless: bool,
+}
+
+impl Kind {
+    /// Whether it matters what time of day and what month it is.
+    pub fn has_a_calendar(&self) -> bool {
+        self.budgeted || self.windowed
+    }
+
+    /// Whether it knows the time as soon as it may upload, whatever its clock says.
+    pub fn is_told_the_time(&self) -> bool {
+        !self.dateless && !self.uploads_elsewhere
+    }
 }
 
 /// Something that happens.
@@ -98,6 +116,8 @@ impl Plan {
     /// The life of this seed.
     pub fn of_seed(seed: u64) -> Plan {
         let mut rng = Rng::new(seed);
+        // Chance of its own: the lives of all other boards stay as they were.
+        let mut calendar = Rng::new(!seed);
         let board = Kind {
             tight: rng.bits().is_multiple_of(4),
             scarce: rng.bits().is_multiple_of(4),
@@ -105,6 +125,9 @@ impl Plan {
             deletes_uploaded: rng.bits().is_multiple_of(2),
             without_receipts: rng.bits().is_multiple_of(8),
             uploads_elsewhere: rng.bits().is_multiple_of(8),
+            budgeted: calendar.bits().is_multiple_of(4),
+            windowed: calendar.bits().is_multiple_of(4),
+            dateless: calendar.bits().is_multiple_of(4),
         };
         let operation = |number| Operation { number, act: draw(&mut rng), seed: rng.bits() };
         Plan { seed, salt: 0, board, operations: (0..OPERATIONS).map(operation).collect() }
@@ -132,11 +155,22 @@ impl fmt::Display for Plan {
 
 #[test]
 fn every_two_kinds_of_boards_meet() {
-    let mut met = [[0; 6]; 6];
+    let mut met = [[0; 9]; 9];
     for seed in 0..4_000 {
-        let Kind { tight, scarce, copies, deletes_uploaded, without_receipts, uploads_elsewhere } =
+        let Kind { tight, scarce, copies, deletes_uploaded, without_receipts, uploads_elsewhere, .. } =
             Plan::of_seed(seed).board;
-        let kinds = [tight, scarce, copies, deletes_uploaded, without_receipts, uploads_elsewhere];
+        let Kind { budgeted, windowed, dateless, .. } = Plan::of_seed(seed).board;
+        let kinds = [
+            tight,
+            scarce,
+            copies,
+            deletes_uploaded,
+            without_receipts,
+            uploads_elsewhere,
+            budgeted,
+            windowed,
+            dateless,
+        ];
         for (one, row) in met.iter_mut().enumerate() {
             for (other, count) in row.iter_mut().enumerate() {
                 *count += u32::from(kinds[one] && kinds[other]);

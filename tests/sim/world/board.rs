@@ -22,6 +22,9 @@ pub(super) const CAPACITY: u64 = 12_000;
 /// What is to stay free of it.
 const MIN_FREE: u64 = 3_000;
 
+/// When the agent was built, in 2023.
+const EARLIEST: u64 = 1_700_000_000;
+
 /// A board that is switched on.
 pub(super) struct Board {
     pub engine: Engine,
@@ -58,6 +61,7 @@ impl World {
         if self.files.0.borrow().is_cut {
             return self.crash();
         }
+        self.start_wire(&found.remembered);
         let engine = Engine::new(self.clock(), self.rng.bits(), self.settings(), found);
         self.board = Some(Board {
             engine,
@@ -81,6 +85,9 @@ impl World {
             min_free: if self.kind.scarce { MIN_FREE } else { 0 },
             copy: self.kind.copies,
             delete_uploaded: self.kind.deletes_uploaded,
+            earliest_time: if self.kind.has_a_calendar() { EARLIEST } else { 0 },
+            rates: self.rates(),
+            monthly_budget: self.monthly_budget(),
             ..Settings::new("cloud:443/", UPLOADS)
         }
     }
@@ -104,6 +111,7 @@ impl World {
             let output = board.engine.poll();
             if let Output::Wait(deadline) = output {
                 board.deadline = deadline;
+                self.check_pace();
                 return self.check_outputs(outputs);
             }
             outputs += 1;
@@ -139,13 +147,14 @@ impl World {
             }
             Output::Upload(request) => self.request(request),
             Output::AbandonUpload => self.abandon_request(),
+            Output::Pace(pace) => self.hears_pace(pace),
             Output::Reply(source, line) => self.source_hears(source, &line),
             Output::ReplyLog(_) => {}
             Output::NextMessage(source) => {
                 self.happen(Duration::from_millis(1), Happening::SourceGoesOn(source));
             }
             Output::Drop(source) => drop(board.sources.remove(&source)),
-            Output::RaiseClockFloor(_) | Output::Pace(_) => {}
+            Output::RaiseClockFloor(_) => {}
             Output::Event(event) => self.hear_of(&event),
             Output::Wait(_) => unreachable!("the loop that drains has taken it"),
         }
@@ -212,10 +221,14 @@ impl World {
     pub(super) fn disk_works(&mut self) {
         let board = self.board.as_mut().unwrap();
         let Some(task) = board.tasks.pop_front() else { return };
+        let is_to_remember = matches!(task, Task::Remember(_));
         let done = board.spool.perform(task);
         let has_more = !board.tasks.is_empty();
         if self.files.0.borrow().is_cut {
             return;
+        }
+        if is_to_remember {
+            self.has_remembered(&done);
         }
         self.tell(Input::DiskDone(done));
         if has_more {

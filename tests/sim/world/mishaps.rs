@@ -44,7 +44,8 @@ impl World {
             Act::SyncsTakeSeconds => self.syncs_are_slow = true,
             Act::DiskHeals => self.heal_disk(),
             Act::ClockJumps => {
-                self.clock = [35, 1_795_000_000, 2_110_000_000][pick(&mut self.rng, 3)];
+                let clock = [35, 1_795_000_000, 2_110_000_000][pick(&mut self.rng, 3)];
+                self.set_clock(clock);
             }
         }
     }
@@ -109,7 +110,7 @@ impl World {
             self.files.power_up();
             self.see_what_power_left();
             if self.chance(3) == 0 {
-                self.clock = 35;
+                self.set_clock(35);
             }
         }
         self.files.mend();
@@ -131,5 +132,9 @@ impl World {
         self.heal_disk();
         self.files.0.borrow_mut().cut_in = None;
         self.away_until = self.now;
+        if self.kind.has_a_calendar() {
+            // A time service has set it.
+            self.set_clock(self.truth);
+        }
     }
 }

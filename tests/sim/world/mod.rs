@@ -6,6 +6,7 @@ mod judge;
 mod mishaps;
 mod network;
 mod time;
+mod wire;
 
 use crate::{
     cloud::Cloud,
@@ -24,6 +25,7 @@ use std::{
     time::Duration,
 };
 use time::Happening;
+use wire::{TRUTH, Wire};
 
 /// What a run came to.
 #[derive(Default)]
@@ -46,13 +48,17 @@ impl Outcome {
 
 /// How long a calm world may take to bring everything home.
 const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+/// What has not come home by then waits for another month's budget.
+const BUDGETS_PATIENCE: Duration = Duration::from_secs(1800);
 
 pub struct World {
     kind: Kind,
     rng: Rng,
     now: Duration,
-    /// What the board's clock says at the world's beginning.
+    /// What the board's clock says at the world's beginning, and what it is in truth.
     clock: u64,
+    truth: u64,
+    wire: Wire,
     happenings: BTreeMap<(Duration, u64), (u64, Happening)>,
     happened: u64,
     salt: u64,
@@ -125,6 +131,8 @@ impl World {
         World {
             kind: plan.board,
             clock: clocks[pick(&mut rng, 3)],
+            truth: TRUTH,
+            wire: Wire::default(),
             files,
             rng,
             now: Duration::ZERO,
@@ -168,10 +176,13 @@ impl World {
             self.crash();
         }
         self.calm_down();
-        let end = self.now + PATIENCE;
+        let (begun, end, mut months) = (self.now, self.now + PATIENCE, 0);
         while self.now < end && !self.is_home() {
             self.live_until(self.now + Duration::from_secs(60))?;
             self.check()?;
+            if self.kind.budgeted && self.now >= begun + (months + 1) * BUDGETS_PATIENCE {
+                months += u32::from(self.a_month_passes());
+            }
         }
         self.judge()?;
         let accepted = self.handed.values().filter(|handed| handed.acked).count() as u64;

@@ -1,6 +1,6 @@
 //! The network between board and cloud: it delays, drops, repeats, reorders, stalls half open, and cuts in mid-body.
 
-use super::{World, pick, time::Happening};
+use super::{World, board::Board, pick, time::Happening};
 use crate::cloud::{Reply, STATUSES, answer};
 use cloudtalker::{
     engine::{
@@ -68,7 +68,7 @@ impl World {
     pub(super) fn linked(&mut self, number: u64) {
         if let Some(link) = self.link().filter(|link| link.number == number) {
             link.is_up = true;
-            self.tell(Input::SessionUp(None));
+            self.tell(Input::SessionUp(self.date()));
         }
     }
 
@@ -140,17 +140,23 @@ impl World {
     }
 
     pub(super) fn request(&mut self, request: Request) {
-        let delay = Duration::from_millis(10 + self.chance(400));
         let board = self.board.as_mut().unwrap();
         board.requests += 1;
         let number = board.requests;
         board.request = Some((number, request.clone()));
+        let gone = self.goes_out(&request);
+        self.sends_on(number, request, gone);
+    }
+
+    /// So many bytes of a request's body go out.
+    pub(super) fn sends_on(&mut self, number: u64, request: Request, gone: u64) {
         let opened = self.uploaded_file().and_then(|file| self.open(&file));
+        let delay = Duration::from_millis(10 + self.chance(400)) + self.time_for(gone);
         if self.mishap(20) {
             // Somebody on the way sends it again.
-            self.happen(delay, Happening::Served(0, request.clone(), opened.clone()));
+            self.happen(delay, Happening::Served(0, request.clone(), opened.clone(), gone));
         }
-        self.happen(delay, Happening::Served(number, request, opened));
+        self.happen(delay, Happening::Served(number, request, opened, gone));
     }
 
     fn open(&self, path: &str) -> Option<Opened> {
@@ -189,26 +195,41 @@ impl World {
     pub(super) fn abandon_request(&mut self) {
         if let Some((number, _)) = self.board.as_ref().and_then(|board| board.request.as_ref()) {
             let number = *number;
+            self.gives_up(number);
             self.happen(Duration::ZERO, Happening::Answered(number, Answer::Abandoned));
         }
     }
 
     /// A request reaches the cloud, or does not, and its answer reaches the board, or does not.
-    pub(super) fn serve(&mut self, is_of_now: bool, number: u64, request: &Request, opened: Option<&Opened>) {
+    pub(super) fn serve(
+        &mut self,
+        is_of_now: bool,
+        number: u64,
+        request: &Request,
+        opened: Option<&Opened>,
+        gone: u64,
+    ) {
+        let mut is_to_go_on = false;
         let answer = match (request, opened) {
             (Request::Send { .. }, None) => Answer::FileMissing,
             (Request::Send { kept, .. }, Some(file)) if !file.is(*kept) => Answer::FileChanged,
             (Request::Send { offset, kept, .. }, Some(file)) => {
-                let body = self.read(file, *offset);
-                let answer = self.pass_on(request, &body, usize::try_from(kept.bytes - offset).unwrap());
+                let mut body = self.read(file, *offset);
+                body.truncate(usize::try_from(gone).unwrap());
+                let length = usize::try_from(gone).unwrap();
+                let answer = self.pass_on(request, &body, length);
                 let is_good = matches!(answer, Answer::Status { status: 200..300, .. });
+                is_to_go_on = is_good && gone < kept.bytes - offset;
                 if is_good || !self.is_changed(file) { answer } else { Answer::FileChanged }
             }
             (Request::Create { .. } | Request::Ask { .. }, _) => self.pass_on(request, &[], 0),
         };
         let delay = if self.mishap(20) { 90_000 } else { 10 + self.chance(300) };
-        if is_of_now {
-            self.happen(Duration::from_millis(delay), Happening::Answered(number, answer));
+        let is_under_way = |board: &Board| board.request.as_ref().is_some_and(|(of, _)| *of == number);
+        match is_of_now && self.board.as_ref().is_some_and(is_under_way) {
+            true if is_to_go_on => self.body_waits(request, gone),
+            true => self.happen(Duration::from_millis(delay), Happening::Answered(number, answer)),
+            false => {}
         }
     }
 
@@ -246,7 +267,10 @@ impl World {
     pub(super) fn answered(&mut self, number: u64, answer: Answer) {
         let board = self.board.as_mut().unwrap();
         if board.request.as_ref().is_some_and(|(under_way, _)| *under_way == number) {
-            let (_, request) = board.request.take().unwrap();
+            self.is_answered();
+            let Some((_, request)) = self.board.as_mut().and_then(|board| board.request.take()) else {
+                return;
+            };
             self.may_refuse = is_final(&request, &answer);
             self.tell(Input::UploadAnswered(answer));
             self.may_refuse = false;

@@ -22,8 +22,12 @@ pub(super) enum Happening {
     AgentHears(u64, Frame),
     Linked(u64),
     Unlinked(u64),
-    Served(u64, Request, Option<Opened>),
+    /// So many bytes of the body come with it.
+    Served(u64, Request, Option<Opened>, u64),
     Answered(u64, Answer),
+    /// The upload worker tells how many bytes it has sent.
+    Metered,
+    BodyGoesOn,
 }
 
 impl World {
@@ -77,8 +81,8 @@ impl World {
         match happening {
             // What has left the board arrives, whatever becomes of the board.
             Happening::CloudHears(link, message) => self.cloud_hears(boot, link, &message),
-            Happening::Served(number, request, opened) => {
-                self.serve(is_of_now, number, &request, opened.as_ref());
+            Happening::Served(number, request, opened, gone) => {
+                self.serve(is_of_now, number, &request, opened.as_ref(), gone);
             }
             _ if !is_of_now => {}
             Happening::Board(input) => self.tell(input),
@@ -92,6 +96,8 @@ impl World {
             Happening::Linked(link) => self.linked(link),
             Happening::Unlinked(link) => self.unlinked(link),
             Happening::Answered(number, answer) => self.answered(number, answer),
+            Happening::Metered => self.metered(),
+            Happening::BodyGoesOn => self.body_goes_on(),
         }
     }
 }
