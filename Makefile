@@ -37,7 +37,8 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	scripts/check-pure
 	@$(call title,the planted faults still fit)
 	for fault in tests/sim/planted/*.patch; do patch --dry-run --quiet --strip 1 --fuzz 0 <$$fault; done
-	@$(call title,shell scripts)
+	@$(call title,scripts)
+	scripts/when-changed --self-test
 	shellcheck $$(git grep -lE '^#!.*\b(ba)?sh$$')
 	@$(call title,licences and banned crates)
 	cargo deny --locked check bans licenses sources
