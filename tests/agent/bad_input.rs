@@ -1,6 +1,8 @@
 //! What is fed wrong: each has a message in the log, and in the ack where one was asked for, and the agent goes on.
 
-use crate::harness::{Agent, Board, Process, Server, Source, TempDir, WatchdogDevice, file_names};
+use crate::harness::{
+    Agent, Board, Process, Server, Source, TempDir, WatchdogDevice, file_names, has_words,
+};
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
@@ -122,8 +124,8 @@ fn a_file_that_is_no_segment_is_refused() {
         (format!("pir.{TIME}.3.mp4"), "expected a regular file, but it is a named pipe".to_owned()),
         (format!("pir.{TIME}.4.mp4"), "the file is empty: name a segment once it is finished".to_owned()),
         (format!("pir.{TIME}.5.mp4"), "expected a regular file, but it is a socket".to_owned()),
-        (format!("pir.{TIME}.6.mp4"), "it can't be read: Too many levels of symbolic links".to_owned()),
-        (format!("{}/pir.{TIME}.7.mp4", "x".repeat(300)), "it can't be read: File name too long".to_owned()),
+        (format!("pir.{TIME}.6.mp4"), "it can't be read: … (os error 40)".to_owned()),
+        (format!("{}/pir.{TIME}.7.mp4", "x".repeat(300)), "it can't be read: … (os error 36)".to_owned()),
         (
             format!("x\0/pir.{TIME}.7.mp4"),
             "it can't be read: file name contained an unexpected NUL byte".to_owned(),
@@ -134,9 +136,9 @@ fn a_file_that_is_no_segment_is_refused() {
     ] {
         let path = at(&name);
         let refusal = source.refusal(path.to_str().unwrap());
-        assert!(refusal.contains(&why), "{name}: {refusal}");
+        assert!(has_words(&refusal, &why), "{name}: {refusal}");
         let told = agent.says(" is not taken: ");
-        assert!(told.contains(&why) && told.contains(&format!("{path:?}")), "{told}");
+        assert!(has_words(&told, &why) && told.contains(&format!("{path:?}")), "{told}");
     }
     let trailer = at("trailer.avi");
     let named = source.ask(&json!({"segment": trailer, "trigger": "pir", "ack": true}));

@@ -70,6 +70,15 @@ pub fn eventually<T: Debug>(what: &str, mut look: impl FnMut() -> T, is_so: impl
     }
 }
 
+/// Whether a text has these words. For each `…` in them there may be others, as each C library has its own for an error.
+pub fn has_words(text: &str, words: &str) -> bool {
+    let mut rest = Some(text);
+    for part in words.split('…') {
+        rest = rest.and_then(|rest| rest.split_once(part)).map(|(_, after)| after);
+    }
+    rest.is_some()
+}
+
 /// A port that nobody listens at, for TCP and UDP. It lies below those that the system gives to connections, and no
 /// other test of this process gets it.
 pub fn free_port() -> u16 {
