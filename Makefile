@@ -97,6 +97,19 @@ debug-build:
 	cargo build --locked
 	cd server && cargo build --locked --bins --examples
 
+.PHONY: cross
+cross: ## Static binaries for boards, with sums and SBOMs: dist/; TARGET=armv7, aarch64, armv6 or x86_64 is one
+	scripts/install-tools cross
+	@$(call title,binaries for boards)
+	cross/build $(TARGET)
+	$(TOOLS)/cross/bin/python cross/check $(if $(RECORD),--record) $(TARGET)
+
+.PHONY: release-check
+release-check: ## Build a board's binary twice, in different directories, and compare byte for byte; TARGET=armv7
+	scripts/install-tools cross
+	@$(call title,release check)
+	cross/release-check $(TARGET)
+
 .PHONY: herd
 herd: ## A thousand agents return after three outages of the server, in six minutes: writes docs/reconnect.svg
 	@$(call title,herd)
@@ -129,7 +142,7 @@ audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules
+	rm -rf dist target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules
 
 .PHONY: help
 help: ## This list

@@ -1,0 +1,36 @@
+# shellcheck shell=bash disable=SC2034
+# Sourced from the root by what builds for boards: the tools, and what of the environment must not be as it happens to be.
+
+give_up() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+names_of_targets() { awk '!/^#/ { print $1 }' cross/targets; }
+
+# triple_of NAME: Rust's name of a target.
+triple_of() {
+    local triple
+    triple=$(awk -v name="$1" '$1 == name { print $2 }' cross/targets)
+    [ -n "$triple" ] || give_up "expected one of: $(names_of_targets | xargs)" "got '$1'"
+    echo "$triple"
+}
+
+rustc=$(cross/rust)
+cargo=${rustc%rustc}cargo
+sysroot=$("$rustc" --print sysroot)
+export RUSTC=$rustc
+# Only so does a stable Rust compile its std along.
+export RUSTC_BOOTSTRAP=1
+# They would replace what .cargo/config.toml says.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+export PATH="$PWD/cross/bin:${TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/cloudtalker/tools}/bin:$PATH"
+command -v zig >/dev/null || give_up "zig is missing: \`scripts/install-tools cross\`"
+# The agent believes no clock that is before it: src/tls/clock.rs.
+if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null) || give_up "this is no clone: set SOURCE_DATE_EPOCH"
+fi
+export SOURCE_DATE_EPOCH
+
+# What a panic says of its place must not tell where it was built.
+remapped=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=" "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=rust")
