@@ -110,6 +110,16 @@ release-check: ## Build a board's binary twice, in different directories, and co
 	@$(call title,release check)
 	cross/release-check $(TARGET)
 
+.PHONY: test-arm
+test-arm: debug-build ## tests/agent with the boards' binaries under qemu; TARGET=armv7 or aarch64 is one
+	scripts/install-tools cross test test-arm
+	cd tests/faultfs && cargo build --locked
+	@$(call title,agent under qemu)
+	cross/build $(arm)
+	tests/arm/run $(arm)
+
+arm = $(or $(TARGET),armv7 aarch64)
+
 .PHONY: herd
 herd: ## A thousand agents return after three outages of the server, in six minutes: writes docs/reconnect.svg
 	@$(call title,herd)

@@ -1,12 +1,13 @@
 //! Whom the agent does not talk to, and what it says about it. Recording goes on meanwhile.
 
-use crate::harness::{Board, Identity, Server, TempDir};
+use crate::harness::{Board, Identity, Server, TempDir, has_aes};
 use cloudtalker::wire::utc::Utc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::{
-    ServerConfig, ServerConnection,
+    CipherSuite, ServerConfig, ServerConnection,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::Acceptor,
 };
 use std::{
     fs,
@@ -114,6 +115,29 @@ fn a_certificate_without_its_key_is_told_before_a_socket_is_opened() {
         assert!(!ended.log.contains("listening"), "{}", ended.log);
         assert!(!board.input_sock().exists() && !board.state_dir().exists());
     }
+}
+
+#[test]
+fn the_suite_that_is_fast_on_this_cpu_is_offered_first() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let endpoint = format!("localhost:{}/", listener.local_addr().unwrap().port());
+    let server = Server::stopped();
+    let board = Board::of(&endpoint, &server.add("porch"));
+    let _agent = board.launch();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut acceptor = Acceptor::default();
+    let accepted = loop {
+        acceptor.read_tls(&mut stream).unwrap();
+        if let Some(accepted) = acceptor.accept().unwrap() {
+            break accepted;
+        }
+    };
+    let expected = match has_aes() {
+        true => CipherSuite::TLS13_AES_256_GCM_SHA384,
+        false => CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    };
+    let hello = accepted.client_hello();
+    assert_eq!(hello.cipher_suites()[0], expected, "{:?}", hello.cipher_suites());
 }
 
 #[track_caller]

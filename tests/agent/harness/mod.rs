@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `CLOUDTALKER_BIN` | another agent than the one just built |
 //! | `CLOUDTALKER_RUNNER` | what runs it, with arguments: `qemu-arm-static -cpu cortex-a7` |
+//! | `CLOUDTALKER_AES` | whether the CPU that it runs on has AES instructions, `yes` or `no` |
 //! | `CLOUDTALKER_SERVER` | another server than `server/target/debug/cloudtalker-server` |
 //! | `CLOUDTALKER_FAULTFS` | another file system than `tests/faultfs/target/debug/faultfs` |
 //! | `CLOUDTALKER_KILLS`, `CLOUDTALKER_CUTS` | how many kills and power cuts |
@@ -46,7 +47,9 @@ pub use trial::{Toll, Trial, number, seed};
 pub use watchdog::WatchdogDevice;
 
 use std::{
+    env,
     fmt::Debug,
+    fs,
     net::{Ipv4Addr, TcpListener, UdpSocket},
     sync::atomic::{AtomicU16, Ordering},
     thread,
@@ -92,5 +95,16 @@ pub fn free_port() -> u16 {
         if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return port;
         }
+    }
+}
+
+/// Whether the agent's CPU has AES instructions, as the kernel tells people: this machine's, unless the environment says.
+pub fn has_aes() -> bool {
+    const VARIABLE: &str = "CLOUDTALKER_AES";
+    match env::var(VARIABLE).as_deref() {
+        Ok("yes") => true,
+        Ok("no") => false,
+        Ok(other) => panic!("{VARIABLE}: expected yes or no, but came {other:?}"),
+        Err(_) => fs::read_to_string("/proc/cpuinfo").unwrap().split_whitespace().any(|word| word == "aes"),
     }
 }
