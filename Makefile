@@ -144,6 +144,10 @@ bench: build ## Measure, in about 15 minutes: writes docs/benchmarks.md; ONLY=la
 		cargo bench --locked --profile measure --target-dir target/bench --bench agent -- \
 			$(if $(QUICK),--quick) $(ONLY)
 
+.PHONY: ci-full
+ci-full: ## The merge gate with all that it else leaves out where nothing has changed
+	FULL=1 .ci/run
+
 .PHONY: audit
 audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 	scripts/install-tools lint
