@@ -26,11 +26,6 @@ export RUSTC_BOOTSTRAP=1
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 export PATH="$PWD/cross/bin:${TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/cloudtalker/tools}/bin:$PATH"
 command -v zig >/dev/null || give_up "zig is missing: \`scripts/install-tools cross\`"
-# The agent believes no clock that is before it: src/tls/clock.rs.
-if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
-    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null) || give_up "this is no clone: set SOURCE_DATE_EPOCH"
-fi
-export SOURCE_DATE_EPOCH
 
 # What a panic says of its place must not tell where it was built.
 remapped=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=" "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=rust")
