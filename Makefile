@@ -39,7 +39,7 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	for fault in tests/sim/planted/*.patch; do patch --dry-run --quiet --strip 1 --fuzz 0 <$$fault; done
 	@$(call title,scripts)
 	scripts/when-changed --self-test
-	shellcheck $$(git grep -lE '^#!.*\b(ba)?sh$$')
+	shellcheck --external-sources $$(git grep -lE '^#!.*\b(ba)?sh$$')
 	@$(call title,licences and banned crates)
 	cargo deny --locked check bans licenses sources
 	cd server && cargo deny --locked check bans licenses sources
