@@ -1,8 +1,6 @@
 //! What is fed wrong: each has a message in the log, and in the ack where one was asked for, and the agent goes on.
 
-use crate::harness::{
-    Agent, Board, Process, Server, Source, TempDir, WatchdogDevice, file_names, has_words,
-};
+use crate::harness::{Agent, Board, Process, Server, Source, TempDir, WatchdogDevice, file_names, has_words};
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
