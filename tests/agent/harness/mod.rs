@@ -19,6 +19,7 @@
 mod board;
 mod camera;
 mod cloud;
+mod console;
 mod disk;
 mod files;
 mod happenings;
@@ -34,6 +35,7 @@ mod watchdog;
 pub use board::{Agent, Board, BudgetStatus, Status, program, tool};
 pub use camera::Camera;
 pub use cloud::{Cloud, Session};
+pub use console::{Console, LISTENER, Said};
 pub use disk::Disk;
 pub use files::{Segment, TempDir, file_names, seeded, sha256};
 pub use happenings::Happenings;

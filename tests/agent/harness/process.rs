@@ -9,7 +9,7 @@ use std::{
     io::{self, BufRead, BufReader, PipeReader},
     os::unix::process::ExitStatusExt,
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
@@ -49,14 +49,29 @@ struct Printed {
 impl Process {
     /// Starts a program; what it prints on either stream is its log.
     pub fn start(name: &str, command: &mut Command) -> Process {
-        let (log, printed) = io::pipe().unwrap();
-        let errors = printed.try_clone().unwrap();
-        Process::start_with(name, command.stdout(printed).stderr(errors), log)
+        Process::spawn(name, command.stdin(Stdio::null()))
+    }
+
+    /// Starts a program that is told something while it runs.
+    pub fn start_told(name: &str, command: &mut Command) -> (Process, ChildStdin) {
+        let mut process = Process::spawn(name, command.stdin(Stdio::piped()));
+        let input = process.child.stdin.take().expect("it was asked for");
+        (process, input)
     }
 
     /// Starts a program that prints elsewhere, or into the pipe that `log` reads.
     pub fn start_with(name: &str, command: &mut Command, log: PipeReader) -> Process {
-        let child = command.stdin(Stdio::null()).spawn();
+        Process::follow(name, command.stdin(Stdio::null()), log)
+    }
+
+    fn spawn(name: &str, command: &mut Command) -> Process {
+        let (log, printed) = io::pipe().unwrap();
+        let errors = printed.try_clone().unwrap();
+        Process::follow(name, command.stdout(printed).stderr(errors), log)
+    }
+
+    fn follow(name: &str, command: &mut Command, log: PipeReader) -> Process {
+        let child = command.spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?} can't be run: {error}"));
         // The command's own ends of the pipe would keep it open.
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -72,20 +87,26 @@ impl Process {
 
     /// Waits for a line with these words, after the last one that was waited for.
     pub fn says(&mut self, words: &str) -> String {
+        let (index, line) = self.prints_after(self.heard, words, |line| line.contains(words));
+        self.heard = index + 1;
+        line
+    }
+
+    /// Waits for such a line, after so many others; gives how many came before it in all.
+    pub fn prints_after(&self, lines: usize, what: &str, is_it: impl Fn(&str) -> bool) -> (usize, String) {
         let deadline = Instant::now() + DEADLINE;
         let mut printed = self.log.printed.lock().unwrap();
         loop {
-            let after = &printed.lines[self.heard..];
-            if let Some(index) = after.iter().position(|line| line.contains(words)) {
-                self.heard += index + 1;
-                return printed.lines[self.heard - 1].clone();
+            let after = &printed.lines[lines..];
+            if let Some(index) = after.iter().position(|line| is_it(line)) {
+                return (lines + index, after[index].clone());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let is_over = printed.is_over;
             if left.is_zero() || is_over {
                 drop(printed);
                 let how = if is_over { "it has ended" } else { "the deadline has come" };
-                panic!("expected {:?} to say {words:?}, but {how}", self.name);
+                panic!("expected {:?} to say {what:?}, but {how}", self.name);
             }
             printed = self.log.more.wait_timeout(printed, left).unwrap().0;
         }

@@ -1,0 +1,240 @@
+//! The init script as it lies in the package, run by BusyBox in a room of its own: a root directory, processes and
+//! mounts that nobody else sees. It takes root, as the script does.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../agent/harness/mod.rs"]
+mod harness;
+
+mod room;
+
+use harness::Said;
+use room::{CONFIG, PIDFILE, PROGRAM, Room, STATE_DIR};
+
+#[track_caller]
+fn assert_said(said: &Said, code: i32, words: &str) {
+    assert!(said.code == code && said.text.contains(words), "expected {code} and {words:?}: {said:#?}");
+}
+
+#[test]
+fn it_starts_the_agent_as_its_user_with_the_users_groups() {
+    let mut room = Room::new();
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+    let ids = room.ok(&format!("grep -E '^(Uid|Gid|Groups):' /proc/$(cat {PIDFILE})/status"));
+    let ids: Vec<Vec<&str>> = ids.lines().map(|line| line.split_whitespace().collect()).collect();
+    let [user, group, groups] = &ids[..] else { panic!("{ids:?}") };
+    assert_eq!((&user[1..], &group[1..]), (&["990"; 4][..], &["991"; 4][..]));
+    assert_eq!(groups, &["Groups:", "44", "991"], "video is 44");
+    for dir in ["/run/cloudtalker", STATE_DIR] {
+        assert_eq!(room.ok(&format!("stat -c %U:%G {dir}")), "cloudtalker:cloudtalker", "{dir}");
+    }
+    assert!(room.log().contains("started; the spool is empty"), "{}", room.log());
+}
+
+#[test]
+fn each_shell_starts_reloads_restarts_and_stops_it() {
+    for shell in ["ash", "dash"] {
+        let mut room = Room::new();
+        room.shell = shell;
+        assert_said(&room.init("status"), 3, "cloudtalker does not run");
+        assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+        let first = room.process();
+        assert_said(&room.init("status"), 0, &format!("cloudtalker runs, process {first}"));
+        assert_said(&room.init("reload"), 0, "Reloading cloudtalker: OK");
+        room.logs("certificate, key and configuration are read again");
+        assert_eq!(room.process(), first);
+        assert_said(&room.init("restart"), 0, "Stopping cloudtalker: OK\nStarting cloudtalker: OK");
+        assert_ne!(room.process(), first);
+        assert_said(&room.init("stop"), 0, "Stopping cloudtalker: OK");
+        assert_said(&room.init("status"), 3, "cloudtalker does not run");
+        assert!(!room.has(PIDFILE));
+        assert_eq!(room.agents(), 0);
+    }
+}
+
+#[test]
+fn a_second_start_starts_nothing_and_a_second_stop_stops_nothing() {
+    let mut room = Room::new();
+    assert_said(&room.init("start"), 0, "OK");
+    let process = room.process();
+    assert_said(&room.init("start"), 0, &format!("OK: it runs already, process {process}"));
+    assert_eq!((room.agents(), room.process()), (1, process));
+    assert_said(&room.init("stop"), 0, "OK");
+    assert_said(&room.init("stop"), 0, "Stopping cloudtalker: OK: it was not running");
+    assert_said(&room.init("reload"), 7, "Reloading cloudtalker: FAIL: it does not run");
+    assert_said(&room.init("restart"), 0, "OK: it was not running\nStarting cloudtalker: OK");
+}
+
+#[test]
+fn an_agent_that_was_started_by_other_means_is_left_alone() {
+    let mut room = Room::new();
+    room.ok(&format!("mkdir -p /run/cloudtalker; {PROGRAM} --config {CONFIG} >/dev/null 2>&1 &"));
+    room.ok(&format!("until {PROGRAM} status; do sleep 0.1; done"));
+    assert_said(
+        &room.init("start"),
+        1,
+        "FAIL: an agent answers that was started by other means; stop that one",
+    );
+    assert_eq!(room.agents(), 1);
+    assert!(!room.has(PIDFILE));
+}
+
+#[test]
+fn a_dead_agents_pidfile_is_taken_over() {
+    let mut room = Room::new();
+    assert_said(&room.init("start"), 0, "OK");
+    let dead = room.process();
+    room.ok(&format!("kill -9 {dead}; while kill -0 {dead} 2>/dev/null; do sleep 0.1; done"));
+    assert_said(&room.init("status"), 1, "cloudtalker is dead, and /var/run/cloudtalker.pid is still there");
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+    assert_ne!(room.process(), dead);
+}
+
+#[test]
+fn a_dead_agents_number_that_another_program_has_is_not_its_own() {
+    let mut room = Room::new();
+    let other = room.ok("sleep 1000 >/dev/null 2>&1 & echo $!");
+    let is_there = format!("kill -0 {other}");
+    room.ok(&format!("echo {other} >{PIDFILE}"));
+    assert_said(&room.init("status"), 1, "is dead");
+    assert_said(&room.init("stop"), 0, "OK: it was not running");
+    room.ok(&is_there);
+    room.ok(&format!("echo {other} >{PIDFILE}"));
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+    assert_ne!(room.process(), other);
+    room.ok(&is_there);
+}
+
+#[test]
+fn what_is_not_configured_is_told_and_nothing_runs() {
+    let mut room = Room::new();
+    let rows = [
+        (format!("rm {CONFIG}"), "expected the agent's configuration at /etc/cloudtalker.conf"),
+        (
+            format!("chmod 600 {CONFIG}"),
+            "expected a configuration file at /etc/cloudtalker.conf, but: Permission denied",
+        ),
+        (
+            format!("echo 'max_rate = fast' >>{CONFIG}"),
+            r#"/etc/cloudtalker.conf:5: max_rate: expected bytes a second above 0, as 200K, but came "fast""#,
+        ),
+        (
+            "rm /etc/cloudtalker/cert.pem".into(),
+            "/etc/cloudtalker/cert.pem, but: No such file or directory (os error 2)",
+        ),
+        ("chown root /etc/cloudtalker/key.pem".into(), "/etc/cloudtalker/key.pem, but: Permission denied"),
+        (r#"echo CLOUDTALKER_ARGS=--wings >/etc/default/cloudtalker"#.into(), "--wings"),
+        (
+            "sed -i /^cloudtalker/d /etc/passwd".into(),
+            "there is no user cloudtalker; make it, or set CLOUDTALKER_USER",
+        ),
+    ];
+    for (what, words) in rows {
+        let mut room = std::mem::replace(&mut room, Room::new());
+        room.ok(&what);
+        let said = room.init("start");
+        assert_said(&said, 6, words);
+        assert!(
+            said.text.starts_with("Starting cloudtalker: FAIL: ") && said.text.lines().count() == 1,
+            "{said:?}"
+        );
+        assert_eq!(room.agents(), 0, "{what}");
+        assert!(!room.has(PIDFILE), "{what}");
+    }
+}
+
+#[test]
+fn a_program_that_is_missing_or_another_machines_is_told() {
+    let mut room = Room::new();
+    room.ok(&format!("umount {PROGRAM} && rm {PROGRAM}"));
+    assert_said(&room.init("start"), 5, "FAIL: expected the program at /usr/bin/cloudtalker");
+    // An ELF file for a machine that nobody has.
+    room.ok(&format!(
+        r"printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\377\376\1\0\0\0' >{PROGRAM}; chmod 755 {PROGRAM}"
+    ));
+    let said = room.init("start");
+    assert_said(&said, 5, "FAIL: /usr/bin/cloudtalker does not run on this machine (");
+    assert!(!room.has(PIDFILE));
+}
+
+#[test]
+fn it_takes_root() {
+    let mut room = Room::new();
+    let script = room.script();
+    let said = room.run(&format!("su -s /bin/sh cloudtalker -c '{script} start'"));
+    assert_said(&said, 4, "FAIL: it takes root to start the agent as its user");
+}
+
+#[test]
+fn a_wrong_word_gets_the_right_ones() {
+    let mut room = Room::new();
+    for word in ["", "begin"] {
+        let usage = "Usage: /etc/init.d/S92cloudtalker {start|stop|restart|reload|status}";
+        assert_said(&room.init(word), 2, usage);
+    }
+}
+
+#[test]
+fn directories_that_are_missing_are_made() {
+    let mut room = Room::new();
+    room.ok("rmdir /var/lib");
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+    assert_eq!(room.ok(&format!("stat -c %U {STATE_DIR} /run/cloudtalker")), "cloudtalker\ncloudtalker");
+}
+
+#[test]
+fn a_state_directory_that_cant_be_made_is_told_and_commands_go_on() {
+    let mut room = Room::new();
+    room.ok("mount -t tmpfs -o ro none /var/lib");
+    let said = room.init("start");
+    assert_said(&said, 0, "/var/lib/cloudtalker': Read-only file system");
+    assert!(said.text.ends_with("OK"), "{said:?}");
+    room.logs("/var/lib/cloudtalker can't be made");
+    assert_eq!(room.agents(), 1);
+}
+
+#[test]
+fn an_agent_that_does_not_end_is_told() {
+    let mut room = Room::new();
+    assert_said(&room.init("start"), 0, "OK");
+    let process = room.process();
+    room.ok(&format!("kill -STOP {process}"));
+    let words = format!("FAIL: process {process} was asked to end, and still runs after 6 s");
+    let said = room.init("restart");
+    assert_said(&said, 1, &words);
+    assert!(!said.text.contains("Starting"), "{said:?}");
+    assert_said(&room.init("status"), 0, "cloudtalker runs");
+    room.ok(&format!("kill -CONT {process}"));
+    assert_said(&room.init("stop"), 0, "OK");
+}
+
+#[test]
+fn the_defaults_file_names_what_the_script_has_anyway() {
+    let mut room = Room::new();
+    let set = "^CLOUDTALKER_.*=";
+    let script =
+        room.ok(&format!("sed 's/$DAEMON/cloudtalker/' /etc/init.d/S92cloudtalker | grep {set} | sort"));
+    let defaults = room.ok(&format!("sed 's/^#//' /etc/default/cloudtalker | grep {set} | sort"));
+    assert_eq!(script, defaults);
+}
+
+#[test]
+fn the_defaults_file_changes_what_the_script_has() {
+    let mut room = Room::new();
+    room.ok("mkdir /data && mv /etc/cloudtalker.conf /data/agent.conf");
+    room.ok("echo state_dir = /data/state >>/data/agent.conf");
+    for line in [
+        "CLOUDTALKER_CONFIG=/data/agent.conf",
+        "CLOUDTALKER_STATE_DIR=/data/state",
+        r#"CLOUDTALKER_ARGS=\"--log_level debug\""#,
+    ] {
+        room.ok(&format!("echo {line} >>/etc/default/cloudtalker"));
+    }
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+    assert!(room.has("/data/state/spool") && !room.has(STATE_DIR));
+    let process = room.process();
+    let arguments = room.ok(&format!("tr '\\0' ' ' </proc/{process}/cmdline"));
+    assert!(
+        arguments.contains("--config /data/agent.conf") && arguments.ends_with("--log_level debug"),
+        "{arguments}"
+    );
+}

@@ -1,0 +1,159 @@
+//! A room for the init script.
+
+use super::harness::{Console, LISTENER, Process, Said, Server, TempDir, eventually};
+use std::{
+    fs,
+    ops::{Deref, DerefMut},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+pub const CONFIG: &str = "/etc/cloudtalker.conf";
+pub const PIDFILE: &str = "/var/run/cloudtalker.pid";
+pub const PROGRAM: &str = "/usr/bin/cloudtalker";
+pub const STATE_DIR: &str = "/var/lib/cloudtalker";
+
+/// Mounts what belongs to the running system, and becomes the room's first process. `$0` is the room's directory, `$1`
+/// the agent's program; the system's libraries are for a program that is not static.
+const ENTER: &str = r#"set -e
+mount -t proc none "$0/proc"
+mount -t tmpfs none "$0/dev"
+for device in null urandom; do touch "$0/dev/$device"; mount --bind "/dev/$device" "$0/dev/$device"; done
+for dir in /lib /lib64 /usr/lib /usr/lib64; do
+	if [ -L "$dir" ]; then ln -s "$(readlink "$dir")" "$0$dir"
+	elif [ -d "$dir" ]; then mkdir -p "$0$dir"; mount --bind "$dir" "$0$dir"
+	fi
+done
+touch "$0/usr/bin/cloudtalker"
+mount --bind "$1" "$0/usr/bin/cloudtalker"
+exec chroot "$0" /bin/sh -c "syslogd -O /messages; $2""#;
+
+pub struct Room {
+    /// Ends before its directory goes.
+    console: Console,
+    dir: TempDir,
+    /// What runs the init script.
+    pub shell: &'static str,
+    /// Its cloud, which is never there.
+    _server: Server,
+}
+
+impl Room {
+    /// With all that the agent needs, as an image's builder would leave it.
+    pub fn new() -> Room {
+        let (dir, server) = (TempDir::new(), Server::stopped());
+        for path in [
+            "bin",
+            "dev",
+            "etc/cloudtalker",
+            "etc/default",
+            "etc/init.d",
+            "proc",
+            "run",
+            "tmp",
+            "usr/bin",
+            "var/lib",
+        ] {
+            fs::create_dir_all(dir.at(path)).unwrap();
+        }
+        symlink("../run", dir.at("var/run")).unwrap();
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("buildroot/package/cloudtalker");
+        let script = dir.at("etc/init.d/S92cloudtalker");
+        fs::copy(package.join("S92cloudtalker"), &script).unwrap();
+        ok(Command::new("chmod").arg("755").arg(script));
+        fs::copy(package.join("cloudtalker.default"), dir.at("etc/default/cloudtalker")).unwrap();
+        fs::write(dir.at("etc/passwd"), "root:x:0:0::/:/bin/sh\ncloudtalker:x:990:991::/:/bin/false\n")
+            .unwrap();
+        fs::write(dir.at("etc/group"), "root:x:0:\nvideo:x:44:cloudtalker\ncloudtalker:x:991:\n").unwrap();
+        server.add("porch").copy_to(&dir.at("etc/cloudtalker"));
+        let config = format!(
+            "endpoint = {}\ncert = /etc/cloudtalker/cert.pem\nkey = /etc/cloudtalker/key.pem\nca = /etc/cloudtalker/ca.pem\n",
+            server.endpoint()
+        );
+        fs::write(dir.at("etc/cloudtalker.conf"), config).unwrap();
+        ok(Command::new("chown").args(["-R", "990"]).arg(dir.at("etc/cloudtalker")));
+        fs::copy(found("busybox"), dir.at("bin/busybox")).unwrap();
+        fs::copy(found("dash"), dir.at("bin/dash")).unwrap();
+        ok(Command::new("chroot").arg(dir.path()).args(["/bin/busybox", "--install", "-s", "/bin"]));
+        let mut enter = Command::new("unshare");
+        enter.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER]).arg(dir.path());
+        enter
+            .arg(env!("CARGO_BIN_EXE_cloudtalker"))
+            .arg(LISTENER)
+            .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin");
+        let console = Console::of(Process::start_told("room", &mut enter));
+        Room { console, dir, shell: "ash", _server: server }
+    }
+
+    /// What the script says to a word.
+    pub fn init(&mut self, word: &str) -> Said {
+        let command = format!("{} {word}", self.script());
+        self.run(&command)
+    }
+
+    pub fn script(&self) -> String {
+        format!("{} /etc/init.d/S92cloudtalker", self.shell)
+    }
+
+    /// The agent's process, in the room's numbers.
+    pub fn process(&mut self) -> String {
+        self.ok(&format!("cat {PIDFILE}"))
+    }
+
+    /// How many run.
+    pub fn agents(&mut self) -> usize {
+        self.run("cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'")
+            .text
+            .lines()
+            .filter(|line| *line == PROGRAM)
+            .count()
+    }
+
+    pub fn has(&self, path: &str) -> bool {
+        self.at(path).exists()
+    }
+
+    /// The system's log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.at("/messages")).unwrap_or_default()
+    }
+
+    /// Waits until the system's log has these words.
+    pub fn logs(&self, words: &str) {
+        eventually(words, || self.log(), |log| log.contains(words));
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.dir.at(path.trim_start_matches('/'))
+    }
+}
+
+impl Deref for Room {
+    type Target = Console;
+
+    fn deref(&self) -> &Console {
+        &self.console
+    }
+}
+
+impl DerefMut for Room {
+    fn deref_mut(&mut self) -> &mut Console {
+        &mut self.console
+    }
+}
+
+/// A program of this machine's.
+fn found(program: &str) -> PathBuf {
+    let dirs = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(program));
+    dirs.into_iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("{program} is missing: `make test` installs it"))
+}
+
+fn ok(command: &mut Command) {
+    assert!(
+        command.status().is_ok_and(|status| status.success()),
+        "{command:?}: it takes root, and coreutils"
+    );
+}
