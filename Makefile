@@ -90,6 +90,12 @@ test-web: debug-build ## The page, in a real browser
 	@$(call title,web)
 	node --test server/tests/web/*.test.mjs
 
+.PHONY: test-boot
+test-boot: debug-build ## A board of each ARM boots in an emulator, is used, cut off in mid-upload, and boots again
+	scripts/install-tools boot
+	@$(call title,boot)
+	TMPDIR=/dev/shm cargo test --locked --test boot -- --nocapture --test-threads 1
+
 # What the tests and the demo run: each tree's tests start the other tree's program.
 .PHONY: debug-build
 debug-build:

@@ -7,8 +7,11 @@ mod harness;
 
 mod room;
 
-use harness::Said;
-use room::{CONFIG, PIDFILE, PROGRAM, Room, STATE_DIR};
+use harness::{
+    Said,
+    image::{CONFIG, PIDFILE, PROGRAM, STATE_DIR},
+};
+use room::Room;
 
 #[track_caller]
 fn assert_said(said: &Said, code: i32, words: &str) {

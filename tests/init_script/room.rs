@@ -1,18 +1,15 @@
 //! A room for the init script.
 
-use super::harness::{Console, LISTENER, Process, Said, Server, TempDir, eventually};
+use super::harness::{
+    Console, LISTENER, Process, Said, Server, TempDir, eventually,
+    image::{self, INIT, PIDFILE, PROGRAM, UID, within},
+};
 use std::{
     fs,
     ops::{Deref, DerefMut},
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
-
-pub const CONFIG: &str = "/etc/cloudtalker.conf";
-pub const PIDFILE: &str = "/var/run/cloudtalker.pid";
-pub const PROGRAM: &str = "/usr/bin/cloudtalker";
-pub const STATE_DIR: &str = "/var/lib/cloudtalker";
 
 /// Mounts what belongs to the running system, and becomes the room's first process. `$0` is the room's directory, `$1`
 /// the agent's program; the system's libraries are for a program that is not static.
@@ -43,37 +40,8 @@ impl Room {
     /// With all that the agent needs, as an image's builder would leave it.
     pub fn new() -> Room {
         let (dir, server) = (TempDir::new(), Server::stopped());
-        for path in [
-            "bin",
-            "dev",
-            "etc/cloudtalker",
-            "etc/default",
-            "etc/init.d",
-            "proc",
-            "run",
-            "tmp",
-            "usr/bin",
-            "var/lib",
-        ] {
-            fs::create_dir_all(dir.at(path)).unwrap();
-        }
-        symlink("../run", dir.at("var/run")).unwrap();
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("buildroot/package/cloudtalker");
-        let script = dir.at("etc/init.d/S92cloudtalker");
-        fs::copy(package.join("S92cloudtalker"), &script).unwrap();
-        ok(Command::new("chmod").arg("755").arg(script));
-        fs::copy(package.join("cloudtalker.default"), dir.at("etc/default/cloudtalker")).unwrap();
-        fs::write(dir.at("etc/passwd"), "root:x:0:0::/:/bin/sh\ncloudtalker:x:990:991::/:/bin/false\n")
-            .unwrap();
-        fs::write(dir.at("etc/group"), "root:x:0:\nvideo:x:44:cloudtalker\ncloudtalker:x:991:\n").unwrap();
-        server.add("porch").copy_to(&dir.at("etc/cloudtalker"));
-        let config = format!(
-            "endpoint = {}\ncert = /etc/cloudtalker/cert.pem\nkey = /etc/cloudtalker/key.pem\nca = /etc/cloudtalker/ca.pem\n",
-            server.endpoint()
-        );
-        fs::write(dir.at("etc/cloudtalker.conf"), config).unwrap();
-        ok(Command::new("chown").args(["-R", "990"]).arg(dir.at("etc/cloudtalker")));
-        fs::copy(found("busybox"), dir.at("bin/busybox")).unwrap();
+        image::lay_out(dir.path(), &found("busybox"), &server.add("porch"), &server.endpoint());
+        ok(Command::new("chown").arg("-R").arg(UID.to_string()).arg(dir.at("etc/cloudtalker")));
         fs::copy(found("dash"), dir.at("bin/dash")).unwrap();
         ok(Command::new("chroot").arg(dir.path()).args(["/bin/busybox", "--install", "-s", "/bin"]));
         let mut enter = Command::new("unshare");
@@ -93,7 +61,7 @@ impl Room {
     }
 
     pub fn script(&self) -> String {
-        format!("{} /etc/init.d/S92cloudtalker", self.shell)
+        format!("{} {INIT}", self.shell)
     }
 
     /// The agent's process, in the room's numbers.
@@ -125,7 +93,7 @@ impl Room {
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.dir.at(path.trim_start_matches('/'))
+        within(self.dir.path(), path)
     }
 }
 

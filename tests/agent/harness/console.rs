@@ -4,7 +4,7 @@
 //! with the number before each line, and then the number and the command's exit code. So what other programs print on
 //! the same line meanwhile is told from it.
 
-use super::Process;
+use super::{Ended, Process};
 use std::{
     io::Write,
     ops::{Deref, DerefMut},
@@ -57,6 +57,11 @@ impl Console {
         let Said { code, text } = self.run(command);
         assert_eq!(code, 0, "{command}: {text}");
         text
+    }
+
+    /// Waits until the other end has ended by itself.
+    pub fn ends(self) -> Ended {
+        self.process.ends()
     }
 
     /// Nothing that runs there is asked.

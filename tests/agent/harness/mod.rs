@@ -23,6 +23,7 @@ mod console;
 mod disk;
 mod files;
 mod happenings;
+pub mod image;
 mod link;
 mod process;
 mod recorder;
