@@ -68,6 +68,29 @@ fn a_second_start_starts_nothing_and_a_second_stop_stops_nothing() {
 }
 
 #[test]
+fn of_two_starts_at_once_one_starts_the_agent() {
+    let mut room = Room::new();
+    let script = room.script();
+    let said = room
+        .ok(&format!("{script} start >/tmp/one & {script} start >/tmp/other; wait; cat /tmp/one /tmp/other"));
+    let mut lines: Vec<&str> = said.lines().collect();
+    lines.sort_unstable();
+    let words = "Starting cloudtalker: FAIL: another start is under way, process ";
+    assert!(lines[0].starts_with(words) && lines[1] == "Starting cloudtalker: OK", "{said}");
+    assert_eq!(room.agents(), 1);
+    let process = room.process();
+    assert_said(&room.init("status"), 0, &format!("cloudtalker runs, process {process}"));
+}
+
+#[test]
+fn a_start_that_was_killed_is_in_nobodys_way() {
+    let mut room = Room::new();
+    room.ok("sleep 0 & echo $! >/var/run/cloudtalker.start; wait");
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+    assert!(!room.has("/var/run/cloudtalker.start"));
+}
+
+#[test]
 fn an_agent_that_was_started_by_other_means_is_left_alone() {
     let mut room = Room::new();
     room.ok(&format!("mkdir -p /run/cloudtalker; {PROGRAM} --config {CONFIG} >/dev/null 2>&1 &"));
