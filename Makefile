@@ -91,10 +91,10 @@ test-web: debug-build ## The page, in a real browser
 	node --test server/tests/web/*.test.mjs
 
 .PHONY: test-boot
-test-boot: debug-build ## A board of each ARM boots in an emulator, is used, cut off in mid-upload, and boots again
+test-boot: debug-build ## Boards boot in an emulator, are used, cut off in mid-upload, boot again; TARGET=armv7 or aarch64 is one
 	scripts/install-tools boot
 	@$(call title,boot)
-	TMPDIR=/dev/shm cargo test --locked --test boot -- --nocapture --test-threads 1
+	TMPDIR=/dev/shm cargo test --locked --test boot $(TARGET) -- --nocapture --test-threads 1
 
 # What the tests and the demo run: each tree's tests start the other tree's program.
 .PHONY: debug-build

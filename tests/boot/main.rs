@@ -172,6 +172,7 @@ impl Life {
         machine.ok(&format!("kill -9 $(cat {PIDFILE})"));
         assert_eq!(machine.ok(&format!("{INIT} start")), "Starting cloudtalker: OK");
         machine.ok(&format!("{INIT} stop"));
+        // The certificate is missing.
         machine.ok("mv /etc/cloudtalker/cert.pem /tmp/away");
         let said = machine.run(&format!("{INIT} start"));
         assert!(
@@ -179,6 +180,7 @@ impl Life {
             "{said:?}"
         );
         machine.ok("mv /tmp/away /etc/cloudtalker/cert.pem");
+        // The program is another machine's.
         machine.ok("mv /usr/bin/cloudtalker /tmp/away; mv /usr/bin/another-machines /usr/bin/cloudtalker");
         let said = machine.run(&format!("{INIT} start"));
         assert!(said.code == 5 && said.text.contains("does not run on this machine ("), "{said:?}");
@@ -211,11 +213,10 @@ impl Life {
 
     /// Gives a segment that is on its way.
     fn uploads_slowly(&mut self) -> Stored {
-        let time = CUT;
         self.machine.ok(&format!("echo max_rate = 200K >>{CONFIG}; {INIT} reload"));
         self.machine.says("certificate, key and configuration are read again");
-        let segment = self.records(time, 0, 3_000);
-        self.hands_over(time, 1);
+        let segment = self.records(CUT, 0, 3_000);
+        self.hands_over(CUT, 1);
         eventually("a part has arrived", || arriving(&self.server), |bytes| *bytes > 400_000);
         self.takes_memory("while it uploads");
         segment
@@ -240,6 +241,8 @@ impl Life {
         self.reaches_the_cloud(CUT, std::slice::from_ref(owed));
         let copies = self.server.blobs().into_iter().filter(|blob| blob.sha256 == owed.sha256).count();
         assert_eq!(copies, 1);
+        let uploads = lengths_of_uploads(&self.server).into_iter().filter(|length| *length == owed.bytes);
+        assert_eq!(uploads.count(), 1, "the upload goes on where it was cut off");
     }
 
     /// By the kernel's watchdog; not where it is stopped.
@@ -305,9 +308,14 @@ impl Life {
 
 /// How much has come of the largest upload.
 fn arriving(server: &Server) -> u64 {
+    lengths_of_uploads(server).into_iter().max().unwrap_or(0)
+}
+
+/// Of those that are whole, too.
+fn lengths_of_uploads(server: &Server) -> Vec<u64> {
     let uploads = server.dir.at("data/uploads");
     let length = |name: String| fs::metadata(uploads.join(name)).ok().map(|metadata| metadata.len());
-    file_names(&uploads).into_iter().filter_map(length).max().unwrap_or(0)
+    file_names(&uploads).into_iter().filter_map(length).collect()
 }
 
 fn segment(time: u64, seg_no: u32) -> String {
