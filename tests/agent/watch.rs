@@ -80,11 +80,25 @@ fn a_stopped_watch_gives_the_terminal_back_meanwhile() {
     let _agent = board.start();
     let mut terminal = Terminal::run(&mut watching(&board, &[]), 80, 24);
     terminal.shows(&["waiting    nothing"]);
-    terminal.signal(Signal::TSTP);
-    terminal.writes("\x1b[?25h\r\n\x1b[?1049l");
-    terminal.signal(Signal::CONT);
-    terminal.writes("\x1b[?1049h\x1b[?25l");
+    for _ in 0..5 {
+        terminal.signal(Signal::TSTP);
+        terminal.prompts("$ ");
+        terminal.writes("\x1b[?25h\r\n\x1b[?1049l$ ");
+        terminal.signal(Signal::CONT);
+        terminal.writes("\x1b[?1049h\x1b[?25l");
+        terminal.shows(&["waiting    nothing"]);
+    }
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_holds_up_no_end() {
+    let board = Board::alone();
+    let _agent = board.start();
+    let mut terminal = Terminal::run(&mut watching(&board, &[]), 80, 24);
     terminal.shows(&["waiting    nothing"]);
+    terminal.pauses();
+    terminal.signal(Signal::TERM);
+    terminal.ends();
 }
 
 #[test]

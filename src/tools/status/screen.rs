@@ -13,14 +13,17 @@ use rustix::{
 use smol::stream::StreamExt;
 use std::{
     env,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal, StdoutLock, Write},
     process, thread,
+    time::Duration,
 };
 
 /// The second screen, without a cursor.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
 /// The first one again. The line's end is for a terminal that has no other.
 const LEAVE: &str = "\x1b[?25h\n\x1b[?1049l";
+/// A terminal that goes on takes the last words at once.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// As serial consoles have it, which don't tell.
 const USUAL: (usize, usize) = (80, 24);
 
@@ -38,7 +41,7 @@ impl Screen {
             return None;
         }
         // Without them the cursor would stay hidden.
-        let signals = [Signal::Hup, Signal::Int, Signal::Quit, Signal::Term, Signal::Tstp];
+        let signals = [Signal::Hup, Signal::Int, Signal::Quit, Signal::Term, Signal::Tstp, Signal::Cont];
         let signals = Signals::new(signals).ok()?;
         write(ENTER).ok()?;
         thread::spawn(move || leave_on(signals));
@@ -76,20 +79,46 @@ fn set(name: &str) -> Option<String> {
 }
 
 fn write(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    put(&mut io::stdout().lock(), text)
+}
+
+fn put(out: &mut StdoutLock<'_>, text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
 fn leave_on(mut signals: Signals) {
+    // Nobody draws while it is there.
+    let mut stopped: Option<StdoutLock<'_>> = None;
     while let Some(Ok(signal)) = smol::block_on(signals.next()) {
-        // Nobody draws meanwhile.
-        let mut out = io::stdout().lock();
-        let _ = out.write_all(LEAVE.as_bytes()).and_then(|()| out.flush());
-        if signal != Signal::Tstp {
-            process::exit(0);
+        match signal {
+            Signal::Cont => {
+                let Some(mut out) = stopped.take() else { continue };
+                let _ = put(&mut out, ENTER);
+            }
+            // The screen is taken again only by what resumes the process: it goes on for a moment before it stops.
+            Signal::Tstp => {
+                stopped.get_or_insert_with(left);
+                let _ = kill_process(getpid(), Kill::STOP);
+            }
+            _ => {
+                thread::spawn(end_anyhow);
+                drop(stopped.unwrap_or_else(left));
+                process::exit(0);
+            }
         }
-        let _ = kill_process(getpid(), Kill::STOP);
-        let _ = out.write_all(ENTER.as_bytes()).and_then(|()| out.flush());
     }
+}
+
+/// Gives the terminal back; who draws waits.
+fn left() -> StdoutLock<'static> {
+    let mut out = io::stdout().lock();
+    let _ = put(&mut out, LEAVE);
+    out
+}
+
+/// A terminal that takes nothing, as after Ctrl-S, holds up whoever writes.
+fn end_anyhow() {
+    thread::sleep(PATIENCE);
+    process::exit(0);
 }

@@ -3,13 +3,14 @@
 use super::DEADLINE;
 use rustix::{
     fs::{Mode, OFlags, open},
-    process::{Pid, Signal, kill_process},
+    process::{Pid, Signal, WaitOptions, kill_process, waitpid},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{Action, Winsize, tcflow, tcsetwinsize},
 };
 use std::{
     fs::File,
-    io::Read,
+    io::{Read, Write},
+    path::{Path, PathBuf},
     process::{Child, Command},
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -19,6 +20,8 @@ use std::{
 /// A program in a terminal. It is killed with its owner.
 pub struct Terminal {
     child: Child,
+    /// Where its programs' end is.
+    path: PathBuf,
     seen: Arc<Seen>,
     /// How much of what was written has been waited for.
     heard: usize,
@@ -43,17 +46,15 @@ impl Terminal {
         unlockpt(&master).unwrap();
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&master, size).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let end = || {
-            File::from(open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap())
-        };
+        let path = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
+        let end = || end(&path);
         command.env("TERM", "xterm").env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1");
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?} can't be run: {error}"));
         // The command's own ends would keep the terminal open.
         command.stdin(std::process::Stdio::null());
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        let terminal = Terminal { child, seen: Arc::default(), heard: 0 };
+        let terminal = Terminal { child, path, seen: Arc::default(), heard: 0 };
         let seen = terminal.seen.clone();
         thread::spawn(move || seen.follow(File::from(master)));
         terminal
@@ -91,6 +92,19 @@ impl Terminal {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Waits until the program has stopped, and writes there as the shell does that gets its place.
+    pub fn prompts(&self, prompt: &str) {
+        let id = Pid::from_child(&self.child);
+        let (_, status) = waitpid(Some(id), WaitOptions::UNTRACED).unwrap().expect("it is waited for");
+        assert!(status.stopped(), "{status:?}");
+        end(&self.path).write_all(prompt.as_bytes()).unwrap();
+    }
+
+    /// Takes nothing more, as after Ctrl-S.
+    pub fn pauses(&self) {
+        tcflow(end(&self.path), Action::OOff).unwrap();
+    }
+
     /// Waits until it has ended well; all that it wrote.
     pub fn ends(mut self) -> String {
         let seen = self.seen.clone();
@@ -118,6 +132,11 @@ impl Terminal {
             written = self.seen.more.wait_timeout(written, left).unwrap().0;
         }
     }
+}
+
+/// The end that programs have.
+fn end(path: &Path) -> File {
+    File::from(open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap())
 }
 
 /// The last frame that is whole: each begins at the screen's corner, and empties what is below it.
