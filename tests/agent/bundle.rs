@@ -156,6 +156,17 @@ fn a_wrong_configuration_is_told_and_hides_as_much() {
 }
 
 #[test]
+fn a_line_that_a_running_agent_did_not_understand_is_not_told() {
+    let scene = Scene::new();
+    let mut agent = scene.board.start();
+    let good = fs::read_to_string(scene.config()).unwrap();
+    fs::write(scene.config(), format!("{good}livesecret and tokensecret\n")).unwrap();
+    agent.reload();
+    agent.says("expected name = value, but came \"livesecret and tokensecret\"");
+    tells(section(&scene.bundle(), "log"), &["agent.conf:4: expected name = value, but came …\n"]);
+}
+
+#[test]
 fn a_bundle_of_a_large_spool_is_bounded() {
     let scene = Scene::new();
     for capture in 0..3_000 {

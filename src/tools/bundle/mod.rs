@@ -191,7 +191,7 @@ impl Gathered {
 
     fn log(&self) -> String {
         match &self.log {
-            Ok(lines) => lines.join("\n") + "\n",
+            Ok(lines) => scrub::log(lines.iter().map(String::as_str)),
             Err(error) => format!("{error}\n\n{}", files_of_logs()),
         }
     }
@@ -232,7 +232,7 @@ fn files_of_logs() -> String {
                 let lines: Vec<&str> = tail.lines().filter(|line| line.contains("cloudtalker")).collect();
                 let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
                 text += &format!("{path}, its last lines of cloudtalker: {}\n", last.len());
-                last.iter().for_each(|line| text += &format!("{line}\n"));
+                text += &scrub::log(last.iter().copied());
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => text += &format!("{path} can't be read: {error}\n"),

@@ -2,7 +2,8 @@
 //!
 //! Of a URL only the host is left: the rest may be a password. The endpoint has no scheme by which it could be found,
 //! so that it is learned from those who name it. Besides, whatever looks like it is hidden: the path after a port, what
-//! follows a question mark, what precedes an `@`, and what is as long as a key.
+//! follows a question mark, what precedes an `@`, and what is as long or as random as a key. Lines of a configuration
+//! that made no sense to the agent are in its log: they could be anything.
 
 use crate::{
     config::{ConfigError, Entry},
@@ -14,6 +15,10 @@ use crate::{
 const HIDDEN: &str = "…";
 /// Of letters without any other between them: more than a digest has, and less than a key.
 const KEY: usize = 100;
+/// Of letters and digits without a slash: more than a name has, and less than what is left of a line of PEM.
+const RANDOM: usize = 24;
+/// The agent's words before what it could not make sense of (`ConfigError`).
+const SENSELESS: [&str; 2] = ["expected name = value, but came ", "unknown name "];
 /// Shorter texts hide nothing, and are found everywhere.
 const SECRET: usize = 4;
 
@@ -28,13 +33,13 @@ impl Scrub {
         let Address { user, path, query, .. } = address;
         let mut learn = |secret: &str, shown: &str| {
             if secret.len() >= SECRET && secret != shown {
-                self.0.push((secret.to_owned(), shown.to_owned()));
+                let at = self.0.partition_point(|(known, _)| known.len() >= secret.len());
+                self.0.insert(at, (secret.to_owned(), shown.to_owned()));
             }
         };
         learn(user, HIDDEN);
         learn(query, HIDDEN);
         learn(path, &shown_path(path));
-        self.0.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
     }
 
     /// A text without secrets, whose lines do nothing to a terminal.
@@ -83,6 +88,15 @@ pub fn error(error: ConfigError) -> String {
     told.to_string()
 }
 
+/// The agent's log, each line up to what made no sense to it.
+pub fn log<'l>(lines: impl Iterator<Item = &'l str>) -> String {
+    let told = |line: &str| {
+        let begins = SENSELESS.iter().filter_map(|words| Some(line.find(words)? + words.len()));
+        begins.min().map_or_else(|| format!("{line}\n"), |begin| format!("{}{HIDDEN}\n", &line[..begin]))
+    };
+    lines.map(told).collect()
+}
+
 /// A slip of the pen, and no line of a key.
 fn is_name(text: &str) -> bool {
     const LONGEST: usize = 24;
@@ -90,10 +104,17 @@ fn is_name(text: &str) -> bool {
 }
 
 fn without_secrets(word: &str) -> String {
-    if let Some((scheme, rest)) = word.split_once("://") {
+    if let Some((before, rest)) = word.split_once("://") {
+        let is_scheme = |letter: char| letter.is_ascii_alphanumeric() || "+.-".contains(letter);
+        let (before, scheme) = before.split_at(before.trim_end_matches(is_scheme).len());
         // What a sentence has after it is no part of it.
         let url = rest.trim_end_matches([':', ';', ',', '.', ')', ']', '}']);
-        return format!("{scheme}://{}{}", Address::of(url).shown(), &rest[url.len()..]);
+        let (before, shown) = (without_secrets(before), Address::of(url).shown());
+        return format!("{before}{scheme}://{shown}{}", &rest[url.len()..]);
+    }
+    // Beneath a path that was learned everything is its server's.
+    if word.starts_with("/…") {
+        return format!("/{HIDDEN}");
     }
     if has_port(word) {
         return Address::of(word).shown();
@@ -108,7 +129,19 @@ fn without_secrets(word: &str) -> String {
     };
     let is_of_a_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
     let longest = word.as_bytes().split(|byte| !is_of_a_key(byte)).map(<[u8]>::len).max();
-    if longest >= Some(KEY) { HIDDEN.to_owned() } else { word }
+    if longest >= Some(KEY) || is_random(&word) { HIDDEN.to_owned() } else { word }
+}
+
+/// Where letters of both cases and digits are mixed, nobody has chosen them.
+fn is_random(word: &str) -> bool {
+    let mut pieces = word.split(|letter: char| !(letter.is_ascii_alphanumeric() || "+=".contains(letter)));
+    pieces.any(|piece| {
+        let has = |is_one: fn(&u8) -> bool| piece.as_bytes().iter().any(is_one);
+        piece.len() >= RANDOM
+            && has(u8::is_ascii_lowercase)
+            && has(u8::is_ascii_uppercase)
+            && has(u8::is_ascii_digit)
+    })
 }
 
 /// As the log writes the endpoint.
@@ -195,6 +228,7 @@ mod tests {
         for secret in ["secret", "other", "pass", "third"] {
             assert!(!scrubbed.contains(secret), "{scrubbed}");
         }
+        assert_eq!(scrub.text("PATCH /files/third/1f2e is done"), "PATCH /… is done\n");
         assert!(scrubbed.starts_with("no session; cam.example:8443/…"), "{scrubbed}");
         assert!(scrubbed.lines().next().unwrap().ends_with(" is tried again in 2.0 s"), "{scrubbed}");
     }
@@ -216,6 +250,16 @@ mod tests {
             ("@ 5 pm", "@ 5 pm"),
             (&format!("in {key}: no"), "in … no"),
             (&"ab".repeat(32), &"ab".repeat(32)),
+            (
+                "a line of PEM: MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj/gEAAoIBAQC7VJTUt9Us8cKj",
+                "a line of PEM: …",
+            ),
+            (
+                "/srv/Cameras/Porch2/state/spool/1529842538.pir/0.mp4",
+                "/srv/Cameras/Porch2/state/spool/1529842538.pir/0.mp4",
+            ),
+            ("cam.example/ws?token=x&to=https://b.example/", "cam.example/ws?…https://b.example/"),
+            ("secret@cam.example,https://b.example/x", "…@cam.example,https://b.example/…"),
             ("\u{1b}[2J", "\\u{1b}[2J"),
         ] {
             assert_eq!(scrub.line(text), expected);
@@ -250,6 +294,20 @@ mod tests {
         ] {
             let told = error(wrong);
             assert!(told.starts_with(expected), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_the_agent_could_not_make_sense_of_stays_in_its_log() {
+        let line = || Origin::Line { file: "/a.conf".into(), number: 3 };
+        let no_pair = ConfigError::NoPair(line(), "a secret \"of\" words".into());
+        let unknown = ConfigError::UnknownName(line(), "password_hunter2".into());
+        for (wrong, expected) in [
+            (no_pair, "WARN /a.conf:3: expected name = value, but came …"),
+            (unknown, "WARN /a.conf:3: unknown name …"),
+        ] {
+            let logged = format!("INFO started\nWARN {wrong}");
+            assert_eq!(log(logged.lines()), format!("INFO started\n{expected}\n"));
         }
     }
 }
