@@ -180,7 +180,7 @@ fn a_bundle_of_a_large_spool_is_bounded() {
     let text = scene.bundle();
     tells(
         section(&text, "state directory"),
-        &["/spool/: 15000 entries, ", " lines left out below]", "lost.log, its end:"],
+        &["/spool/: 15000 names, ", " lines left out below]", "lost.log, its end:"],
     );
 }
 

@@ -14,6 +14,7 @@ use super::{Address, ToolError, check, status};
 use crate::{
     cli,
     config::{Config, ConfigError, DEFAULT_STATE_DIR, Entry, InputConfig},
+    engine::event::counted,
     wire::{shortened, utc::Utc},
 };
 use scrub::Scrub;
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Of each section, so that all of them stay well below a mebibyte.
 const LIMIT: usize = 128 * 1024;
 /// The listing is the longest.
-const LISTING_LIMIT: usize = 384 * 1024;
+const LISTING_LIMIT: usize = 256 * 1024;
 /// Where systems without the journal keep their logs.
 const LOGS: [&str; 3] = ["/var/log/messages", "/var/log/syslog", "/var/log/daemon.log"];
 /// Of each of them, from its end.
@@ -265,7 +266,8 @@ fn cut(text: &str, limit: usize, keep: Keep) -> String {
             (kept, left_out)
         }
     };
-    let note = format!("[{} lines, {} bytes left out]\n", left_out.lines().count(), left_out.len());
+    let lines = counted(left_out.lines().count() as u64, "line");
+    let note = format!("[{lines}, {} bytes left out]\n", left_out.len());
     match keep {
         Keep::Beginning => format!("{kept}{note}"),
         Keep::End => format!("{note}{kept}"),
@@ -281,10 +283,10 @@ mod tests {
     fn a_section_is_cut_between_lines_and_says_so() {
         let text = "one\ntwo\nthree\n";
         assert_eq!(cut(text, 14, Keep::Beginning), text);
-        assert_eq!(cut(text, 9, Keep::Beginning), "one\ntwo\n[1 lines, 6 bytes left out]\n");
+        assert_eq!(cut(text, 9, Keep::Beginning), "one\ntwo\n[1 line, 6 bytes left out]\n");
         assert_eq!(cut(text, 9, Keep::End), "[2 lines, 8 bytes left out]\nthree\n");
-        assert_eq!(cut("üüüü", 3, Keep::Beginning), "[1 lines, 8 bytes left out]\n");
-        assert_eq!(cut("üüüü", 3, Keep::End), "[1 lines, 8 bytes left out]\n");
+        assert_eq!(cut("üüüü", 3, Keep::Beginning), "[1 line, 8 bytes left out]\n");
+        assert_eq!(cut("üüüü", 3, Keep::End), "[1 line, 8 bytes left out]\n");
     }
 
     #[test]
