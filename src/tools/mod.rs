@@ -34,6 +34,10 @@ use std::{
 
 /// A look for an agent that is not there yet costs next to nothing, and nobody sees a fifth of a second.
 const RETRY: Duration = Duration::from_millis(200);
+/// For the answer to a question: the agent answers from memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Time enough to have a new certificate made.
+const EXPIRES_SOON: u64 = 30 * 24 * 60 * 60;
 /// Far beyond any answer.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
@@ -96,7 +100,11 @@ impl Address {
         }
     }
 
-    fn connect(&self) -> io::Result<Connection> {
+    fn connect(&self) -> Result<Connection, ToolError> {
+        self.try_connect().map_err(|error| ToolError::Absent(self.clone(), error))
+    }
+
+    fn try_connect(&self) -> io::Result<Connection> {
         let socket = match self {
             Address::Unix(path) => {
                 let connected = UnixStream::connect(path);
@@ -111,12 +119,11 @@ impl Address {
     fn connect_by(&self, deadline: Instant) -> Result<Connection, ToolError> {
         let mut is_told = false;
         loop {
-            let error = match self.connect() {
+            let error = match self.try_connect() {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error,
             };
-            let may_come = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
-            if !may_come || Instant::now() >= deadline {
+            if !is_nobody(&error) || Instant::now() >= deadline {
                 return Err(ToolError::Absent(self.clone(), error));
             }
             if !is_told {
@@ -126,6 +133,11 @@ impl Address {
             thread::sleep(RETRY);
         }
     }
+}
+
+/// Nobody listens there; an agent that is being started does soon.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 /// Where something else is, connecting to it fails as it does where an agent has died.

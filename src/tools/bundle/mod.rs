@@ -10,7 +10,7 @@ mod files;
 mod listing;
 mod scrub;
 
-use super::{Address, ToolError, check, status};
+use super::{Address, PATIENCE, ToolError, check, status};
 use crate::{
     cli,
     config::{Config, ConfigError, DEFAULT_STATE_DIR, Entry, InputConfig},
@@ -24,11 +24,8 @@ use std::{
     io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-/// The agent answers from memory.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Of each section, so that all of them stay well below a mebibyte.
 const LIMIT: usize = 128 * 1024;
 /// The listing is the longest.
@@ -208,14 +205,14 @@ fn input(run: &cli::Run) -> InputConfig {
 }
 
 fn ask_status(address: &Address) -> Result<(String, status::Status), ToolError> {
-    let mut connection = address.connect().map_err(|error| ToolError::Absent(address.clone(), error))?;
+    let mut connection = address.connect()?;
     let answer = status::answer(&mut connection)?;
     let status = status::parse(&answer)?;
     Ok((answer, status))
 }
 
 fn ask_log(address: &Address) -> Result<Vec<String>, ToolError> {
-    let mut connection = address.connect().map_err(|error| ToolError::Absent(address.clone(), error))?;
+    let mut connection = address.connect()?;
     // An agent that does not know the question says so.
     let answer = connection.ask(&json!({"query": "log", "ack": true}), PATIENCE)?;
     let nonsense = |why: &str| ToolError::Nonsense(why.to_owned(), shortened(&answer));

@@ -6,7 +6,10 @@ use crate::{
     engine::{Remembered, spool},
     shell::disk,
     tls::{self, ClientTls, Floor},
-    tools::text::{size, span},
+    tools::{
+        EXPIRES_SOON,
+        text::{size, span},
+    },
     wire::utc::Utc,
 };
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
@@ -18,9 +21,6 @@ use std::{
     process,
     time::{SystemTime, UNIX_EPOCH},
 };
-
-/// Time enough to have a new certificate made.
-const EXPIRES_SOON: u64 = 30 * 24 * 60 * 60;
 
 /// Looks at the state directory, at where the camera records, and at its program's socket.
 pub fn look(config: &Config, report: &mut Report) {

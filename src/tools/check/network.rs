@@ -12,17 +12,12 @@ use crate::{
         progress::Pulse,
         ureq_tls::{self, Limits},
     },
-    tools::{Address, ToolError, status},
+    tools::{Address, ToolError, is_nobody, status},
     wire::tus::VERSION,
 };
 use rustls::ClientConfig;
 use smol::{Timer, future::FutureExt, net::TcpStream};
-use std::{
-    io::{ErrorKind, Read},
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 /// For each step.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -129,10 +124,8 @@ fn holder(config: &Config) -> Holder {
     let address = Address::of(config.input.clone());
     let mut connection = match address.connect() {
         Ok(connection) => connection,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-            return Holder::Nobody;
-        }
-        Err(error) => return Holder::Unknown(ToolError::Absent(address, error)),
+        Err(ToolError::Absent(_, error)) if is_nobody(&error) => return Holder::Nobody,
+        Err(error) => return Holder::Unknown(error),
     };
     match status::ask(&mut connection) {
         Ok(status) if status.has_session_with(&config.endpoint.to_string()) => Holder::Agent,

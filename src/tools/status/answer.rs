@@ -1,13 +1,12 @@
 //! The agent's answer to `{"query":"status"}`.
 
 use super::pace::{Budget, RateInForce};
-use crate::tools::{Connection, ToolError, text::printable};
+use crate::{
+    tools::{Connection, PATIENCE, ToolError, text::printable},
+    wire::shortened,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// The agent answers from memory.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an agent says of itself. What came later than the first version may be missing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -80,10 +79,10 @@ pub fn answer(connection: &mut Connection) -> Result<String, ToolError> {
 
 /// What it says. Words from elsewhere come out fit for a terminal.
 pub fn parse(answer: &str) -> Result<Status, ToolError> {
-    let nonsense = |error: serde_json::Error| ToolError::Nonsense(error.to_string(), answer.to_owned());
+    let nonsense = |error: serde_json::Error| ToolError::Nonsense(error.to_string(), shortened(answer));
     let value: Value = serde_json::from_str(answer).map_err(nonsense)?;
     if let Some(error) = value["error"].as_str() {
-        return Err(ToolError::Nonsense(error.to_owned(), answer.to_owned()));
+        return Err(ToolError::Nonsense(printable(error), shortened(answer)));
     }
     Ok(serde_json::from_value::<Status>(value).map_err(nonsense)?.printable())
 }
@@ -154,6 +153,13 @@ pub mod tests {
         for answer in ["", "{}", "[]", r#"{"ok":false,"error":"busy"}"#] {
             assert!(matches!(parse(answer), Err(ToolError::Nonsense(..))), "{answer}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_repeated_in_short_and_does_nothing_to_a_terminal() {
+        let long = format!(r#"{{"error":"\u001b[2J","more":"{}"}}"#, "x".repeat(60_000));
+        let told = parse(&long).unwrap_err().to_string();
+        assert!(told.contains(r"(\u{1b}[2J), but came") && told.len() < 300, "{told}");
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use super::answer::{Command, Status, Upload};
 use crate::{
     engine::event::counted,
-    tools::text::{size, span},
+    tools::{
+        EXPIRES_SOON,
+        text::{size, span},
+    },
     wire::utc::Utc,
 };
 
@@ -15,8 +18,6 @@ const LONGEST_BAR: usize = 72;
 const PERCENT: usize = 6;
 /// Below so many columns words are spared.
 const NARROW: usize = 60;
-/// Time enough to have a new certificate made, as `check` has it.
-const EXPIRES_SOON: u64 = 30 * 24 * 60 * 60;
 
 /// What is to be shown.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ pub fn run(status: &cli::Status) -> Result<(), ToolError> {
     if status.watch {
         return watch::run(address, status.json);
     }
-    let mut connection = address.connect().map_err(|error| ToolError::Absent(address.clone(), error))?;
+    let mut connection = address.connect()?;
     let answer = answer(&mut connection)?;
     let status_of_agent = parse(&answer)?;
     let text = if status.json { format!("{answer}\n") } else { table(&status_of_agent, now()) };

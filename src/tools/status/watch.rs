@@ -8,7 +8,7 @@ use super::{
     rate::Rate,
     screen::Screen,
 };
-use crate::tools::{Address, Connection, ToolError};
+use crate::tools::{Address, Connection, ToolError, is_nobody};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 use std::{
@@ -72,10 +72,7 @@ impl Watch {
     fn ask(&mut self) -> Result<(String, Status), ToolError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => {
-                let connected = self.address.connect();
-                none.insert(connected.map_err(|error| ToolError::Absent(self.address.clone(), error))?)
-            }
+            none => none.insert(self.address.connect()?),
         };
         let answer = answer(connection)?;
         let status = parse(&answer)?;
@@ -85,10 +82,7 @@ impl Watch {
     /// Whether waiting may help. Where the agent has answered before, it may be that anything is there for a moment.
     fn may_mend(&self, error: &ToolError) -> bool {
         match error {
-            ToolError::Absent(_, error) => {
-                self.status.is_some()
-                    || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
-            }
+            ToolError::Absent(_, error) => self.status.is_some() || is_nobody(error),
             ToolError::Silent(..) | ToolError::Lost(..) => true,
             ToolError::Config(_)
             | ToolError::Usage(_)
