@@ -13,7 +13,7 @@
 //! large, by that step at most. A disk that can't be written holds up no capture: then bytes go on credit, and a restart
 //! would not know of those.
 //!
-//! A month begins only by a clock that can be believed ([`timekeeping`](super::timekeeping)). One that goes back to an earlier month
+//! A month begins only by a clock that can be believed (`timekeeping`). One that goes back to an earlier month
 //! takes what it has counted since with it (docs/decisions/0008-a-budget-is-written-ahead.md).
 
 use super::{calendar::Month, uploads::Choice};
