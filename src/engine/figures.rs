@@ -25,8 +25,21 @@ pub struct Figures {
     pub last_receipt: Option<u64>,
     /// When the board's certificate expires, in seconds since 1970.
     pub certificate_expires: Option<u64>,
+    /// How fast uploads may go now, in bytes a second; none where there is no limit.
+    pub rate_limit: Option<u64>,
+    /// The month's data budget, if there is one.
+    pub budget: Option<Allowance>,
     /// What has happened since the start.
     pub counters: Counters,
+}
+
+/// What the data budget is, and how much of it is spent, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// For a calendar month.
+    pub limit: u64,
+    /// In this one.
+    pub spent: u64,
 }
 
 /// How often what has happened since the start. Each event is counted where it is told, and nowhere else.
@@ -140,6 +153,8 @@ impl Engine {
             alarms: self.alarms.count(),
             last_receipt: self.uploads.last_receipt,
             certificate_expires: self.settings.certificate_expires,
+            rate_limit: self.rate_in_force(self.time(now)).rate.bytes(),
+            budget: self.settings.monthly_budget.map(|limit| Allowance { limit, spent: self.budget.spent() }),
             counters: self.counters.clone(),
         }
     }
@@ -152,6 +167,7 @@ mod tests {
         engine::{
             Frame, Input, Output, Settings, SourceId, SourceKind,
             event::Level,
+            rates::{DAY, Rate, Rates, Window},
             spool::{Done, Kept, Scanned, Staged},
             uploads::Answer,
         },
@@ -289,6 +305,28 @@ mod tests {
         board.answer(3, 413, None);
         let lost = LostReason::ALL.map(|reason| u64::from(reason == LostReason::Refused));
         assert_eq!(board.0.figures(at(3)).counters.lost, lost);
+    }
+
+    #[test]
+    fn the_rate_and_the_budget_are_told_where_there_are_some() {
+        let mut board = Board::new();
+        let figures = board.0.figures(at(1));
+        assert_eq!((figures.rate_limit, figures.budget), (None, None));
+        let windows = [Window { from: 0, minutes: DAY / 2, rate: Rate::Nothing }];
+        let rates = Rates::new(Rate::AtMost(7), &windows).unwrap();
+        let bounded = Settings {
+            rates,
+            monthly_budget: Some(1 << 30),
+            ..Settings::new("cloud:443/", "https://cloud/uploads/")
+        };
+        board.tell(2, Input::Reload(bounded));
+        board.tell(3, Input::Metered(4_096));
+        // 11:06 in the morning, and an hour later.
+        for (second, rate) in [(4, 0), (3_604, 7)] {
+            let figures = board.0.figures(at(second));
+            assert_eq!(figures.rate_limit, Some(rate), "after {second} s");
+            assert_eq!(figures.budget, Some(Allowance { limit: 1 << 30, spent: 4_096 }));
+        }
     }
 
     #[test]

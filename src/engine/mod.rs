@@ -40,7 +40,7 @@ mod timekeeping;
 mod timers;
 
 pub use camera::Remembered;
-pub use figures::{Counters, Figures, Volume};
+pub use figures::{Allowance, Counters, Figures, Volume};
 pub use load::Load;
 pub use pace::{InForce, Pace};
 pub use session::{Frame, Refusal};

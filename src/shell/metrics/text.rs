@@ -97,6 +97,21 @@ impl Page {
             "When the camera's certificate expires, in seconds since 1970.",
             figures.certificate_expires,
         );
+        self.gauge_if_any(
+            "upload_rate_limit_bytes_per_second",
+            "How fast uploads may go at this time of day; 0 is not at all.",
+            figures.rate_limit,
+        );
+        self.gauge_if_any(
+            "monthly_budget_bytes",
+            "What uploads may put on the wire in a calendar month.",
+            figures.budget.map(|budget| budget.limit),
+        );
+        self.gauge_if_any(
+            "monthly_budget_used_bytes",
+            "What uploads may have put on the wire in this one.",
+            figures.budget.map(|budget| budget.spent),
+        );
     }
 
     fn counters(&mut self, counters: &Counters) {
@@ -202,7 +217,10 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{engine::Volume, wire::cloud::Backlog};
+    use crate::{
+        engine::{Allowance, Volume},
+        wire::cloud::Backlog,
+    };
     use std::time::Duration;
 
     fn busy() -> (Figures, Process) {
@@ -216,6 +234,8 @@ mod tests {
             alarms: 3,
             last_receipt: Some(1_795_219_190),
             certificate_expires: Some(1_826_755_200),
+            rate_limit: Some(65_536),
+            budget: Some(Allowance { limit: 1_073_741_824, spent: 996_147_200 }),
             counters: Counters {
                 sessions: 4,
                 session_failures: 7,
@@ -255,6 +275,8 @@ mod tests {
             backlog: Backlog::default(),
             last_receipt: None,
             certificate_expires: None,
+            rate_limit: None,
+            budget: None,
             ..figures
         };
         let page = render(&figures, &Process { start: None, memory: None, ..process });
@@ -264,6 +286,9 @@ mod tests {
             "spool_oldest_capture_timestamp_seconds",
             "last_receipt_timestamp_seconds",
             "certificate_expiry_timestamp_seconds",
+            "upload_rate_limit_bytes_per_second",
+            "monthly_budget_bytes",
+            "monthly_budget_used_bytes",
             "process_start_time_seconds",
             "process_resident_memory_bytes",
         ] {
