@@ -1,6 +1,9 @@
 //! What is seen, as a frame of the terminal. Nothing in it is wider than the terminal, nor higher.
 
-use super::answer::{Command, Status, Upload};
+use super::{
+    answer::{Command, Status, Upload},
+    pace::RateInForce,
+};
 use crate::{
     engine::event::counted,
     tools::{
@@ -79,6 +82,7 @@ pub fn frame(view: &View<'_>, look: Look) -> String {
             Some(upload) => frame.upload(upload),
             None => frame.no_upload(status),
         }
+        frame.bounds(status);
         frame.waiting(status);
         frame.losses(status);
         frame.certificate(status);
@@ -154,6 +158,14 @@ impl Frame<'_> {
         if status.spool.segments > 0 {
             self.lines.extend([String::new(), String::new()]);
         }
+    }
+
+    /// What the owner lets uploads take.
+    fn bounds(&mut self, status: &Status) {
+        let rate = status.rate.as_ref().map(RateInForce::brief).unwrap_or_default();
+        self.parts("rate", &rate);
+        let budget = status.budget.as_ref().map(|budget| budget.brief(self.view.now)).unwrap_or_default();
+        self.parts("budget", &budget);
     }
 
     fn bar(&mut self, percent: u64) {

@@ -28,6 +28,8 @@ camera     armed
 upload     1795215600.pir/2.mp4, 1.0 KiB of 4.0 KiB
            ███████████████▌░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  25 %
            1.0 KiB/s, 3 s left
+rate       at most 64.0 KiB/s, until 01:00:00 UTC
+budget     950.0 MiB of 1.0 GiB, short, 9 days until the next month
 waiting    1 capture, 3 segments, 34.5 MiB, 9 h left
 receipt    100 s ago
 refused    2, see /var/lib/cloudtalker/refused
@@ -48,6 +50,10 @@ upload     1795215600.pir/2.mp4,
            1.0 KiB of 4.0 KiB
            █████▌░░░░░░░░░░░░░░░░░  25 %
            nothing goes out
+rate       at most 64.0 KiB/s,
+           until 01:00:00 UTC
+budget     950.0 MiB of 1.0 GiB, short,
+           9 days until the next month
 waiting    1 capture, 3 segments,
            34.5 MiB
 receipt    100 s ago
