@@ -5,7 +5,10 @@ use super::{
     spool::{CaptureName, FoundCapture},
 };
 use crate::wire::{Id, Sha256, Trigger, cloud::Backlog};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// A capture's end lists all its segments in one message, which a cloud must take: 1 MiB for so many. What comes
 /// beyond begins another capture of the same time.
@@ -17,6 +20,8 @@ pub struct Captures {
     all: BTreeMap<CaptureName, Capture>,
     /// Names under which the disk has something that could not be read.
     unread: BTreeSet<CaptureName>,
+    /// What is owed, since a capture was changed last: the budget asks after each event, and a spool has thousands.
+    backlog: Cell<Option<Backlog>>,
 }
 
 /// Where a new segment goes.
@@ -38,6 +43,7 @@ impl Captures {
 
     /// The capture of this name.
     pub fn at_mut(&mut self, name: CaptureName) -> Option<&mut Capture> {
+        self.backlog.take();
         self.all.get_mut(&name)
     }
 
@@ -53,6 +59,7 @@ impl Captures {
 
     /// Adds a new capture.
     pub fn begin(&mut self, name: CaptureName, id: Id) {
+        self.backlog.take();
         self.all.insert(name, Capture::new(id));
     }
 
@@ -78,12 +85,14 @@ impl Captures {
 
     /// Adds what a start, or a later look, has found. All of it has ended.
     pub fn adopt(&mut self, found: Vec<FoundCapture>) {
+        self.backlog.take();
         let captures = found.into_iter().map(|found| (found.name, Capture::found(found)));
         self.all.extend(captures);
     }
 
     /// Lets a capture go for good: its name may be used again.
     pub fn remove(&mut self, name: CaptureName) -> Option<Capture> {
+        self.backlog.take();
         self.all.remove(&name)
     }
 
@@ -148,6 +157,12 @@ impl Captures {
 
     /// What is owed.
     pub fn backlog(&self) -> Backlog {
+        let backlog = self.backlog.get().unwrap_or_else(|| self.count_backlog());
+        self.backlog.set(Some(backlog));
+        backlog
+    }
+
+    fn count_backlog(&self) -> Backlog {
         let mut backlog = Backlog::default();
         for (name, capture) in self.iter() {
             backlog.captures += 1;
@@ -240,6 +255,28 @@ mod tests {
             add(&mut captures, 1, seg_no, DIGEST);
         }
         assert_eq!(place(&captures, 10_000, OTHER), Placement::Begin(name(2), 10_000));
+    }
+
+    #[test]
+    fn what_is_owed_is_counted_anew_after_each_change() {
+        let mut captures = captures(0);
+        let changes: [fn(&mut Captures); 7] = [
+            |captures| add(captures, 1, 1, OTHER),
+            |captures| captures.begin(name(2), Id(2)),
+            |captures| captures.at_mut(name(1)).unwrap().segment_mut(0).unwrap().standing = Standing::Sent,
+            |captures| captures.at_mut(name(2)).unwrap().forgotten = true,
+            |captures| _ = captures.remove(name(1)),
+            |captures| captures.begin(name(1), Id(1)),
+            |captures| {
+                captures.adopt(vec![FoundCapture { name: name(3), id: Id(3), segments: Vec::new() }]);
+            },
+        ];
+        for change in changes {
+            let before = captures.backlog();
+            change(&mut captures);
+            assert_ne!(captures.backlog(), before);
+            assert_eq!(captures.backlog(), captures.count_backlog());
+        }
     }
 
     #[test]
