@@ -39,6 +39,12 @@ impl Engine {
         self.settings.earliest_time.max(self.remembered.good_time.unwrap_or(0))
     }
 
+    /// Whether a server and the board's own clock both say so. A server that was ahead once had the remembered time from
+    /// itself alone: it is not to rule out what is true until that has come.
+    fn is_attested(&self, now: Now, date: u64) -> bool {
+        date.saturating_add(TOLERANCE) >= self.settings.earliest_time && date.abs_diff(now.unix) <= TOLERANCE
+    }
+
     /// What a former life learned of the time. A floor in the far future would keep every server out, for ever: where the
     /// file is damaged, or a server was wrong, it is forgotten.
     pub(super) fn recall_good_time(&mut self) {
@@ -56,7 +62,7 @@ impl Engine {
     /// A verified server's time bounds what certificates may be expired; flash is worn at most daily for it.
     pub(super) fn note_good_time(&mut self, now: Now, date: Option<u64>) {
         let Some(date) = date.filter(|date| *date <= self.settings.latest_time) else { return };
-        if date.saturating_add(TOLERANCE) >= self.earliest_time() {
+        if date.saturating_add(TOLERANCE) >= self.earliest_time() || self.is_attested(now, date) {
             self.told = Some(Told { at: now.mono, unix: date });
         }
         let known = self.remembered.good_time.unwrap_or(0);

@@ -170,6 +170,26 @@ fn a_server_is_believed_and_not_a_clock_that_contradicts_it() {
 }
 
 #[test]
+fn a_server_that_was_ahead_once_stops_no_month_from_beginning() {
+    const AHEAD: u64 = MONTHS_END + 100 * 86_400;
+    const MENDED: u64 = MONTHS_END + 3600;
+    let mut scene = Scene::started(MONTHS_END, budget(BUDGET), Remembered::default());
+    scene.connects(Some(AHEAD));
+    scene.settle_chores();
+    let remembered = scene.remembered().unwrap();
+    assert_eq!((scene.month().as_str(), remembered.good_time), ("2027-03", Some(AHEAD)));
+    scene.clock = MENDED;
+    scene.connects(Some(MENDED));
+    assert_eq!(scene.month(), "2026-12");
+    // A board without a clock of its own can't tell which of the two was wrong.
+    for (clock, month) in [(MENDED, "2026-12"), (35, "unknown")] {
+        let mut next = Scene::started(clock, budget(BUDGET), remembered.clone());
+        next.connects(Some(MENDED));
+        assert_eq!(next.month(), month, "{clock}");
+    }
+}
+
+#[test]
 fn where_clocks_are_changed_the_rate_follows_them() {
     // In Central Europe clocks show 02:00 at 00:00Z, and 02:00 once more at 01:00Z.
     let back = 1_792_890_000;
