@@ -315,7 +315,8 @@ impl Engine {
 
     /// Whether the agent was told to end, and neither disk nor cloud has anything left to do for it.
     pub fn is_finished(&self) -> bool {
-        self.stopping && self.intake.is_idle() && self.chores.is_at_rest() && !self.session.is_up()
+        let is_at_rest = self.intake.is_idle() && self.chores.is_at_rest() && !self.session.is_up();
+        self.stopping && is_at_rest && !self.is_still_counting()
     }
 
     fn wake(&mut self, now: Now) {

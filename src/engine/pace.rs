@@ -186,10 +186,15 @@ impl Engine {
         }
     }
 
+    /// Whether an upload may still put something on the wire that the budget is to have.
+    pub(super) fn is_still_counting(&self) -> bool {
+        self.settings.monthly_budget.is_some() && self.uploads.current_place().is_some()
+    }
+
     /// A restart that was asked for finds the count as it is.
     fn leave_count(&mut self) {
-        let has_ended = self.uploads.current_place().is_none() && self.settings.monthly_budget.is_some();
-        let exact = self.budget.last_on_disk(self.remembered.spent.as_ref()).filter(|_| has_ended);
+        let is_due = self.settings.monthly_budget.is_some() && !self.is_still_counting();
+        let exact = self.budget.last_on_disk(self.remembered.spent.as_ref()).filter(|_| is_due);
         if let Some(exact) = exact {
             self.remembered.spent = Some(exact);
             self.remember();

@@ -332,6 +332,23 @@ fn a_stop_leaves_the_count_to_the_byte() {
 }
 
 #[test]
+fn a_stop_without_a_session_waits_for_the_count() {
+    let settings = Settings { uploads_elsewhere: true, ..budget(BUDGET) };
+    let mut scene = Scene::started(CLOCK, settings, Remembered::default());
+    scene.settle_chores();
+    scene.sends("pir.5.0.mp4");
+    scene.tell(Input::Stop);
+    assert!(!scene.is_finished(), "the upload is to say what it took");
+    scene.tell(Input::Metered(12_399));
+    scene.is_answered(Answer::Abandoned);
+    assert!(!scene.is_finished(), "the disk is to have it");
+    scene.settle_chores();
+    assert!(scene.is_finished());
+    let mut next = Scene::started(CLOCK, budget(BUDGET), scene.remembered().unwrap());
+    assert_eq!(next.spent(), 12_399);
+}
+
+#[test]
 fn nothing_is_written_while_nothing_is_uploaded() {
     let mut scene = Scene::with_budget(BUDGET, MONTHS_END - 3600);
     scene.settle_chores();

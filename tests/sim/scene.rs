@@ -77,6 +77,11 @@ impl Scene {
         self.tell(Input::SessionHeard(Frame::Text(message.to_text())));
     }
 
+    /// Whether an agent that was told to end may.
+    pub fn is_finished(&self) -> bool {
+        self.engine.is_finished()
+    }
+
     /// Whether the disk was told that a capture has ended.
     pub fn marks_an_end(&self) -> bool {
         self.outputs.iter().any(|output| matches!(output, Output::Disk(Task::Close { .. })))
