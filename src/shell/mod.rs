@@ -54,7 +54,7 @@ use lock::LockError;
 use metrics::Metrics;
 use pidfile::Pidfile;
 use progress::{Progress, Vigil};
-use reload::Reading;
+use reload::{Anew, Reading};
 use signals::Signal;
 use smol::{
     LocalExecutor, Task, Timer,
@@ -169,7 +169,7 @@ impl Shell {
                 .map_err(StartError::Thread)?;
         let list = List::follow(&executor, config.motion_file_list.as_deref(), &numbers, &sources, &inputs);
         let clock = Clock::start();
-        let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls), found);
+        let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls, zone::of(&config)), found);
         let metrics = Metrics::start(&executor, config.metrics.as_deref()).map_err(StartError::Metrics)?;
         // The last that may fail: no start that fails leaves a timer running which reboots the board.
         let watchdog =
@@ -301,7 +301,7 @@ impl Shell {
         enum Woken {
             Input(Input),
             Signal(Signal),
-            Read(Result<(Config, ClientTls), String>),
+            Read(Result<Anew, String>),
         }
         let attended = self.attend(Instant::now());
         let nearest = deadline.into_iter().chain(self.end).chain(log::settle()).chain(attended).min();
@@ -366,7 +366,7 @@ fn client_tls(config: &Config, floor: &Arc<Floor>) -> Result<ClientTls, StartErr
     tls::client_config(&identity, config.ca.as_deref(), floor.clone()).map_err(StartError::Tls)
 }
 
-fn settings(config: &Config, tls: &ClientTls) -> Settings {
+fn settings(config: &Config, tls: &ClientTls, zone: Zone) -> Settings {
     Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         endpoint: config.endpoint.to_string(),
@@ -383,7 +383,7 @@ fn settings(config: &Config, tls: &ClientTls) -> Settings {
         latest_time: tls::clock::latest(tls.certificate_expires),
         rates: config.max_rate.clone(),
         monthly_budget: config.monthly_budget,
-        zone: if config.needs_a_calendar() { zone::local() } else { Zone::default() },
+        zone,
     }
 }
 

@@ -1,23 +1,31 @@
-//! SIGHUP: certificate, key and configuration are read again, while captures come and go.
+//! SIGHUP: certificate, key, configuration and time zone are read again, while captures come and go.
 //!
 //! They are files, on flash or wherever the owner has them. So smol's thread for blocking calls reads them, and the loop turns
 //! meanwhile.
 
 use super::{
     Shell, client_tls, commands::Commands, input::Listeners, list::List, log, metrics::Metrics, settings,
+    zone,
 };
 use crate::{
     cli,
     config::{Config, InputConfig},
-    engine::Input,
+    engine::{Input, calendar::Zone},
     tls::{ClientTls, Floor},
 };
 use ::log::{error, warn};
 use smol::Task;
 use std::sync::Arc;
 
-/// Certificate, key and configuration, while they are read; or what is wrong with them.
-pub(super) type Reading = Task<Result<(Config, ClientTls), String>>;
+/// What was read.
+pub(super) struct Anew {
+    config: Config,
+    tls: ClientTls,
+    zone: Zone,
+}
+
+/// All of that, while it is read; or what is wrong with it.
+pub(super) type Reading = Task<Result<Anew, String>>;
 
 impl Shell {
     /// Has certificate, key and configuration read anew; once more, where that is under way: it may have come too early for
@@ -36,13 +44,13 @@ impl Shell {
     }
 
     /// They are read. What is wrong is told, and the former ones stay.
-    pub(super) async fn reload(&mut self, read: Result<(Config, ClientTls), String>) -> Option<Input> {
+    pub(super) async fn reload(&mut self, read: Result<Anew, String>) -> Option<Input> {
         self.reading = None;
         if self.end.is_some() {
             return None;
         }
         let input = match read {
-            Ok((config, tls)) => Some(self.take_over(config, tls).await),
+            Ok(anew) => Some(self.take_over(anew).await),
             Err(error) => {
                 warn!("SIGHUP: {error}; the former configuration stays");
                 None
@@ -55,7 +63,8 @@ impl Shell {
         input
     }
 
-    async fn take_over(&mut self, mut config: Config, tls: ClientTls) -> Input {
+    async fn take_over(&mut self, anew: Anew) -> Input {
+        let Anew { mut config, tls, zone } = anew;
         self.tls = tls;
         self.keep_what_takes_a_restart(&mut config);
         self.reload_inputs(&mut config).await;
@@ -72,7 +81,7 @@ impl Shell {
         }
         log::init(config.log_to, config.log_level);
         self.config = config;
-        Input::Reload(settings(&self.config, &self.tls))
+        Input::Reload(settings(&self.config, &self.tls, zone))
     }
 
     fn keep_what_takes_a_restart(&self, config: &mut Config) {
@@ -130,8 +139,9 @@ impl Shell {
     }
 }
 
-fn read(args: &cli::Run, floor: &Arc<Floor>) -> Result<(Config, ClientTls), String> {
+fn read(args: &cli::Run, floor: &Arc<Floor>) -> Result<Anew, String> {
     let config = Config::load(args).map_err(|error| error.to_string())?;
     let tls = client_tls(&config, floor).map_err(|error| error.to_string())?;
-    Ok((config, tls))
+    let zone = zone::of(&config);
+    Ok(Anew { config, tls, zone })
 }

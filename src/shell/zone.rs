@@ -1,6 +1,6 @@
 //! The time zone of the board: `TZ`, as tzset(3) reads it, else `/etc/localtime`, else UTC.
 
-use crate::{engine::calendar::Zone, tls::clock};
+use crate::{config::Config, engine::calendar::Zone, tls::clock};
 use std::{env, fs, path::Path};
 use tz::{LocalTimeType, TimeZone};
 
@@ -10,8 +10,13 @@ const ZONES: &str = "/usr/share/zoneinfo";
 /// Clocks are changed at most once within it, in seconds.
 const STEP: u64 = 24 * 60 * 60;
 
-/// Reads it anew: what it says of the years in which this build may run.
-pub fn local() -> Zone {
+/// Reads it anew, where it matters. It is a file, which may take its time.
+pub fn of(config: &Config) -> Zone {
+    if config.needs_a_calendar() { local() } else { Zone::default() }
+}
+
+/// What it says of the years in which this build may run.
+fn local() -> Zone {
     let (origin, tzif) = match env::var("TZ") {
         Ok(name) if name.is_empty() => return Zone::default(),
         Ok(name) => (format!("TZ, which is {name:?},"), tzif_of(&name)),

@@ -281,6 +281,23 @@ fn sighup_holds_nothing_up_while_a_file_takes_its_time() {
 }
 
 #[test]
+fn sighup_holds_nothing_up_while_the_time_zone_takes_its_time() {
+    let board = Board::alone().with(&["--monthly_budget", "1G"]);
+    let zone = board.dir.at("zone");
+    let board = board.run_by(&["env", &format!("TZ={}", zone.display())]);
+    let mut agent = board.start();
+    assert!(std::process::Command::new("mkfifo").arg(&zone).status().unwrap().success());
+    agent.reload();
+    // This waits until it is being read, which then takes until it is closed.
+    let writer = fs::OpenOptions::new().write(true).open(&zone).unwrap();
+    agent.takes(&board.record_capture(TIME, &[3000]));
+    drop(writer);
+    agent.says("certificate, key and configuration are read again");
+    agent.signal(Signal::TERM);
+    ends_well(&board, agent, Instant::now());
+}
+
+#[test]
 fn a_closed_log_does_not_stop_it() {
     let server = Server::start();
     let board = Board::new(&server);
