@@ -59,6 +59,20 @@ fn lives(arch: Arch) {
     life.hangs_and_is_rebooted();
 }
 
+/// A segment on its way.
+struct Owed {
+    segment: Stored,
+    /// The server's name for its upload.
+    upload: String,
+}
+
+/// An upload that has not come to its end.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Arriving {
+    bytes: u64,
+    upload: String,
+}
+
 /// A board and its cloud, from its first boot on.
 struct Life {
     machine: Machine,
@@ -215,37 +229,42 @@ impl Life {
     }
 
     /// Gives a segment that is on its way.
-    fn uploads_slowly(&mut self) -> Stored {
+    fn uploads_slowly(&mut self) -> Owed {
         self.machine.ok(&format!("echo max_rate = 200K >>{CONFIG}; {INIT} reload"));
         self.machine.says("certificate, key and configuration are read again");
         let segment = self.records(CUT, 0, 3_000);
         self.hands_over(CUT, 1);
-        eventually("a part has arrived", || arriving(&self.server), |bytes| *bytes > 400_000);
+        let arriving = || arriving(&self.server);
+        let Arriving { upload, .. } =
+            eventually("a part has arrived", arriving, |arriving| arriving.bytes > 400_000);
         self.takes_memory("while it uploads");
-        segment
+        Owed { segment, upload }
     }
 
     /// On the same disk.
-    fn boots_again_after_a_cut(self, owed: &Stored) -> Life {
+    fn boots_again_after_a_cut(self, owed: &Owed) -> Life {
         self.machine.cut_off();
         let Life { disk, image, server, measures, .. } = self;
-        let arrived = arriving(&server);
-        assert!(arrived < owed.bytes, "{arrived} bytes have arrived, which is all");
+        let Arriving { upload, bytes } = arriving(&server);
+        assert!(
+            upload == owed.upload && bytes < owed.segment.bytes,
+            "{bytes} bytes of {upload} have arrived"
+        );
         let machine = image.boot(&disk, &backlog::disk());
         Life { machine, disk, image, server, measures }
     }
 
-    fn completes(&mut self, owed: &Stored) {
+    fn completes(&mut self, Owed { segment, upload }: &Owed) {
         let Life { machine, .. } = self;
         assert!(machine.log().contains("Starting cloudtalker: OK"));
         let owing = "started; still owed to the cloud: 1 capture, with 1 segment not sent yet";
         machine.prints_after(0, owing, |line| line.contains(owing));
         self.owes_nothing();
-        self.reaches_the_cloud(CUT, std::slice::from_ref(owed));
-        let copies = self.server.blobs().into_iter().filter(|blob| blob.sha256 == owed.sha256).count();
+        self.reaches_the_cloud(CUT, std::slice::from_ref(segment));
+        let copies = self.server.blobs().into_iter().filter(|blob| blob.sha256 == segment.sha256).count();
         assert_eq!(copies, 1);
-        let uploads = lengths_of_uploads(&self.server).into_iter().filter(|length| *length == owed.bytes);
-        assert_eq!(uploads.count(), 1, "the upload goes on where it was cut off");
+        let stored = format!("segment 0 of {} bytes is stored ({upload})", segment.bytes);
+        assert!(self.server.log().contains(&stored), "another upload was made than the one that was cut off");
     }
 
     /// By the kernel's watchdog, and only then.
@@ -306,16 +325,14 @@ impl Life {
     }
 }
 
-/// How much has come of the largest upload.
-fn arriving(server: &Server) -> u64 {
-    lengths_of_uploads(server).into_iter().max().unwrap_or(0)
-}
-
-/// Of those that are whole, too.
-fn lengths_of_uploads(server: &Server) -> Vec<u64> {
+/// The upload that has got furthest, and how far.
+fn arriving(server: &Server) -> Arriving {
     let uploads = server.dir.at("data/uploads");
-    let length = |name: String| fs::metadata(uploads.join(name)).ok().map(|metadata| metadata.len());
-    file_names(&uploads).into_iter().filter_map(length).collect()
+    let arriving = |upload: String| {
+        let bytes = fs::metadata(uploads.join(&upload)).ok()?.len();
+        Some(Arriving { bytes, upload })
+    };
+    file_names(&uploads).into_iter().filter_map(arriving).max().unwrap_or_default()
 }
 
 fn segment(time: u64, seg_no: u32) -> String {
