@@ -238,6 +238,8 @@ impl Life {
         let Arriving { upload, .. } =
             eventually("a part has arrived", arriving, |arriving| arriving.bytes > 400_000);
         self.takes_memory("while it uploads");
+        // The agent notes a long upload at once and never syncs the note: half a minute later the kernel does.
+        self.machine.ok("sync");
         Owed { segment, upload }
     }
 
