@@ -221,14 +221,15 @@ impl World {
     pub(super) fn disk_works(&mut self) {
         let board = self.board.as_mut().unwrap();
         let Some(task) = board.tasks.pop_front() else { return };
-        let is_to_remember = matches!(task, Task::Remember(_));
+        let to_remember =
+            if let Task::Remember(remembered) = &task { Some(remembered.clone()) } else { None };
         let done = board.spool.perform(task);
         let has_more = !board.tasks.is_empty();
         if self.files.0.borrow().is_cut {
             return;
         }
-        if is_to_remember {
-            self.has_remembered(&done);
+        if let Some(remembered) = &to_remember {
+            self.has_remembered(remembered, &done);
         }
         self.tell(Input::DiskDone(done));
         if has_more {

@@ -41,8 +41,10 @@ pub(super) struct Wire {
     waiting: Option<Request>,
     /// In truth, over all of the board's lives.
     months: BTreeMap<Month, u64>,
-    /// Bytes that went while the disk could not write their count.
-    on_credit: Option<u64>,
+    /// The disk could not write the count lately: bytes go all the same.
+    is_on_credit: bool,
+    /// Bytes that went so, until a count is written that knows of them.
+    on_credit: u64,
     /// Those of them of which a restart knew nothing.
     forgiven: u64,
     /// How often a clock that nobody can contradict may have begun a month.
@@ -95,7 +97,8 @@ impl World {
         let (text, _) = self.files.file("/state.json").unwrap_or_default();
         let on_disk: Remembered = serde_json::from_slice(&text).unwrap_or_default();
         let wire = &mut self.wire;
-        wire.forgiven += wire.on_credit.take().unwrap_or(0);
+        wire.forgiven += std::mem::take(&mut wire.on_credit);
+        wire.is_on_credit = false;
         if found.spent != on_disk.spent {
             // It is there, and can't be read.
             wire.forgiven = wire.months.values().sum();
@@ -108,12 +111,7 @@ impl World {
 
     /// What a start finds is no less than what has crossed the wire in the month that it is.
     fn check_count(&mut self, found: &Remembered) {
-        let month = Zone::default().month(self.truth());
-        let crossed = self.wire.months.get(&month).copied().unwrap_or(0);
-        let spent = serde_json::to_value(&found.spent).unwrap();
-        let months = spent["months"].as_object().into_iter().flatten();
-        let found: u64 =
-            months.filter(|(of, _)| **of >= month.to_string()).filter_map(|(_, bytes)| bytes.as_u64()).sum();
+        let (found, crossed) = (self.counted(found), self.crossed());
         if self.kind.budgeted && self.kind.is_told_the_time() && found + self.wire.forgiven < crossed {
             self.accuse(|| {
                 format!("a start finds {found} bytes of a month in which {crossed} crossed the wire")
@@ -121,10 +119,31 @@ impl World {
         }
     }
 
-    /// The disk has answered a task that was to remember something.
-    pub(super) fn has_remembered(&mut self, done: &Done) {
+    /// The disk has answered a task that was to remember this. It may have been asked for it before the last bytes went.
+    pub(super) fn has_remembered(&mut self, remembered: &Remembered, done: &Done) {
         let is_written = matches!(done, Done::Settled(Ok(())));
-        self.wire.on_credit = (!is_written).then_some(self.wire.on_credit.unwrap_or(0));
+        let is_behind = self.counted(remembered) + self.wire.forgiven < self.crossed();
+        self.wire.is_on_credit = !is_written;
+        if is_written && !(is_behind && self.kind.is_told_the_time()) {
+            self.wire.on_credit = 0;
+        }
+    }
+
+    /// What this says of the month that it is.
+    fn counted(&self, remembered: &Remembered) -> u64 {
+        let month = self.month().to_string();
+        let spent = serde_json::to_value(&remembered.spent).unwrap();
+        let months = spent["months"].as_object().into_iter().flatten();
+        months.filter(|(of, _)| **of >= month).filter_map(|(_, bytes)| bytes.as_u64()).sum()
+    }
+
+    /// What has crossed the wire in that month.
+    fn crossed(&self) -> u64 {
+        self.wire.months.get(&self.month()).copied().unwrap_or(0)
+    }
+
+    fn month(&self) -> Month {
+        Zone::default().month(self.truth())
     }
 
     /// A request goes out, with as much of its body as may go now: so many bytes of the file.
@@ -220,14 +239,14 @@ impl World {
 
     /// Bytes cross the wire, either way.
     fn crosses(&mut self, bytes: u64) {
-        let month = Zone::default().month(self.truth());
+        let month = self.month();
         let wire = &mut self.wire;
         wire.total += bytes;
-        wire.on_credit = wire.on_credit.map(|credit| credit + bytes);
+        wire.on_credit += if wire.is_on_credit { bytes } else { 0 };
         let of_month = wire.months.entry(month).or_default();
         *of_month += bytes;
         let (in_month, ever) = (*of_month, wire.months.values().sum::<u64>());
-        let (forgiven, begun) = (wire.forgiven + wire.on_credit.unwrap_or(0), wire.months_begun);
+        let (forgiven, begun) = (wire.forgiven + wire.on_credit, wire.months_begun);
         if self.kind.is_told_the_time() {
             self.check_budget(in_month, BUDGET + forgiven);
         } else {
