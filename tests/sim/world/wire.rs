@@ -19,6 +19,8 @@ const ANSWER: u64 = 5 * WEIGHT;
 const PIECE: u64 = 16;
 /// A month's budget that will not do.
 const BUDGET: u64 = 6 << 20;
+/// What a request may still take when it is stopped.
+const UNDER_WAY: u64 = 64 << 10;
 /// What it is in truth at the world's beginning: 2026-11-18T11:06:40Z.
 pub(super) const TRUTH: u64 = 1_795_000_000;
 /// Minutes of the day, some of which most lives see: nothing is uploaded, then a while of slowness.
@@ -45,6 +47,8 @@ pub(super) struct Wire {
     is_on_credit: bool,
     /// Bytes that went so, until a count is written that knows of them.
     on_credit: u64,
+    /// Those of them that went after the disk could be written again: the end of what was under way.
+    last_on_credit: u64,
     /// Those of them of which a restart knew nothing.
     forgiven: u64,
     /// How often a clock that nobody can contradict may have begun a month.
@@ -98,7 +102,7 @@ impl World {
         let on_disk: Remembered = serde_json::from_slice(&text).unwrap_or_default();
         let wire = &mut self.wire;
         wire.forgiven += std::mem::take(&mut wire.on_credit);
-        wire.is_on_credit = false;
+        (wire.is_on_credit, wire.last_on_credit) = (false, 0);
         if found.spent != on_disk.spent {
             // It is there, and can't be read.
             wire.forgiven = wire.months.values().sum();
@@ -123,7 +127,7 @@ impl World {
     pub(super) fn has_remembered(&mut self, remembered: &Remembered, done: &Done) {
         let is_written = matches!(done, Done::Settled(Ok(())));
         let is_behind = self.counted(remembered) + self.wire.forgiven < self.crossed();
-        self.wire.is_on_credit = !is_written;
+        (self.wire.is_on_credit, self.wire.last_on_credit) = (!is_written, 0);
         if is_written && !(is_behind && self.kind.is_told_the_time()) {
             self.wire.on_credit = 0;
         }
@@ -242,11 +246,20 @@ impl World {
         let month = self.month();
         let wire = &mut self.wire;
         wire.total += bytes;
-        wire.on_credit += if wire.is_on_credit { bytes } else { 0 };
+        if wire.is_on_credit || wire.on_credit > 0 {
+            wire.on_credit += bytes;
+            wire.last_on_credit += if wire.is_on_credit { 0 } else { bytes };
+        }
+        let last_on_credit = wire.last_on_credit;
         let of_month = wire.months.entry(month).or_default();
         *of_month += bytes;
         let (in_month, ever) = (*of_month, wire.months.values().sum::<u64>());
         let (forgiven, begun) = (wire.forgiven + wire.on_credit, wire.months_begun);
+        if self.kind.budgeted && last_on_credit > UNDER_WAY {
+            self.accuse(|| {
+                format!("{last_on_credit} bytes went on credit although the disk could be written")
+            });
+        }
         if self.kind.is_told_the_time() {
             self.check_budget(in_month, BUDGET + forgiven);
         } else {
