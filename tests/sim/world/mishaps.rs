@@ -130,6 +130,10 @@ impl World {
         self.note(|| "--- calm".to_owned());
         self.calm = true;
         self.heal_disk();
+        if self.kind.scarce {
+            // A disk that stays full is no calm: what the ledger has taken of it, the camera may have had.
+            self.files.camera_keeps(0);
+        }
         self.files.0.borrow_mut().cut_in = None;
         self.away_until = self.now;
         if self.kind.has_a_calendar() {
