@@ -1,7 +1,7 @@
 //! `make bench`: the product's numbers, beside those of programs that everybody has.
 //!
 //! Every figure is of the two programs as `make build` leaves them. What takes turns with a peer does so in one run, and
-//! a ratio is the median of the ratios of the turns. What was transferred is compared by its digests; a difference fails
+//! a ratio is the median of the ratios of the rounds. What was transferred is compared by its digests; a difference fails
 //! the run. A full run writes docs/benchmarks.md.
 //!
 //! ```text
@@ -29,7 +29,7 @@ use std::{env, time::Duration};
 
 /// How much of everything.
 pub struct Plan {
-    /// Turns of each program; at least five where a figure counts.
+    /// Rounds, each with two turns of each program; at least five where a figure counts.
     rounds: usize,
     /// The large file, in bytes.
     large: usize,
@@ -47,7 +47,7 @@ pub struct Plan {
 
 impl Plan {
     const FULL: Plan = Plan {
-        rounds: 7,
+        rounds: 5,
         large: 256 << 20,
         small: 1_000,
         frames: 2_000,
@@ -57,7 +57,7 @@ impl Plan {
         spooled: 10_000,
     };
     const QUICK: Plan = Plan {
-        rounds: 2,
+        rounds: 1,
         large: 16 << 20,
         small: 50,
         frames: 100,
