@@ -28,19 +28,18 @@ const DISARM: &str = r#"{"command":"disarm"}"#;
 const HELD: &str = "inject=fsync,fdatasync:delay_enter=5s";
 
 pub fn measure(plan: &Plan, report: &mut Report) {
-    let row = |situation: &str, delays: &[f64]| {
+    let row = |situation: &str, Turns { ours, socat }: &Turns| {
         let what = format!("command, from the cloud's frame to the camera's datagram, {situation}");
-        Row::new(what, percentiles(delays))
+        Row::new(what, percentiles(ours)).beside(format!("socat, without TLS: {}", percentiles(socat)))
     };
-    let aimed = |situation: &str, delays: &[f64]| {
-        row(situation, delays).aim("p99 < 0.5 ms", percentile(delays.iter().copied(), 0.99) < 0.5)
+    let aimed = |situation: &str, turns: &Turns| {
+        let p99 = percentile(turns.ours.iter().copied(), 0.99);
+        row(situation, turns).aim("p99 < 0.5 ms", p99 < 0.5)
     };
-    let Idle { ours, socat } = Scene::new(&[]).idle(plan.frames);
-    report.add(aimed("idle", &ours).beside(format!("socat, without TLS: {}", percentiles(&socat))));
+    report.add(aimed("idle", &Scene::new(&[]).idle(plan.frames)));
     let held =
         ["strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", HELD];
-    let stalled = Scene::new(&held).stalled(plan.frames);
-    report.add(aimed("every fsync held for 5 s, upload stalled", &stalled));
+    report.add(aimed("every fsync held for 5 s, upload stalled", &Scene::new(&held).stalled(plan.frames)));
     report.add(row("uploading and taking segments at full speed", &Scene::new(&[]).busy(plan.frames)));
 }
 
@@ -49,8 +48,8 @@ fn percentiles(delays: &[f64]) -> String {
     format!("p50 {p50:.3} ms, p99 {p99:.3} ms")
 }
 
-/// Delays of those who take turns, in milliseconds.
-struct Idle {
+/// Delays, in milliseconds, of two that take turns, command by command: what both have is the machine's own.
+struct Turns {
     ours: Vec<f64>,
     socat: Vec<f64>,
 }
@@ -75,21 +74,17 @@ impl Scene {
         Scene { server, cloud, board, runner }
     }
 
-    /// Command by command in turn with a program that only carries bytes on: what both have is the machine's own.
-    fn idle(self, frames: usize) -> Idle {
+    fn idle(self, frames: usize) -> Turns {
         let camera = Camera::at(&self.board.cam_sock());
         let _agent = self.board.start();
-        let mut session = self.cloud.session();
-        let mut relay = Relay::to(&self.board.cam_sock().with_extension("relay"));
-        let turns = (0..frames).map(|number| (delay(&mut session, &camera, number), relay.delay()));
-        let (ours, socat) = turns.unzip();
-        Idle { ours, socat }
+        let session = self.cloud.session();
+        self.turns(session, &camera, frames)
     }
 
-    fn busy(self, frames: usize) -> Vec<f64> {
+    fn busy(self, frames: usize) -> Turns {
         let camera = Camera::at(&self.board.cam_sock());
         let agent = self.board.start();
-        let mut session = self.cloud.session();
+        let session = self.cloud.session();
         let small = (2..10).map(|time| self.board.record(&format!("pir.{time}.0.mp4"), 200_000));
         let segments: Vec<Segment> = std::iter::once(self.long_segment()).chain(small).collect();
         let is_over = AtomicBool::new(false);
@@ -101,41 +96,44 @@ impl Scene {
                     agent.source().hand_over(endless.next().expect("it goes round"));
                 }
             });
-            let delays = delays(&mut session, &camera, frames);
+            let turns = self.turns(session, &camera, frames);
             is_over.store(true, Ordering::Relaxed);
-            delays
+            turns
         })
     }
 
     /// The upload stalls in its middle, and is given up only later than what is measured here takes.
-    fn stalled(mut self, frames: usize) -> Vec<f64> {
+    fn stalled(mut self, frames: usize) -> Turns {
         let camera = Camera::at(&self.board.cam_sock());
         let agent = self.board.start();
         agent.takes(&[self.long_segment()]);
         agent.kill();
-        self.board.runner = self.runner;
+        self.board.runner = self.runner.clone();
         let agent = self.board.start();
-        let mut session = self.cloud.session();
+        let session = self.cloud.session();
         agent.has_sent(0);
         self.server.freeze();
         // Taking it in has several fsyncs, and each command is noted with one.
         let waiting = self.board.record("pir.2.0.mp4", 200_000);
         let mut source = agent.source();
         source.say(json!({"segment": waiting.path()}).to_string());
-        let delays = delays(&mut session, &camera, frames);
+        let turns = self.turns(session, &camera, frames);
         let status = agent.status();
         assert_eq!(status.spool.segments, 1, "the disk was held all the time");
         assert!(status.upload.is_some_and(|upload| upload.sent < upload.bytes), "the upload was stalled");
-        delays
+        turns
+    }
+
+    fn turns(&self, mut session: Session, camera: &Camera, frames: usize) -> Turns {
+        let mut relay = Relay::to(&self.board.cam_sock().with_extension("relay"));
+        let turns = (0..frames).map(|number| (delay(&mut session, camera, number), relay.delay()));
+        let (ours, socat) = turns.unzip();
+        Turns { ours, socat }
     }
 
     fn long_segment(&self) -> Segment {
         self.board.record("pir.1.0.mp4", LONG)
     }
-}
-
-fn delays(session: &mut Session, camera: &Camera, frames: usize) -> Vec<f64> {
-    (0..frames).map(|number| delay(session, camera, number)).collect()
 }
 
 /// Of one command, in milliseconds.
