@@ -91,6 +91,35 @@ fn a_stopped_watch_gives_the_terminal_back_meanwhile() {
 }
 
 #[test]
+fn a_watch_in_the_background_writes_lines_and_leaves_the_screen_alone() {
+    let board = Board::alone();
+    let _agent = board.start();
+    let script = r#""$@" & read -r; kill %1"#;
+    let mut terminal = Terminal::run_by_a_shell(script, &watching(&board, &[]), 80, 24);
+    terminal.writes("; nothing waits");
+    terminal.types("\n");
+    let written = terminal.ends();
+    assert!(!written.contains('\x1b'), "{written:?}");
+}
+
+#[test]
+fn a_watch_that_is_sent_into_the_background_stops_until_it_is_back() {
+    let board = Board::alone();
+    let _agent = board.start();
+    let script = r#""$@"; bg >/dev/null; until jobs | grep -q Stopped; do sleep 0.1; done; echo behind; fg"#;
+    let mut terminal = Terminal::run_by_a_shell(script, &watching(&board, &[]), 80, 24);
+    terminal.shows(&["waiting    nothing"]);
+    terminal.types("\x1a");
+    terminal.writes("\x1b[?1049l");
+    let meanwhile = terminal.writes("behind");
+    assert!(!meanwhile.contains('\x1b'), "others have the terminal: {meanwhile:?}");
+    terminal.writes("\x1b[?1049h\x1b[?25l");
+    terminal.shows(&["waiting    nothing"]);
+    terminal.types("\x03");
+    terminal.ends();
+}
+
+#[test]
 fn a_terminal_that_takes_nothing_holds_up_no_end() {
     let board = Board::alone();
     let _agent = board.start();

@@ -1,14 +1,14 @@
 //! The terminal: a screen of its own for as long as somebody looks, and afterwards as it was before.
 //!
 //! Plain ANSI sequences, which every terminal of today knows; one that has no second screen shows the frames on its
-//! first. The terminal's own settings are not touched. One thread more waits for the signals that end or stop a
-//! program.
+//! first. The terminal's own settings are not touched. In its background nothing is drawn: others have the terminal. One
+//! thread more waits for the signals that end or stop a program.
 
 use super::frame::Look;
 use async_signal::{Signal, Signals};
 use rustix::{
-    process::{Signal as Kill, getpid, kill_process},
-    termios::tcgetwinsize,
+    process::{Signal as Kill, getpgrp, getpid, kill_process},
+    termios::{tcgetpgrp, tcgetwinsize},
 };
 use smol::stream::StreamExt;
 use std::{
@@ -37,7 +37,7 @@ impl Screen {
     /// Takes standard output's terminal, where it is one that can do this.
     pub fn take() -> Option<Screen> {
         let is_able = env::var("TERM").is_ok_and(|kind| !kind.is_empty() && kind != "dumb");
-        if !io::stdout().is_terminal() || !is_able {
+        if !io::stdout().is_terminal() || !is_able || is_in_background() {
             return None;
         }
         // Without them the cursor would stay hidden.
@@ -73,6 +73,11 @@ impl Drop for Screen {
     }
 }
 
+/// Whether a shell has given its terminal to another program. Of a terminal that is not the shell's nobody can tell.
+fn is_in_background() -> bool {
+    tcgetpgrp(io::stdout()).is_ok_and(|group| group != getpgrp())
+}
+
 /// A variable that says something.
 fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
@@ -92,6 +97,11 @@ fn leave_on(mut signals: Signals) {
     let mut stopped: Option<StdoutLock<'_>> = None;
     while let Some(Ok(signal)) = smol::block_on(signals.next()) {
         match signal {
+            // It stops again, as every program does that wants the terminal there.
+            Signal::Cont if is_in_background() => {
+                stopped.get_or_insert_with(left);
+                let _ = kill_process(getpid(), Kill::TTOU);
+            }
             Signal::Cont => {
                 let Some(mut out) = stopped.take() else { continue };
                 let _ = put(&mut out, ENTER);

@@ -20,6 +20,7 @@ use std::{
 /// A program in a terminal. It is killed with its owner.
 pub struct Terminal {
     child: Child,
+    keyboard: File,
     /// Where its programs' end is.
     path: PathBuf,
     seen: Arc<Seen>,
@@ -54,10 +55,25 @@ impl Terminal {
         // The command's own ends would keep the terminal open.
         command.stdin(std::process::Stdio::null());
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        let terminal = Terminal { child, path, seen: Arc::default(), heard: 0 };
+        let screen = File::from(master);
+        let keyboard = screen.try_clone().unwrap();
+        let terminal = Terminal { child, keyboard, path, seen: Arc::default(), heard: 0 };
         let seen = terminal.seen.clone();
-        thread::spawn(move || seen.follow(File::from(master)));
+        thread::spawn(move || seen.follow(screen));
         terminal
+    }
+
+    /// Runs it by a shell that has the terminal for its own, as this script says: `"$@"` is the command.
+    pub fn run_by_a_shell(script: &str, command: &Command, columns: u16, rows: u16) -> Terminal {
+        let mut shell = Command::new("setsid");
+        shell.args(["--ctty", "bash", "-m", "-c", script, "bash"]);
+        shell.arg(command.get_program()).args(command.get_args());
+        Terminal::run(&mut shell, columns, rows)
+    }
+
+    /// As a person: Ctrl-Z is `\x1a`.
+    pub fn types(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits until all of these words stand on the screen.
@@ -74,10 +90,13 @@ impl Terminal {
         });
     }
 
-    /// Waits until the program writes this, after what was waited for by this before.
-    pub fn writes(&mut self, text: &str) {
-        let written = self.wait(&format!("{text:?}"), |written| written.contains(text));
-        self.heard += written.find(text).expect("it was waited for") + text.len();
+    /// Waits until the program writes this, after what was waited for by this before; gives what came before it.
+    pub fn writes(&mut self, text: &str) -> String {
+        let mut written = self.wait(&format!("{text:?}"), |written| written.contains(text));
+        let before = written.find(text).expect("it was waited for");
+        self.heard += before + text.len();
+        written.truncate(before);
+        written
     }
 
     /// What stands on the screen.
