@@ -3,14 +3,13 @@
 //! Commands that come while a program runs wait in the socket, in their order. One thread more waits for SIGTERM
 //! and SIGINT: a blocked read, or a program that takes long, can't.
 
-use super::ToolError;
+use super::{Audience, ToolError, print};
 use crate::{cli, config::CommandTarget, wire::command::Command};
 use async_signal::{Signal, Signals};
 use serde_json::Value;
 use smol::stream::StreamExt;
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     net::UdpSocket,
     os::unix::{fs::FileTypeExt, net::UnixDatagram},
     path::{Path, PathBuf},
@@ -47,7 +46,7 @@ pub fn run(listen: &cli::Listen) -> Result<(), ToolError> {
         };
         match &listen.exec {
             Some(program) => execute(program, command),
-            None if print(command).is_err() => return Ok(()),
+            None if print(&format!("{command}\n"))? == Audience::Gone => return Ok(()),
             None => {}
         }
     }
@@ -56,12 +55,6 @@ pub fn run(listen: &cli::Listen) -> Result<(), ToolError> {
 fn command(datagram: &[u8]) -> Option<Command> {
     let object: Value = serde_json::from_slice(datagram).ok()?;
     Command::from_word(object.get("command")?.as_str()?)
-}
-
-fn print(command: Command) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{command}")?;
-    out.flush()
 }
 
 /// By the shell, so that the program can have arguments of its own before the command.

@@ -49,6 +49,30 @@ pub fn finish(command: &str, work: impl FnOnce() -> Result<(), ToolError>) -> Ex
     ExitCode::from(error.exit_code())
 }
 
+/// Whether anybody is there for what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    There,
+    /// A pipe that was closed: no error, but a reason to end.
+    Gone,
+}
+
+impl Audience {
+    fn of(printed: io::Result<()>) -> Result<Audience, ToolError> {
+        match printed {
+            Ok(()) => Ok(Audience::There),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Audience::Gone),
+            Err(error) => Err(ToolError::Unwritten("standard output".to_owned(), error)),
+        }
+    }
+}
+
+/// Prints at once.
+fn print(text: &str) -> Result<Audience, ToolError> {
+    let mut out = io::stdout().lock();
+    Audience::of(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
 /// Why a command failed.
 #[derive(Debug)]
 pub enum ToolError {

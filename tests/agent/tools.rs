@@ -4,6 +4,7 @@ use crate::harness::{Board, Process, Server, free_port, program, tool};
 use serde_json::Value;
 use std::{
     fs::{self, File},
+    io,
     os::unix::net::UnixDatagram,
     process::Output,
     time::{Duration, SystemTime},
@@ -218,6 +219,35 @@ fn status_that_nobody_reads_is_no_error() {
     let mut status = program();
     status.args(["status", "--input_sock"]).arg(board.input_sock()).stdout(writer);
     assert_eq!(status.status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_can_not_be_printed_is_an_error() {
+    let board = Board::alone().with_camera();
+    let _agent = board.start();
+    let no_room = || File::options().write(true).open("/dev/full").unwrap();
+    let expected = "expected to write standard output, but: No space left on device";
+    for flags in [&[][..], &["--json"], &["--watch"], &["--watch", "--json"]] {
+        let mut status = program();
+        status.args(["status", "--input_sock"]).arg(board.input_sock()).args(flags);
+        let told = status.stdout(no_room()).output().unwrap();
+        assert_eq!(told.status.code(), Some(1), "{flags:?}");
+        assert!(said(&told).starts_with(&format!("cloudtalker status: {expected}")), "{}", said(&told));
+    }
+    for flags in [&[][..], &["--json"]] {
+        let told = board.checking(flags).stdout(no_room()).output().unwrap();
+        assert_eq!(told.status.code(), Some(1), "{flags:?}");
+        assert!(said(&told).starts_with(&format!("cloudtalker check: {expected}")), "{}", said(&told));
+    }
+    let (log, errors) = io::pipe().unwrap();
+    let mut listen = program();
+    listen.args(["listen", "--cam_sock"]).arg(board.cam_sock()).stdout(no_room()).stderr(errors);
+    let mut listen = Process::start_with("listen", &mut listen, log);
+    listen.says("listening at ");
+    UnixDatagram::unbound().unwrap().send_to(br#"{"command":"arm"}"#, board.cam_sock()).unwrap();
+    let ended = listen.ends();
+    assert_eq!(ended.code(), Some(1));
+    assert!(ended.log.contains(&format!("cloudtalker listen: {expected}")), "{}", ended.log);
 }
 
 fn send(board: &Board, arguments: &[&str]) -> Output {

@@ -14,15 +14,23 @@ use crate::{
     tls::{self, Floor, IdentityFiles},
 };
 use report::{Report, Subject};
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
 
-/// Looks, and tells. The exit code is 1 where something has failed.
+/// Looks, and tells. The exit code is 1 where something has failed, or nobody could be told.
 pub fn run(check: &cli::Check) -> ExitCode {
     let mut report = if check.json { Report::quiet() } else { Report::told_at_once() };
     let loaded = Config::load(&check.run).map_err(|error| error.to_string());
     examine(loaded, &mut report);
     if check.json {
-        report::print(&report.json());
+        report.print(&report.json());
+    }
+    if let Some(error) = report.unprinted() {
+        let _ = writeln!(io::stderr(), "cloudtalker check: {error}");
+        return ExitCode::from(exit::FAILED);
     }
     if report.has_failed() { ExitCode::from(exit::FAILED) } else { ExitCode::SUCCESS }
 }

@@ -1,9 +1,10 @@
 //! What was found: for people a line each, as it comes; for programs one line of JSON.
 
+use crate::tools::{ToolError, print};
 use serde_json::json;
 use std::{
     env, fmt,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
 };
 
 /// What is looked at.
@@ -42,6 +43,8 @@ pub enum Outcome {
 pub struct Report {
     findings: Vec<(Subject, Outcome)>,
     telling: Telling,
+    /// Why it could not be printed.
+    unprinted: Option<ToolError>,
 }
 
 /// Whether each finding is printed as it comes: the network may take its time.
@@ -55,7 +58,7 @@ enum Telling {
 impl Report {
     /// Nothing is printed.
     pub fn quiet() -> Report {
-        Report { findings: Vec::new(), telling: Telling::Quiet }
+        Report::of(Telling::Quiet)
     }
 
     /// Each finding is printed at once, in colours where a person looks.
@@ -63,14 +66,18 @@ impl Report {
         let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let telling =
             if io::stdout().is_terminal() && !is_plain { Telling::Coloured } else { Telling::Plain };
-        Report { findings: Vec::new(), telling }
+        Report::of(telling)
+    }
+
+    fn of(telling: Telling) -> Report {
+        Report { findings: Vec::new(), telling, unprinted: None }
     }
 
     pub fn tell(&mut self, subject: Subject, outcome: Outcome) {
         match self.telling {
             Telling::Quiet => {}
-            Telling::Plain => print(&line(subject, &outcome, false)),
-            Telling::Coloured => print(&line(subject, &outcome, true)),
+            Telling::Plain => self.print(&line(subject, &outcome, false)),
+            Telling::Coloured => self.print(&line(subject, &outcome, true)),
         }
         self.findings.push((subject, outcome));
     }
@@ -102,6 +109,17 @@ impl Report {
         self.findings.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)))
     }
 
+    /// Prints, unless that has failed before. Nobody reading it is no error.
+    pub fn print(&mut self, text: &str) {
+        if self.unprinted.is_none() {
+            self.unprinted = print(text).err();
+        }
+    }
+
+    pub fn unprinted(&self) -> Option<&ToolError> {
+        self.unprinted.as_ref()
+    }
+
     /// The lines for people, without colours.
     pub fn text(&self) -> String {
         self.findings.iter().map(|(subject, outcome)| line(*subject, outcome, false)).collect()
@@ -113,11 +131,6 @@ impl Report {
         });
         json!({"ok": !self.has_failed(), "checks": checks.collect::<Vec<_>>()}).to_string() + "\n"
     }
-}
-
-/// Nobody reading it is no error.
-pub fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 fn line(subject: Subject, outcome: &Outcome, is_coloured: bool) -> String {

@@ -12,12 +12,9 @@ mod watch;
 pub(super) use answer::{Status, answer, ask, parse};
 pub(super) use table::table;
 
-use super::{Address, ToolError};
+use super::{Address, ToolError, print};
 use crate::cli;
-use std::{
-    io::{self, Write},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 /// Asks, and prints the answer; with `--watch` again and again.
 pub fn run(status: &cli::Status) -> Result<(), ToolError> {
@@ -29,9 +26,7 @@ pub fn run(status: &cli::Status) -> Result<(), ToolError> {
     let answer = answer(&mut connection)?;
     let status_of_agent = parse(&answer)?;
     let text = if status.json { format!("{answer}\n") } else { table(&status_of_agent, now()) };
-    // Nobody reading it is no error.
-    let _ = io::stdout().write_all(text.as_bytes());
-    Ok(())
+    print(&text).map(drop)
 }
 
 /// Seconds since 1970.

@@ -8,12 +8,11 @@ use super::{
     rate::Rate,
     screen::Screen,
 };
-use crate::tools::{Address, Connection, ToolError, is_nobody};
+use crate::tools::{Address, Audience, Connection, ToolError, is_nobody, print};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 use std::{
-    io::{self, ErrorKind, Write},
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -29,8 +28,7 @@ pub fn run(address: Address, json: bool) -> Result<(), ToolError> {
         let answer = watch.look(began.elapsed())?;
         // What is wrong from the first is told as any other error.
         let output = output.get_or_insert_with(|| Output::open(json));
-        // Nobody reading it is no error.
-        if output.show(began.elapsed(), &watch, answer).is_err() {
+        if output.show(began.elapsed(), &watch, answer)? == Audience::Gone {
             return Ok(());
         }
         next = (next + EVERY).max(Instant::now());
@@ -123,20 +121,26 @@ impl Output {
         Screen::take().map_or_else(|| Output::Lines(Told::default()), Output::Screen)
     }
 
-    fn show(&mut self, at: Duration, watch: &Watch, answer: Result<String, String>) -> io::Result<()> {
+    fn show(
+        &mut self,
+        at: Duration,
+        watch: &Watch,
+        answer: Result<String, String>,
+    ) -> Result<Audience, ToolError> {
         let line = match self {
-            Output::Screen(screen) => return screen.show(&frame(&watch.view(), screen.look())),
+            Output::Screen(screen) => {
+                return Audience::of(screen.show(&frame(&watch.view(), screen.look())));
+            }
             Output::Lines(told) => told.next(at, &watch.view()),
             Output::Json => {
                 let answer = answer.unwrap_or_else(|why| json!({"ok": false, "error": why}).to_string());
                 Some(answer + "\n")
             }
         };
-        let mut out = io::stdout().lock();
         match line {
-            Some(line) => out.write_all(line.as_bytes()).and_then(|()| out.flush()),
-            None if is_unread() => Err(ErrorKind::BrokenPipe.into()),
-            None => Ok(()),
+            Some(line) => print(&line),
+            None if is_unread() => Ok(Audience::Gone),
+            None => Ok(Audience::There),
         }
     }
 }
