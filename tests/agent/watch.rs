@@ -134,7 +134,8 @@ fn a_terminal_that_takes_nothing_holds_up_no_end() {
 fn a_pipe_gets_a_line_for_each_change() {
     let scene = Scene::new();
     let mut watch = Process::start("watch", &mut scene.watching(&[]));
-    let line = watch.says(" up, armed; arm delivered; 1 capture, 1 segment, 16.0 MiB wait");
+    let line =
+        watch.says(" up, armed; arm delivered; at most 64.0 KiB/s; 1 capture, 1 segment, 16.0 MiB wait");
     assert!(
         line.starts_with("20") && line.contains("; 1529842538.pir/0.mp4 ") && !line.contains('\x1b'),
         "{line}"

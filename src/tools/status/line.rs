@@ -1,6 +1,9 @@
 //! What is seen, as a line: for logs and pipes.
 
-use super::frame::View;
+use super::{
+    frame::View,
+    pace::{Budget, RateInForce},
+};
 use crate::{
     engine::event::counted,
     tools::text::{size, span},
@@ -30,7 +33,7 @@ impl Told {
     }
 }
 
-/// `up, armed; capture delivered; 2 segments lost`
+/// `up, armed; capture delivered; 2 segments lost; at most 64.0 KiB/s, until 22:00:00 UTC; budget short`
 fn state(view: &View<'_>) -> String {
     if let Some(away) = view.away {
         return format!("away: {}", away.why);
@@ -52,22 +55,36 @@ fn state(view: &View<'_>) -> String {
     if status.spool.refused > 0 {
         state += &format!("; {} refused", status.spool.refused);
     }
-    state += if status.spool.captures > 0 { "; " } else { "; nothing waits" };
+    let rate = status.rate.as_ref().map(RateInForce::brief).unwrap_or_default();
+    if !rate.is_empty() {
+        state += &format!("; {}", rate.join(", "));
+    }
+    if let Some(standing) = status.budget.as_ref().and_then(Budget::standing) {
+        state += &format!("; budget {standing}");
+    }
+    if status.spool.captures == 0 {
+        state += "; nothing waits";
+    }
     state
 }
 
-/// `3 captures, 14 segments, 34.5 MiB wait, 48 s left; 1529842538.pir/2.mp4 56 % at 1.1 MiB/s, 12 s left`
+/// `; 3 captures, 14 segments, 34.5 MiB wait, 48 s left; 1529842538.pir/2.mp4 56 % at 1.1 MiB/s, 12 s left; 950.0 MiB of the
+/// budget's 1.0 GiB spent`
 fn motion(view: &View<'_>) -> String {
-    let Some(status) = view.status.filter(|status| view.away.is_none() && status.spool.captures > 0) else {
-        return String::new();
-    };
+    let Some(status) = view.status.filter(|_| view.away.is_none()) else { return String::new() };
     let left =
         |seconds: Option<u64>| seconds.map(|left| format!(", {} left", span(left))).unwrap_or_default();
-    let mut motion = format!("{} wait{}", status.waiting().join(", "), left(view.left_of_all()));
+    let mut motion = String::new();
+    if status.spool.captures > 0 {
+        motion += &format!("; {} wait{}", status.waiting().join(", "), left(view.left_of_all()));
+    }
     if let Some(upload) = &status.upload {
         let pace = view.rate.map(|rate| format!(" at {}/s", size(rate))).unwrap_or_default();
         let (place, percent, left) = (upload.place(), upload.percent(), left(view.left_of_upload()));
         motion += &format!("; {place} {percent} %{pace}{left}");
+    }
+    if let Some(budget) = &status.budget {
+        motion += &format!("; {} of the budget's {} spent", size(budget.spent), size(budget.limit));
     }
     motion
 }
@@ -96,8 +113,9 @@ mod tests {
     #[test]
     fn a_line_holds_everything() {
         let expected = "2026-11-21T00:01:30Z up, armed; capture waiting: /camera.sock: Connection refused; \
-                        1 segment lost; 2 refused; 1 capture, 3 segments, 34.5 MiB wait, 9 h left; \
-                        1795215600.pir/2.mp4 25 % at 1.0 KiB/s, 3 s left\n";
+                        1 segment lost; 2 refused; at most 64.0 KiB/s, until 01:00:00 UTC; budget short; \
+                        1 capture, 3 segments, 34.5 MiB wait, 9 h left; 1795215600.pir/2.mp4 25 % at 1.0 KiB/s, \
+                        3 s left; 950.0 MiB of the budget's 1.0 GiB spent\n";
         assert_eq!(Told::default().next(at(0), &view(&parse(BUSY).unwrap())).as_deref(), Some(expected));
         let expected = "2026-11-21T00:01:30Z down (connection refused); nothing waits\n";
         assert_eq!(Told::default().next(at(0), &view(&parse(NEW).unwrap())).as_deref(), Some(expected));
@@ -119,6 +137,22 @@ mod tests {
         assert_eq!(lines, [0, 10, 12, 22, 32]);
         assert!(told.next(at(1000), &view(&status)).is_some());
         assert_eq!(told.next(at(2000), &view(&status)), None, "nothing has moved since");
+    }
+
+    #[test]
+    fn a_rate_and_a_standing_that_change_are_told_at_once_also_where_nothing_waits() {
+        let mut told = Told::default();
+        let mut status = parse(NEW).unwrap();
+        told.next(at(0), &view(&status));
+        status.rate = Some(RateInForce { bytes_per_second: Some(0), until: None, is_timely: false });
+        let expected =
+            "down (connection refused); nothing is uploaded, the time of day is not known; nothing waits\n";
+        let line = told.next(at(1), &view(&status)).unwrap();
+        assert!(line.ends_with(expected), "{line}");
+        status.budget = parse(BUSY).unwrap().budget;
+        let expected = "; budget short; nothing waits; 950.0 MiB of the budget's 1.0 GiB spent\n";
+        let line = told.next(at(2), &view(&status)).unwrap();
+        assert!(line.ends_with(expected), "{line}");
     }
 
     #[test]

@@ -44,16 +44,21 @@ impl RateInForce {
 impl Budget {
     /// In few words, as parts of a row.
     pub fn brief(&self, now: u64) -> Vec<String> {
-        let standing = match self.standing.as_str() {
-            "short" => Some("short".to_owned()),
-            "used_up" => Some("used up".to_owned()),
-            _ => None,
-        };
+        let standing = self.standing().map(str::to_owned);
         let spent = format!("{} of {}", size(self.spent), size(self.limit));
         // Of the owner's month: a date in UTC may be the day before.
         let left = self.until.and_then(|until| until.checked_sub(now));
         let left = left.map(|seconds| format!("{} until the next month", span(seconds)));
         [spent].into_iter().chain(standing).chain(left).collect()
+    }
+
+    /// How it stands, where there is not enough of it.
+    pub fn standing(&self) -> Option<&'static str> {
+        match self.standing.as_str() {
+            "short" => Some("short"),
+            "used_up" => Some("used up"),
+            _ => None,
+        }
     }
 }
 
