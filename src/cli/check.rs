@@ -6,8 +6,8 @@ use argh::{CommandInfo, EarlyExit, FromArgs, SubCommand};
 const HELP: &str = "\
 Usage: cloudtalker check [OPTION...] [--json]
 
-Looks at all that the agent needs: configuration, certificate, clock, state directory, camera program, network and
-cloud. One line each, with the cure where something is wrong. It may run beside the agent.
+Looks at all that the agent needs: configuration, certificate, clock, state directory, camera program, watchdog,
+metrics, network and cloud. One line each, with the cure where something is wrong. It may run beside the agent.
 
 Options:
   --json            one line of JSON instead

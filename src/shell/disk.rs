@@ -7,8 +7,8 @@ use super::{
 use crate::{
     config::SpoolConfig,
     engine::{
-        Input,
-        spool::{Entry, EntryKind, Facts, Files, Inode, Scanned, SourceError, SourceFile, Spool, Task},
+        Input, Remembered,
+        spool::{self, Entry, EntryKind, Facts, Files, Inode, Scanned, SourceError, SourceFile, Spool, Task},
     },
 };
 use async_channel::{Receiver, Sender};
@@ -137,6 +137,12 @@ impl StateDir {
     fn is_allowed(&self, resolved: &Path) -> bool {
         self.sources.contain(resolved)
     }
+}
+
+/// What is remembered there, as the worker would read it. Nothing is changed.
+pub(crate) fn remembered(state_dir: &Path) -> Remembered {
+    let (dir, sources, pulse) = (state_dir.to_owned(), SourceDirs::default(), Pulse::new());
+    spool::recall(&mut StateDir { dir, lock: None, sources, pulse }).0
 }
 
 /// Where the files lie that local programs may name: resolved directories, or none where they may name any.

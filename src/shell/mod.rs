@@ -15,7 +15,7 @@ mod input;
 mod list;
 mod lock;
 pub(crate) mod meter;
-mod metrics;
+pub(crate) mod metrics;
 mod notify;
 mod pidfile;
 pub(crate) mod progress;
@@ -24,10 +24,10 @@ mod rhythm;
 mod signals;
 mod start_error;
 mod supervisor;
-mod upkeep;
+pub(crate) mod upkeep;
 pub(crate) mod uploader;
 pub(crate) mod ureq_tls;
-mod watchdog;
+pub(crate) mod watchdog;
 mod zone;
 
 use crate::{

@@ -6,6 +6,7 @@
 
 use super::disk::is_memory;
 use async_channel::Sender;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use smol::{LocalExecutor, Task};
 use std::{
     ffi::OsString,
@@ -58,6 +59,27 @@ pub fn remove<S: Sign>(sign: &S) -> Result<(), SignError> {
     Ok(())
 }
 
+/// Tries whether there is a place for it, and whether it may be written. Nothing of it is changed.
+pub fn try_place<S: Sign>(sign: &S) -> Result<(), SignError> {
+    let tried = match is_there(sign)? {
+        true => accessat(CWD, sign.path(), Access::WRITE_OK, AtFlags::EACCESS).map_err(io::Error::from),
+        false => Ok(()),
+    };
+    let tried = tried.and_then(|()| fs::remove_file(new_beside(sign.path())?.0));
+    tried.map_err(|error| unwritten(sign, error))
+}
+
+/// What is wrong with where it lies; `None` also where that can't be told.
+pub fn wear(path: &Path) -> Option<String> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    is_memory(dir).is_ok_and(|is_memory| !is_memory).then(|| {
+        format!(
+            "{} is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run",
+            path.display()
+        )
+    })
+}
+
 /// A new file beside this one, to take its place once it is whole.
 pub fn new_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let mut name = OsString::from(path);
@@ -103,7 +125,7 @@ fn irregular(kind: FileType) -> Option<&'static str> {
 }
 
 /// Why a file could not be written.
-pub fn unwritten<S: Sign>(sign: &S, error: io::Error) -> SignError {
+fn unwritten<S: Sign>(sign: &S, error: io::Error) -> SignError {
     SignError::Unwritten { option: S::OPTION, path: sign.path().to_owned(), error }
 }
 
@@ -169,12 +191,8 @@ impl<S: Sign> Keeper<S> {
         if std::mem::replace(&mut self.is_placed, true) {
             return;
         }
-        if let Ok(false) = is_memory(self.sign.path()) {
-            log::warn!(
-                "{}: {} is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run",
-                S::OPTION,
-                self.shown()
-            );
+        if let Some(wear) = wear(self.sign.path()) {
+            log::warn!("{}: {wear}", S::OPTION);
         }
     }
 

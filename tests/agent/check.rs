@@ -1,13 +1,13 @@
 //! `check`, on boards that lack something: what a person reads of it.
 
-use crate::harness::{Board, Camera, Disk, Identity, Server, free_port};
+use crate::harness::{Board, Camera, Disk, Identity, Server, file_names, free_port};
 use cloudtalker::wire::utc::Utc;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
     fs, io,
-    process::Output,
+    process::{Command, Output},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -67,6 +67,8 @@ fn a_board_that_lacks_nothing_passes() {
         "quota         ok      none (--spool_max)".to_owned(),
         "capture_dir   ok      none (--capture_dir)".to_owned(),
         format!("camera        ok      somebody listens at {}", scene.board.cam_sock().display()),
+        "watchdog      ok      none (--watchdog)".to_owned(),
+        "metrics       ok      none (--metrics)".to_owned(),
         "dns           ok      127.0.0.1".to_owned(),
         format!("tcp           ok      connected to {port}"),
         "tls           ok      the server is the right one (TLSv1_3, TLS13_".to_owned(),
@@ -84,7 +86,7 @@ fn a_board_that_lacks_nothing_passes() {
 fn each_thing_that_is_wrong_is_told_with_its_cure() {
     let other = Server::stopped();
     let stranger = other.add("stranger");
-    let rows: [(&str, Spoil, &[&str]); 18] = [
+    let rows: [(&str, Spoil, &[&str]); 20] = [
         (
             "a value that makes no sense",
             &|scene| scene.with(&["--min_free", "much"]),
@@ -163,6 +165,20 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
             &["camera        FAILED  nobody can be told commands at "],
         ),
         (
+            "a watchdog without a driver",
+            &|scene| scene.with(&["--watchdog", "/dev/no-such-watchdog"]),
+            &[
+                "watchdog      FAILED  --watchdog: expected a watchdog at /dev/no-such-watchdog, but there is no such device",
+            ],
+        ),
+        (
+            "a place for numbers that is not there",
+            &|scene| scene.with(&["--metrics", "/nowhere/at/all.prom"]),
+            &[
+                "metrics       FAILED  --metrics: expected to write /nowhere/at/all.prom, but: No such file or directory",
+            ],
+        ),
+        (
             "a name without an address",
             &|scene| scene.calling("nowhere.invalid/"),
             &["dns           FAILED  no address is found for \"nowhere.invalid\": "],
@@ -222,7 +238,7 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
         let scene = spoil(Scene::new());
         let checked = scene.board.check(&[]);
         let lines = told(&checked);
-        assert_eq!((checked.status.code(), lines.len()), (Some(1), 15), "{what}: {lines:#?}");
+        assert_eq!((checked.status.code(), lines.len()), (Some(1), 17), "{what}: {lines:#?}");
         let failed: Vec<&String> = lines.iter().filter(|line| line.contains(" FAILED ")).collect();
         let is_so = failed.iter().zip(expected).all(|(line, expected)| line.starts_with(expected));
         assert!(is_so && failed.len() == expected.len(), "{what}: expected {expected:#?}: {lines:#?}");
@@ -238,12 +254,12 @@ type Spoil<'a> = &'a dyn Fn(Scene) -> Scene;
 fn what_stands_on_something_that_failed_is_not_asked() {
     let scene = Scene::new().calling(&format!("127.0.0.1:{}/", free_port()));
     let lines = told(&scene.board.check(&[]));
-    for (line, name) in lines[12..].iter().zip(["tls", "websocket", "uploads"]) {
+    for (line, name) in lines[14..].iter().zip(["tls", "websocket", "uploads"]) {
         assert_eq!(line, &format!("{name:<14}skipped tcp has to work first"));
     }
     let elsewhere = scene.server.upload_url();
     let lines = told(&scene.with(&["--upload_url", &elsewhere]).board.check(&[]));
-    assert!(lines[14].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
+    assert!(lines[16].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
 }
 
 #[test]
@@ -253,13 +269,29 @@ fn what_can_be_lived_with_is_a_warning() {
     fs::write(scene.board.state_dir().join("state.json"), json!({"good_time": tomorrow}).to_string())
         .unwrap();
     let board = Board::of(&scene.server.endpoint(), &scene.board.identity).on(&scene.disk);
-    let checked = board.check(&[]);
+    let (alive, metrics) = (scene.disk.at("alive"), scene.disk.at("cloudtalker.prom"));
+    let flags = ["--watchdog", alive.to_str().unwrap(), "--metrics", metrics.to_str().unwrap()];
+    let checked = board.check(&flags);
     let lines = told(&checked);
     assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
     assert!(lines[3].contains(&format!("but it is {} at least", Utc(tomorrow))), "{lines:#?}");
     let warnings: Vec<&str> =
         lines.iter().filter(|line| line.contains(" warning ")).map(|line| &line[..14]).collect();
-    assert_eq!(warnings, ["clock         ", "camera        "]);
+    assert_eq!(warnings, ["clock         ", "camera        ", "watchdog      ", "metrics       "]);
+    assert!(lines[10].ends_with("alive is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run"), "{lines:#?}");
+    assert_eq!(file_names(&scene.disk.at("")), ["state"], "what it tried is removed");
+}
+
+#[test]
+fn a_state_that_is_no_file_or_endless_holds_up_nothing() {
+    let board = Board::alone();
+    fs::create_dir(board.state_dir()).unwrap();
+    let state = board.state_dir().join("state.json");
+    fs::File::create(&state).unwrap().set_len(1 << 40).unwrap();
+    assert_eq!(told(&board.check(&[])).len(), 17);
+    fs::remove_file(&state).unwrap();
+    assert!(Command::new("mkfifo").arg(&state).status().unwrap().success());
+    assert_eq!(told(&board.check(&[])).len(), 17);
 }
 
 #[test]
@@ -270,7 +302,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     let checked = scene.board.check(&[]);
     let lines = told(&checked);
     assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
-    assert_eq!(lines[13], "websocket     ok      the running agent has its session");
+    assert_eq!(lines[15], "websocket     ok      the running agent has its session");
     let segments = scene.board.record_capture(TIME, &[3000]);
     agent.takes(&segments);
     agent.owes_nothing();
@@ -283,7 +315,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     agent.signal(Signal::CONT);
     let expected =
         "websocket     warning not tried, as it would end the session of an agent that does not tell";
-    assert!(lines[13].starts_with(expected), "{lines:#?}");
+    assert!(lines[15].starts_with(expected), "{lines:#?}");
     assert_eq!(scene.server.log().matches("session began").count(), 1);
 }
 
@@ -297,7 +329,7 @@ fn programs_have_it_as_one_line() {
     let [line] = &told(&checked)[..] else { panic!("expected one line: {checked:?}") };
     let json: Value = serde_json::from_str(line).unwrap();
     let checks = json["checks"].as_array().unwrap();
-    assert_eq!((&json["ok"], checks.len()), (&false.into(), 15));
+    assert_eq!((&json["ok"], checks.len()), (&false.into(), 17));
     let quota = checks.iter().find(|check| check["name"] == "quota").unwrap();
     assert_eq!(quota["outcome"], "failed");
     assert!(quota["says"].as_str().unwrap().contains("lower --spool_max to "), "{quota}");

@@ -100,7 +100,7 @@ pub fn remember<F: Files>(files: &mut F, remembered: &Remembered) -> io::Result<
     replace(files, STATE, &text)
 }
 
-/// What the cloud last said in a former life.
+/// What the cloud last said in a former life, and what is wrong where that can't be read.
 pub fn recall<F: Files>(files: &mut F) -> (Remembered, Option<String>) {
     let text = match read_text(files, STATE, MAX_STATE) {
         Ok(text) => text,

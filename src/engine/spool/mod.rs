@@ -37,7 +37,7 @@ mod strays;
 mod task;
 
 pub use files::{Entry, EntryKind, Facts, Files, Inode, SourceError, SourceFile};
-pub use ledger::STATE;
+pub use ledger::{STATE, recall};
 pub use scan::{Found, FoundCapture, FoundSegment, Scanned};
 pub use task::{Done, Kept, Staged, Task};
 

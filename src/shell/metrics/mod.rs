@@ -38,6 +38,11 @@ struct Written {
     rhythm: Rhythm,
 }
 
+/// Tries whether there is a place for it. Nothing of it is changed.
+pub fn try_place(path: &Path) -> Result<(), SignError> {
+    upkeep::try_place(&Textfile::at(path))
+}
+
 /// What the process tells of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Process {
@@ -56,7 +61,7 @@ impl Metrics {
         if let Some(path) = path {
             let textfile = Textfile::at(path);
             upkeep::remove(&textfile)?;
-            textfile.try_place()?;
+            upkeep::try_place(&textfile)?;
         }
         Ok(Metrics::of(executor, path))
     }
@@ -138,12 +143,6 @@ impl Sign for Textfile {
 impl Textfile {
     fn at(path: &Path) -> Textfile {
         Textfile { path: path.to_owned(), start: 0 }
-    }
-
-    /// Whether there is a place for it.
-    fn try_place(&self) -> Result<(), SignError> {
-        let tried = upkeep::new_beside(&self.path).and_then(|(beside, _)| fs::remove_file(beside));
-        tried.map_err(|error| upkeep::unwritten(self, error))
     }
 
     /// What is taken for the start: each other one looks like another agent.

@@ -16,6 +16,7 @@ use super::{
 use alive::Alive;
 use device::Device;
 use log::{error, info};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use smol::LocalExecutor;
 use std::{
     fmt, fs,
@@ -57,6 +58,26 @@ pub enum WatchdogError {
     File(SignError),
 }
 
+/// What a path stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A device that is fed.
+    Device,
+    /// A file that is touched.
+    File,
+}
+
+/// Tries whether it may be written. It is not opened: that would start a device's timer.
+pub fn try_place(path: &Path) -> Result<Kind, WatchdogError> {
+    let kind = kind(path)?;
+    match kind {
+        Kind::Device => accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)
+            .map_err(|error| WatchdogError::Unopened(path.to_owned(), error.into()))?,
+        Kind::File => upkeep::try_place(&Alive(path.to_owned())).map_err(WatchdogError::File)?,
+    }
+    Ok(kind)
+}
+
 impl Watchdog {
     /// Begins with it. This is the last that a start does: from here on a device reboots the board unless it is fed.
     pub fn start(
@@ -64,14 +85,17 @@ impl Watchdog {
         path: Option<&Path>,
     ) -> Result<Watchdog, WatchdogError> {
         let Some(path) = path else { return Ok(Watchdog(None)) };
-        let (way, every) = if is_device(path)? {
-            let device = Device::open(path)?;
-            let every = device.every();
-            (Way::Device(device), every)
-        } else {
-            let mut alive = Alive(path.to_owned());
-            upkeep::write(&mut alive, ()).map_err(WatchdogError::File)?;
-            (Way::File { path: path.to_owned(), upkeep: Upkeep::of(executor, alive) }, USUAL)
+        let (way, every) = match kind(path)? {
+            Kind::Device => {
+                let device = Device::open(path)?;
+                let every = device.every();
+                (Way::Device(device), every)
+            }
+            Kind::File => {
+                let mut alive = Alive(path.to_owned());
+                upkeep::write(&mut alive, ()).map_err(WatchdogError::File)?;
+                (Way::File { path: path.to_owned(), upkeep: Upkeep::of(executor, alive) }, USUAL)
+            }
         };
         info!("--watchdog: {way} is fed every {:.1} s", every.as_secs_f32());
         let rhythm = Rhythm::new(Instant::now(), every);
@@ -114,13 +138,13 @@ impl Fed {
 }
 
 /// Whether this is a device's name, or that of a file to touch, which need not be there yet.
-fn is_device(path: &Path) -> Result<bool, WatchdogError> {
-    let is_device = fs::metadata(path).is_ok_and(|about| about.file_type().is_char_device());
-    // A file among the devices, made where a driver is missing, would only look like one.
-    if !is_device && is_in_dev(path) {
-        return Err(WatchdogError::Missing(path.to_owned()));
+fn kind(path: &Path) -> Result<Kind, WatchdogError> {
+    match fs::metadata(path) {
+        Ok(about) if about.file_type().is_char_device() => Ok(Kind::Device),
+        // A file among the devices, made where a driver is missing, would only look like one.
+        Ok(_) | Err(_) if is_in_dev(path) => Err(WatchdogError::Missing(path.to_owned())),
+        Ok(_) | Err(_) => Ok(Kind::File),
     }
-    Ok(is_device)
 }
 
 fn is_in_dev(path: &Path) -> bool {

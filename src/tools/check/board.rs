@@ -3,7 +3,6 @@
 use super::report::{Outcome, Report, Subject};
 use crate::{
     config::{CommandTarget, Config},
-    engine::{Remembered, spool},
     shell::disk,
     tls::{self, ClientTls, Floor},
     tools::{
@@ -47,10 +46,9 @@ pub fn look(config: &Config, report: &mut Report) {
 
 /// The floor is what the agent would have: a good time that can't be counts for nothing.
 pub fn raise_to_good_time(floor: &Floor, state_dir: &Path, tls: Option<&ClientTls>) {
-    let text = fs::read(state_dir.join(spool::STATE)).unwrap_or_default();
-    let remembered: Remembered = serde_json::from_slice(&text).unwrap_or_default();
+    let good_time = disk::remembered(state_dir).good_time;
     let latest = tls::clock::latest(tls.and_then(|tls| tls.certificate_expires));
-    if let Some(time) = remembered.good_time.filter(|time| *time <= latest) {
+    if let Some(time) = good_time.filter(|time| *time <= latest) {
         floor.raise(time);
     }
 }
@@ -272,7 +270,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn user() -> String {
+pub fn user() -> String {
     match rustix::process::geteuid() {
         uid if uid.is_root() => "root".into(),
         uid => format!("user {}", uid.as_raw()),

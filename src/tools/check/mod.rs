@@ -1,12 +1,14 @@
 //! `cloudtalker check`: looks at all that the agent needs, and says what is wrong and what to do about it.
 //!
 //! It takes the agent's own options and goes the agent's own ways. Beside a running agent it disturbs nothing: it opens
-//! no socket of the agent's, and of the state directory it takes no lock; there it makes one small file, which it
-//! removes. What is judged is apart from what is looked at: the judgements are plain functions of what was seen.
+//! no socket of the agent's and no watchdog's device, and of the state directory it takes no lock; there, and beside the
+//! files that tell of the agent, it makes one small file, which it removes. What is judged is apart from what is looked at:
+//! the judgements are plain functions of what was seen.
 
 mod board;
 mod network;
 mod report;
+mod signs;
 
 use crate::{
     cli::{self, exit},
@@ -66,5 +68,6 @@ fn examine(loaded: Result<Config, String>, report: &mut Report) {
     report.tell(Subject::Clock, board::clock(floor.unix()));
 
     board::look(&config, report);
+    signs::look(&config, report);
     smol::block_on(network::look(&config, tls.map(|tls| tls.config), report));
 }

@@ -20,6 +20,8 @@ pub enum Subject {
     Quota,
     CaptureDirs,
     Camera,
+    Watchdog,
+    Metrics,
     Dns,
     Tcp,
     Tls,
@@ -143,7 +145,7 @@ fn line(subject: Subject, outcome: &Outcome, is_coloured: bool) -> String {
 
 impl Subject {
     /// In the order of telling.
-    pub const ALL: [Subject; 15] = [
+    pub const ALL: [Subject; 17] = [
         Subject::Configuration,
         Subject::Certificate,
         Subject::Expiry,
@@ -154,6 +156,8 @@ impl Subject {
         Subject::Quota,
         Subject::CaptureDirs,
         Subject::Camera,
+        Subject::Watchdog,
+        Subject::Metrics,
         Subject::Dns,
         Subject::Tcp,
         Subject::Tls,
@@ -173,6 +177,8 @@ impl Subject {
             Subject::Quota => "quota",
             Subject::CaptureDirs => "capture_dir",
             Subject::Camera => "camera",
+            Subject::Watchdog => "watchdog",
+            Subject::Metrics => "metrics",
             Subject::Dns => "dns",
             Subject::Tcp => "tcp",
             Subject::Tls => "tls",

@@ -1,0 +1,124 @@
+//! What tells of the running agent: a watchdog, and a file with numbers.
+
+use super::{
+    board::user,
+    report::{Outcome, Report, Subject},
+};
+use crate::{
+    config::Config,
+    shell::{
+        metrics, upkeep,
+        watchdog::{self, Kind},
+    },
+};
+use std::{fmt::Display, path::Path};
+
+/// Looks at both. A device is not opened, for that would start its timer.
+pub fn look(config: &Config, report: &mut Report) {
+    report.tell(Subject::Watchdog, watchdog(config.watchdog.as_deref()));
+    report.tell(Subject::Metrics, metrics(config.metrics.as_deref()));
+}
+
+fn watchdog(path: Option<&Path>) -> Outcome {
+    let Some(path) = path else { return Outcome::Fine("none (--watchdog)".into()) };
+    match watchdog::try_place(path) {
+        Ok(Kind::Device) => Outcome::Fine(format!(
+            "{} may be written by {}; whether something else feeds it, a start will tell",
+            path.display(),
+            user()
+        )),
+        Ok(Kind::File) => sign(path, upkeep::wear(path)),
+        Err(error) => failed(&error),
+    }
+}
+
+fn metrics(path: Option<&Path>) -> Outcome {
+    let Some(path) = path else { return Outcome::Fine("none (--metrics)".into()) };
+    match metrics::try_place(path) {
+        Ok(()) => sign(path, upkeep::wear(path)),
+        Err(error) => failed(&error),
+    }
+}
+
+fn sign(path: &Path, wear: Option<String>) -> Outcome {
+    wear.map_or_else(
+        || Outcome::Fine(format!("{} can be written by {}", path.display(), user())),
+        Outcome::Doubtful,
+    )
+}
+
+fn failed(error: &impl Display) -> Outcome {
+    Outcome::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, process};
+
+    #[test]
+    fn what_is_not_wanted_is_not_looked_at() {
+        assert_eq!(watchdog(None), Outcome::Fine("none (--watchdog)".into()));
+        assert_eq!(metrics(None), Outcome::Fine("none (--metrics)".into()));
+    }
+
+    #[test]
+    fn what_is_no_watchdog_is_told_as_a_start_would() {
+        for (path, expected) in [
+            (
+                "/dev/no-such-watchdog",
+                "--watchdog: expected a watchdog at /dev/no-such-watchdog, but there is no",
+            ),
+            (
+                "/nowhere/alive",
+                "--watchdog: expected to write /nowhere/alive, but: No such file or directory",
+            ),
+            (
+                "/etc/passwd",
+                "--watchdog: /etc/passwd: expected a watchdog's device, an empty file or nothing, but",
+            ),
+        ] {
+            let told = watchdog(Some(Path::new(path)));
+            assert!(matches!(&told, Outcome::Failed(says) if says.starts_with(expected)), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_may_be_written_is_fine() {
+        let told = watchdog(Some(Path::new("/dev/null")));
+        assert!(
+            matches!(&told, Outcome::Fine(says) if says.starts_with("/dev/null may be written by ")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_place_for_numbers_is_tried_and_left_as_it_was() {
+        let dir = std::env::temp_dir().join(format!("cloudtalker-signs-{}", process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir(&dir).unwrap();
+        for former in [None, Some("# HELP cloudtalker_build_info …")] {
+            if let Some(former) = former {
+                fs::write(dir.join("cloudtalker.prom"), former).unwrap();
+            }
+            let told = metrics(Some(&dir.join("cloudtalker.prom")));
+            assert!(matches!(&told, Outcome::Fine(_) | Outcome::Doubtful(_)), "{told:?}");
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), usize::from(former.is_some()));
+        }
+        let told = metrics(Some(&dir));
+        assert!(
+            matches!(&told, Outcome::Failed(says) if says.contains("but a directory is there")),
+            "{told:?}"
+        );
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_place_that_wears_out_is_a_warning() {
+        let path = Path::new("/run/cloudtalker.prom");
+        assert!(
+            matches!(sign(path, None), Outcome::Fine(says) if says.starts_with("/run/cloudtalker.prom can be"))
+        );
+        assert_eq!(sign(path, Some("it wears out".into())), Outcome::Doubtful("it wears out".into()));
+    }
+}
