@@ -96,7 +96,8 @@ pub enum ListenError {
     Tcp(SocketAddr, io::Error),
 }
 
-/// Open input sockets. Dropping them closes them soon and removes the socket file; connections go on.
+/// Open input sockets. Dropping them closes them soon and removes the socket file, which may take its time; connections go
+/// on.
 pub struct Listeners {
     unix: Option<PathBuf>,
     tasks: Vec<Task<()>>,
@@ -104,7 +105,7 @@ pub struct Listeners {
 
 impl Listeners {
     /// Opens what is configured.
-    pub fn open(
+    pub async fn open(
         executor: &Rc<LocalExecutor<'static>>,
         config: &InputConfig,
         numbers: &Numbers,
@@ -119,8 +120,10 @@ impl Listeners {
             inputs: inputs.clone(),
         };
         if let Some(path) = &config.unix {
-            let listener = bind_unix(path, config.mode)?;
+            let (bound, mode) = (path.clone(), config.mode);
+            let listener = smol::unblock(move || bind_unix(&bound, mode)).await?;
             listeners.unix = Some(path.clone());
+            let listener = Async::new(listener).map_err(|error| ListenError::Unix(path.clone(), error))?;
             let door = door.clone();
             listeners.tasks.push(executor.spawn(async move {
                 loop {
@@ -154,6 +157,7 @@ impl Listeners {
         for task in self.tasks.drain(..) {
             task.cancel().await;
         }
+        smol::unblock(move || drop(self)).await;
     }
 }
 
@@ -177,7 +181,7 @@ async fn rest(error: &io::Error) {
     Timer::after(REST).await;
 }
 
-fn bind_unix(path: &Path, mode: u32) -> Result<Async<UnixListener>, ListenError> {
+fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, ListenError> {
     let no = |error| ListenError::Unix(path.to_owned(), error);
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => {
@@ -202,7 +206,7 @@ fn bind_unix(path: &Path, mode: u32) -> Result<Async<UnixListener>, ListenError>
     let listener = bound.map_err(no)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(no)?;
     log::info!("listening on {}", path.display());
-    Async::new(listener).map_err(no)
+    Ok(listener)
 }
 
 /// Whether somebody answers at a socket. Does not wait for one who is busy.

@@ -2,7 +2,8 @@
 //!
 //! The executor has one thread, this one. Beside it there are the disk worker and the upload worker, async-io's
 //! own thread, which waits for descriptors, and at times smol's thread for blocking calls: names that are
-//! resolved, lists of files that are no pipes, what SIGHUP has read again, and files that tell of the running agent.
+//! resolved, lists of files that are no pipes, what a start reads and SIGHUP has read again, sockets' names, and files
+//! that tell of the running agent.
 
 pub mod clock;
 pub mod cloud;
@@ -22,6 +23,7 @@ pub(crate) mod progress;
 mod reload;
 mod rhythm;
 mod signals;
+mod start;
 mod start_error;
 mod supervisor;
 pub(crate) mod upkeep;
@@ -37,7 +39,6 @@ use crate::{
         Engine, Input, Output, Settings,
         calendar::Zone,
         event::{Event, Level},
-        spool::Scanned,
     },
     tls::{self, ClientTls, Floor, IdentityFiles},
 };
@@ -50,10 +51,9 @@ use commands::Commands;
 use disk::Disk;
 use input::{Control, Listeners, Numbers, Sources};
 use list::List;
-use lock::LockError;
 use metrics::Metrics;
 use pidfile::Pidfile;
-use progress::{Progress, Vigil};
+use progress::Vigil;
 use reload::{Anew, Reading};
 use signals::Signal;
 use smol::{
@@ -63,7 +63,6 @@ use smol::{
 use start_error::StartError;
 use std::{
     collections::VecDeque,
-    io,
     process::ExitCode,
     rc::Rc,
     sync::Arc,
@@ -73,9 +72,6 @@ use supervisor::Supervisor;
 use uploader::Uploader;
 use watchdog::Watchdog;
 
-/// Inputs that wait for the loop. Every task has one at most, and the workers one each; frames of the cloud wait
-/// in the socket.
-const INPUTS: usize = 64;
 /// After SIGTERM. Supervisors kill after 5 s or more; a disk call can't be cut short, so it is left behind.
 const GRACE: Duration = Duration::from_millis(4_500);
 /// After that, for files that tell of the agent to be removed: they may lie where a call hangs.
@@ -117,6 +113,8 @@ struct Shell {
     numbers: Numbers,
     sources: Sources,
     listeners: Option<Listeners>,
+    /// Listeners that are being closed, as the agent stops.
+    closing: Option<Task<()>>,
     commands: Commands,
     link: Option<Link>,
     disk: Disk,
@@ -132,80 +130,11 @@ struct Shell {
     supervisor: Supervisor,
     metrics: Metrics,
     watchdog: Watchdog,
+    pidfile: Option<Pidfile>,
     _signals: Task<()>,
-    _pidfile: Option<Pidfile>,
 }
 
 impl Shell {
-    /// `None` where a signal ends the agent meanwhile: reading a large spool takes its time.
-    async fn start(
-        args: cli::Run,
-        config: Config,
-        executor: Rc<LocalExecutor<'static>>,
-    ) -> Result<Option<Shell>, StartError> {
-        let floor = Arc::new(Floor::since_build());
-        let tls = client_tls(&config, &floor)?;
-        let (inputs, waiting) = async_channel::bounded(INPUTS);
-        let (signals, signals_task) = signals::watch(&executor).map_err(StartError::Signals)?;
-        let (numbers, sources) = (Numbers::default(), Sources::default());
-        // Before anything else is touched: a second agent mostly has the same pidfile or socket.
-        let pidfile = config.pidfile.as_deref().map(Pidfile::claim).transpose();
-        let pidfile = pidfile.map_err(StartError::Pidfile)?;
-        let listeners = Listeners::open(&executor, &config.input, &numbers, &sources, &inputs)
-            .map_err(StartError::Listen)?;
-        let commands =
-            Commands::open(&executor, config.commands.as_ref(), &inputs).map_err(StartError::Commands)?;
-        let mut seed = seed().map_err(StartError::Seed)?;
-        let progress = Progress::new();
-        let (disk, beginning) =
-            Disk::start(&config.spool, seed.bits(), inputs.clone(), progress.disk.clone())
-                .map_err(StartError::Thread)?;
-        let Some(Beginning { found, reload_due }) = begin(&beginning, &signals).await? else {
-            return Ok(None);
-        };
-        let state_dir = &config.spool.state_dir;
-        let uploader =
-            Uploader::start(state_dir, tls.config.clone(), inputs.clone(), progress.upload.clone())
-                .map_err(StartError::Thread)?;
-        let list = List::follow(&executor, config.motion_file_list.as_deref(), &numbers, &sources, &inputs);
-        let clock = Clock::start();
-        let engine = Engine::new(clock.now(), seed.bits(), settings(&config, &tls, zone::of(&config)), found);
-        let metrics = Metrics::start(&executor, config.metrics.as_deref()).map_err(StartError::Metrics)?;
-        // The last that may fail: no start that fails leaves a timer running which reboots the board.
-        let watchdog =
-            Watchdog::start(&executor, config.watchdog.as_deref()).map_err(StartError::Watchdog)?;
-        Ok(Some(Shell {
-            args,
-            config,
-            executor,
-            clock,
-            floor,
-            tls,
-            engine,
-            inputs,
-            waiting,
-            signals,
-            numbers,
-            sources,
-            listeners: Some(listeners),
-            commands,
-            link: None,
-            disk,
-            uploader,
-            reload_due,
-            reading: None,
-            end: None,
-            alarm: Alarm::default(),
-            list,
-            vigil: Vigil::new(progress),
-            supervisor: Supervisor::from_environment(),
-            metrics,
-            watchdog,
-            _signals: signals_task,
-            _pidfile: pidfile,
-        }))
-    }
-
     async fn run(mut self) {
         self.supervisor.tell_ready();
         if std::mem::take(&mut self.reload_due) {
@@ -223,7 +152,15 @@ impl Shell {
 
     /// Takes away what tells of a running agent.
     async fn leave(self, end: Instant) {
-        let gone = async { _ = future::zip(self.watchdog.end(), self.metrics.end()).await };
+        let Shell { watchdog, metrics, closing, pidfile, .. } = self;
+        let signs = future::zip(watchdog.end(), metrics.end());
+        let names = async {
+            if let Some(closing) = closing {
+                closing.await;
+            }
+            smol::unblock(move || drop(pidfile)).await;
+        };
+        let gone = async { _ = future::zip(signs, names).await };
         let patience = Timer::at(end.max(Instant::now() + TIDYING));
         gone.or(async { _ = patience.await }).await;
     }
@@ -326,38 +263,14 @@ impl Shell {
                 None
             }
             Woken::Signal(Signal::Stop) => {
-                self.listeners = None;
+                if let Some(listeners) = self.listeners.take() {
+                    self.closing = Some(self.executor.spawn(listeners.close()));
+                }
                 self.supervisor.tell_stopping();
                 self.end.get_or_insert_with(|| Instant::now() + GRACE);
                 Some(Input::Stop)
             }
         }
-    }
-}
-
-/// What there is to begin with.
-struct Beginning {
-    found: Scanned,
-    reload_due: bool,
-}
-
-/// Waits for the state directory. `None` where a signal ends the agent meanwhile.
-async fn begin(
-    beginning: &Receiver<Result<Scanned, LockError>>,
-    signals: &Receiver<Signal>,
-) -> Result<Option<Beginning>, StartError> {
-    let mut reload_due = false;
-    let read =
-        async { Some(beginning.recv().await.expect("the worker begins, or the process has panicked")) };
-    let stopped = async {
-        while let Ok(Signal::Reload) = signals.recv().await {
-            reload_due = true;
-        }
-        None
-    };
-    match read.or(stopped).await {
-        Some(found) => Ok(Some(Beginning { found: found.map_err(StartError::Lock)?, reload_due })),
-        None => Ok(None),
     }
 }
 
@@ -385,13 +298,6 @@ fn settings(config: &Config, tls: &ClientTls, zone: Zone) -> Settings {
         monthly_budget: config.monthly_budget,
         zone,
     }
-}
-
-/// A generator that the system's randomness seeds.
-fn seed() -> io::Result<crate::engine::rng::Rng> {
-    let mut bytes = [0; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(crate::engine::rng::Rng::new(u64::from_ne_bytes(bytes)))
 }
 
 fn tell(event: &Event) {

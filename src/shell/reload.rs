@@ -124,14 +124,14 @@ impl Shell {
         if let Some(listeners) = self.listeners.take() {
             listeners.close().await;
         }
-        let open = |input: &InputConfig| {
-            Listeners::open(&self.executor, input, &self.numbers, &self.sources, &self.inputs)
+        let open = async |input: &InputConfig| {
+            Listeners::open(&self.executor, input, &self.numbers, &self.sources, &self.inputs).await
         };
-        let mut opened = open(&config.input);
+        let mut opened = open(&config.input).await;
         if let Err(error) = &opened {
             warn!("SIGHUP: {error}; the former input stays");
             config.input = self.config.input.clone();
-            opened = open(&config.input);
+            opened = open(&config.input).await;
         }
         self.listeners = opened
             .inspect_err(|error| error!("no input socket is open any more: {error}; mend it and send SIGHUP"))

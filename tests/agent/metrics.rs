@@ -3,7 +3,10 @@
 use crate::harness::{
     Board, Camera, Disk, Happenings, Process, Server, TempDir, eventually, file_names, free_port,
 };
-use rustix::fs::inotify::{ReadFlags, WatchFlags};
+use rustix::{
+    fs::inotify::{ReadFlags, WatchFlags},
+    process::Signal,
+};
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
@@ -21,6 +24,24 @@ fn measured(board: Board, path: &Path) -> Board {
 fn page_with(path: &Path, line: &str) -> String {
     let page = || fs::read_to_string(path).unwrap_or_default();
     eventually("the metrics say so", page, |page| page.lines().any(|told| told == line))
+}
+
+#[test]
+fn a_start_that_waits_for_a_disk_can_be_ended() {
+    for (option, name) in [("--metrics", "porch.prom"), ("--pidfile", "agent.pid")] {
+        let disk = Disk::mount();
+        let board = Board::alone().with(&[option, disk.at(name).to_str().unwrap()]);
+        disk.cut_after(0);
+        let mut agent = board.launch();
+        // From here on it has to go before the agent, should the test fail.
+        let disk = disk;
+        disk.is_cut();
+        agent.signal(Signal::TERM);
+        agent.says("stopped");
+        // Its thread ends with the call.
+        disk.power_up(0);
+        assert_eq!(agent.ends().code(), Some(0), "{option}");
+    }
 }
 
 #[test]

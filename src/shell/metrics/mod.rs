@@ -56,12 +56,18 @@ struct Process {
 }
 
 impl Metrics {
-    /// Begins with it, if there is a place for it: the first numbers are written by the loop.
-    pub fn start(executor: &Rc<LocalExecutor<'static>>, path: Option<&Path>) -> Result<Metrics, SignError> {
+    /// Begins with it, if there is a place for it: the first numbers come from the loop.
+    pub async fn start(
+        executor: &Rc<LocalExecutor<'static>>,
+        path: Option<&Path>,
+    ) -> Result<Metrics, SignError> {
         if let Some(path) = path {
             let textfile = Textfile::at(path);
-            upkeep::remove(&textfile)?;
-            upkeep::try_place(&textfile)?;
+            smol::unblock(move || {
+                upkeep::remove(&textfile)?;
+                upkeep::try_place(&textfile)
+            })
+            .await?;
         }
         Ok(Metrics::of(executor, path))
     }

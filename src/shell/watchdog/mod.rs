@@ -80,21 +80,18 @@ pub fn try_place(path: &Path) -> Result<Kind, WatchdogError> {
 
 impl Watchdog {
     /// Begins with it. This is the last that a start does: from here on a device reboots the board unless it is fed.
-    pub fn start(
+    pub async fn start(
         executor: &Rc<LocalExecutor<'static>>,
         path: Option<&Path>,
     ) -> Result<Watchdog, WatchdogError> {
-        let Some(path) = path else { return Ok(Watchdog(None)) };
-        let (way, every) = match kind(path)? {
-            Kind::Device => {
-                let device = Device::open(path)?;
+        let Some(path) = path.map(Path::to_owned) else { return Ok(Watchdog(None)) };
+        let (way, every) = match smol::unblock(move || Opened::at(path)).await? {
+            Opened::Device(device) => {
                 let every = device.every();
                 (Way::Device(device), every)
             }
-            Kind::File => {
-                let mut alive = Alive(path.to_owned());
-                upkeep::write(&mut alive, ()).map_err(WatchdogError::File)?;
-                (Way::File { path: path.to_owned(), upkeep: Upkeep::of(executor, alive) }, USUAL)
+            Opened::File(alive) => {
+                (Way::File { path: alive.0.clone(), upkeep: Upkeep::of(executor, alive) }, USUAL)
             }
         };
         info!("--watchdog: {way} is fed every {:.1} s", every.as_secs_f32());
@@ -117,6 +114,24 @@ impl Watchdog {
             Some(Fed { way: Way::Device(device), .. }) => device.stop(),
             Some(Fed { way: Way::File { upkeep, .. }, .. }) => upkeep.end().await,
             None => {}
+        }
+    }
+}
+
+enum Opened {
+    Device(Device),
+    File(Alive),
+}
+
+impl Opened {
+    fn at(path: PathBuf) -> Result<Opened, WatchdogError> {
+        match kind(&path)? {
+            Kind::Device => Device::open(&path).map(Opened::Device),
+            Kind::File => {
+                let mut alive = Alive(path);
+                upkeep::write(&mut alive, ()).map_err(WatchdogError::File)?;
+                Ok(Opened::File(alive))
+            }
         }
     }
 }
