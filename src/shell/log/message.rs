@@ -23,8 +23,12 @@ pub struct Message {
 impl Message {
     /// What a record says, as far as a line holds it.
     pub fn of(record: &Record<'_>) -> Message {
-        let text = in_a_line(cut(record.args().to_string(), LONGEST_LINE));
-        Message { level: record.level(), target: record.target().to_owned(), text }
+        Message::new(record.level(), record.target(), record.args().to_string())
+    }
+
+    /// This, as far as a line holds it.
+    pub fn new(level: Level, target: &str, text: String) -> Message {
+        Message { level, target: target.to_owned(), text: in_a_line(cut(text, LONGEST_LINE)) }
     }
 
     /// `2018-06-24T12:15:38.042Z INFO  [cloudtalker::shell] started`

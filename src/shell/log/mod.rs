@@ -6,6 +6,7 @@
 //! A message that comes again within a minute is counted, not written; from DEBUG on each is written, for whoever
 //! looks for a fault wants to see when. The latest lines are kept in memory, too, for whoever asks the agent.
 
+mod last_words;
 mod message;
 mod recent;
 mod repeats;
@@ -26,8 +27,9 @@ use std::{
 static LOGGER: Logger =
     Logger(Mutex::new(State { sink: Sink::Stderr, repeats: Repeats::new(), recent: Recent::new() }));
 
-/// Logs from now on, to this place and at this level. Later calls change both.
+/// Logs from now on, to this place and at this level, and panics at any. Later calls change both.
 pub fn init(to: LogTo, level: LevelFilter) {
+    last_words::tell_panics(to);
     LOGGER.state().sink = Sink::open(to);
     log::set_max_level(level);
     // It fails where a logger is set already: this one, at a reload.
