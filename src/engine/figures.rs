@@ -269,12 +269,11 @@ mod tests {
             confirmed: Volume { segments: 1, bytes: 10 },
             upload_failures: 1,
             receipts: 1,
-            lost: [0; 3],
             inputs_refused: 1,
             delivered: [0, 1, 0],
-            undelivered: [0; 3],
             alarms: 1,
             disk_failures: 1,
+            ..Counters::default()
         };
         let figures = board.0.figures(at(1010));
         assert_eq!(figures.counters, expected);

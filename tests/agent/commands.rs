@@ -3,9 +3,9 @@
 use crate::harness::{Board, Camera, Server, free_port};
 use std::fs;
 
-const ARM: &str = r#"{"command":"arm"}"#;
-const DISARM: &str = r#"{"command":"disarm"}"#;
-const CAPTURE: &str = r#"{"command":"capture"}"#;
+pub const ARM: &str = r#"{"command":"arm"}"#;
+pub const DISARM: &str = r#"{"command":"disarm"}"#;
+pub const CAPTURE: &str = r#"{"command":"capture"}"#;
 
 #[test]
 fn each_command_is_one_datagram_to_a_unix_socket() {

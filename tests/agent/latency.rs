@@ -1,8 +1,10 @@
 //! The executor waits for neither the disk nor an upload: told by the order of events, not by a clock.
 
-use crate::harness::{Board, Camera, Cloud, Disk, Server};
+use crate::{
+    commands::{ARM, DISARM},
+    harness::{Board, Camera, Cloud, Disk, Server},
+};
 use cloudtalker::wire::cloud::ToAgent;
-use serde_json::json;
 use std::{fs, thread};
 
 /// More than the sockets on the way hold for somebody who does not read.
@@ -23,24 +25,15 @@ fn commands_and_pings_go_out_while_an_fsync_and_an_upload_hang() {
     agent.has_sent(0);
     server.freeze();
     agent.sends_no_more();
-    let mut source = agent.source();
-    // From here on it has to go before the agent, should the test fail.
-    let disk = disk;
-    disk.hold();
-    let segment = board.record("pir.1529842539.0.mp4", 1000);
-    source.say(json!({"segment": segment.path(), "ack": true}).to_string());
-    disk.holds();
-
-    session.says(&ToAgent { pir_armed: Some(true), ..ToAgent::default() });
-    assert_eq!(camera.hears_beside(r#"{"command":"disarm"}"#), r#"{"command":"arm"}"#);
-    while !session.hears_state() {}
-    let upload = agent.status().upload;
-    assert!(upload.as_ref().is_some_and(|upload| upload.sent < upload.bytes), "{upload:?}");
-    // What comes after that state was sent after it.
-    session.hears_ping();
-
-    assert_eq!(disk.release(), 1, "an fsync was held all the time");
-    assert_eq!(source.answer()["ok"], true);
+    disk.hold_while(&agent, &board.record("pir.1529842539.0.mp4", 1000), || {
+        session.says(&ToAgent { pir_armed: Some(true), ..ToAgent::default() });
+        assert_eq!(camera.hears_beside(DISARM), ARM);
+        while !session.hears_state() {}
+        let upload = agent.status().upload;
+        assert!(upload.as_ref().is_some_and(|upload| upload.sent < upload.bytes), "{upload:?}");
+        // What comes after that state was sent after it.
+        session.hears_ping();
+    });
 }
 
 #[test]

@@ -246,19 +246,12 @@ fn a_watchdog_hears_of_the_agent_while_the_disk_is_slow() {
     let agent = board.agent(Process::start("agent", &mut command));
     supervisor.hears("READY=1");
     supervisor.hears("WATCHDOG=1");
-    let mut source = agent.source();
-    // From here on it has to go before the agent, should the test fail.
-    let disk = disk;
-    disk.hold();
-    let segment = board.record(&format!("pir.{TIME}.0.mp4"), 3000);
-    source.say(json!({"segment": segment.path(), "ack": true}).to_string());
-    disk.holds();
-    supervisor.forgets();
-    for _ in 0..3 {
-        supervisor.hears("WATCHDOG=1");
-    }
-    assert_eq!(disk.release(), 1, "an fsync was held all the time");
-    assert_eq!(source.answer()["ok"], true);
+    disk.hold_while(&agent, &board.record(&format!("pir.{TIME}.0.mp4"), 3000), || {
+        supervisor.forgets();
+        for _ in 0..3 {
+            supervisor.hears("WATCHDOG=1");
+        }
+    });
 }
 
 #[test]

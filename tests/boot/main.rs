@@ -218,7 +218,7 @@ impl Life {
              cloudtalker status"
         ));
         let owing = format!("with {BACKLOG} segments not sent yet");
-        machine.prints_after(0, &owing, |line| line.contains(&owing));
+        machine.has_said(&owing);
         let after = machine.uptime() - before;
         self.is_connected();
         let what = format!("from stopping to accepting, with {BACKLOG} segments spooled");
@@ -260,7 +260,7 @@ impl Life {
         let Life { machine, .. } = self;
         assert!(machine.log().contains("Starting cloudtalker: OK"));
         let owing = "started; still owed to the cloud: 1 capture, with 1 segment not sent yet";
-        machine.prints_after(0, owing, |line| line.contains(owing));
+        machine.has_said(owing);
         self.owes_nothing();
         self.reaches_the_cloud(CUT, std::slice::from_ref(segment));
         let copies = self.server.blobs().into_iter().filter(|blob| blob.sha256 == segment.sha256).count();

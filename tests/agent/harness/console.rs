@@ -5,11 +5,7 @@
 //! the same line meanwhile is told from it.
 
 use super::{Ended, Process};
-use std::{
-    io::Write,
-    ops::{Deref, DerefMut},
-    process::ChildStdin,
-};
+use std::{io::Write, process::ChildStdin};
 
 /// What the other end's shell runs. A command has no input, and variables of its own. What it prints may lack its last
 /// line's end.
@@ -59,6 +55,21 @@ impl Console {
         text
     }
 
+    /// Waits for a line with these words, after the last one that was waited for.
+    pub fn says(&mut self, words: &str) -> String {
+        self.process.says(words)
+    }
+
+    /// Waits until there is a line with these words, whatever was waited for before.
+    pub fn has_said(&self, words: &str) {
+        self.process.prints_after(0, words, |line| line.contains(words));
+    }
+
+    /// All that was printed so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// Waits until the other end has ended by itself.
     pub fn ends(self) -> Ended {
         self.process.ends()
@@ -67,19 +78,5 @@ impl Console {
     /// Nothing that runs there is asked.
     pub fn cut_off(self) {
         self.process.kill();
-    }
-}
-
-impl Deref for Console {
-    type Target = Process;
-
-    fn deref(&self) -> &Process {
-        &self.process
-    }
-}
-
-impl DerefMut for Console {
-    fn deref_mut(&mut self) -> &mut Process {
-        &mut self.process
     }
 }

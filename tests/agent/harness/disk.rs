@@ -1,6 +1,7 @@
 //! A disk that fails when a test wants it to: `tests/faultfs`, mounted.
 
-use super::{DEADLINE, Process, TempDir};
+use super::{Agent, DEADLINE, Process, Segment, TempDir};
+use serde_json::json;
 use std::{
     env, fs,
     fs::File,
@@ -84,6 +85,18 @@ impl Disk {
     /// Those that wait are done, and no more are held; says how many waited.
     pub fn release(&self) -> u64 {
         self.tell("release").parse().unwrap()
+    }
+
+    /// Has the agent take this segment, whose fsync waits while this happens, and is done afterwards. Should that fail, the
+    /// disk goes before the agent.
+    pub fn hold_while(self, agent: &Agent, segment: &Segment, meanwhile: impl FnOnce()) {
+        let mut source = agent.source();
+        self.hold();
+        source.say(json!({"segment": segment.path(), "ack": true}).to_string());
+        self.holds();
+        meanwhile();
+        assert_eq!(self.release(), 1, "an fsync was held all the time");
+        assert_eq!(source.answer()["ok"], true);
     }
 
     /// One operation in so many fails from now on.
