@@ -1,11 +1,16 @@
 //! The executor waits for neither the disk nor an upload: told by the order of events, not by a clock.
 
 use crate::{
-    commands::{ARM, DISARM},
-    harness::{Board, Camera, Cloud, Disk, Server},
+    commands::{ARM, CAPTURE, DISARM},
+    harness::{Board, Camera, Cloud, Disk, Server, Source, eventually},
 };
 use cloudtalker::wire::cloud::ToAgent;
-use std::{fs, thread};
+use serde_json::json;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+};
 
 /// More than the sockets on the way hold for somebody who does not read.
 const LONG: usize = 32_000_000;
@@ -34,6 +39,47 @@ fn commands_and_pings_go_out_while_an_fsync_and_an_upload_hang() {
         // What comes after that state was sent after it.
         session.hears_ping();
     });
+}
+
+#[test]
+fn commands_go_out_while_local_programs_ask_for_the_log_without_a_pause() {
+    /// More would push each other out.
+    const WATCHERS: usize = 8;
+    const MOST_KB: u64 = 16 * 1024;
+    let server = Server::start();
+    let board = Board::new(&server).with_camera();
+    let camera = Camera::at(&board.cam_sock());
+    let mut agent = board.start();
+    agent.says("connected to the cloud");
+    // As long as it gets.
+    let mut source = agent.source();
+    while source.ask(&json!({"query": "log"})).to_string().len() < 30_000 {
+        source.ask(&json!({"query": "weather", "ack": true}));
+    }
+    let before = agent.peak_memory();
+    let (is_over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..WATCHERS {
+            scope.spawn(|| {
+                let mut source = Source::at(&board.input_sock());
+                while !is_over.load(Ordering::Relaxed) {
+                    assert!(source.ask(&json!({"query": "log"}))["log"].is_array());
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for (command, datagram, level) in
+            [("arm", ARM, DISARM), ("capture", CAPTURE, ARM), ("disarm", DISARM, ARM)]
+        {
+            let asked = answers.load(Ordering::Relaxed);
+            server.tell("porch", command);
+            assert_eq!(camera.hears_beside(level), datagram);
+            eventually("they go on", || answers.load(Ordering::Relaxed), |answers| *answers > asked);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let grown = agent.peak_memory() - before;
+    assert!(grown < MOST_KB, "{grown} kB for {} answers", answers.into_inner());
 }
 
 #[test]

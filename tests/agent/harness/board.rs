@@ -281,6 +281,13 @@ impl Agent {
         eventually("the upload stands still", look, |place| WAITS.contains(&place.as_str()));
     }
 
+    /// The most memory that was resident so far, in kB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells it");
+        peak.trim_end_matches("kB").trim().parse().unwrap()
+    }
+
     pub fn reload(&self) {
         self.signal(Signal::HUP);
     }
