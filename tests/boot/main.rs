@@ -101,6 +101,7 @@ impl Life {
     fn runs_as_its_user(&mut self) {
         let Life { machine, .. } = self;
         assert!(machine.log().contains("Starting cloudtalker: OK"));
+        assert_eq!(machine.ok(&format!("cat /proc/$(cat {PIDFILE})/oom_score_adj")), "-500");
         let ids = machine.ok(&format!("grep -E '^(Uid|Groups):' /proc/$(cat {PIDFILE})/status"));
         let ids: Vec<&str> = ids.split_whitespace().collect();
         assert_eq!(ids, ["Uid:", "990", "990", "990", "990", "Groups:", "44", "991"], "44 is video");

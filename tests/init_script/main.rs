@@ -9,9 +9,10 @@ mod room;
 
 use harness::{
     Said,
-    image::{CONFIG, PIDFILE, PROGRAM, STATE_DIR},
+    image::{CONFIG, PIDFILE, PROGRAM, STATE_DIR, UID},
 };
 use room::Room;
+use std::{fs, path::Path};
 
 #[track_caller]
 fn assert_said(said: &Said, code: i32, words: &str) {
@@ -31,6 +32,43 @@ fn it_starts_the_agent_as_its_user_with_the_users_groups() {
         assert_eq!(room.ok(&format!("stat -c %U:%G {dir}")), "cloudtalker:cloudtalker", "{dir}");
     }
     assert!(room.log().contains("started; the spool is empty"), "{}", room.log());
+}
+
+#[test]
+fn where_memory_runs_out_the_agent_goes_as_it_is_told() {
+    let mut room = Room::new();
+    // Less than that takes a privilege which a room may lack: the boot test has it.
+    room.ok("echo CLOUDTALKER_OOM_SCORE_ADJ=200 >>/etc/default/cloudtalker");
+    let said = room.init("start");
+    assert_eq!((said.code, &*said.text), (0, "Starting cloudtalker: OK"));
+    assert_eq!(room.ok(&format!("cat /proc/$(cat {PIDFILE})/oom_score_adj")), "200");
+    assert_ne!(room.ok("cat /proc/self/oom_score_adj"), "200", "of others nothing was said");
+}
+
+#[test]
+fn what_the_kernel_does_not_let_it_say_of_memory_is_no_failure() {
+    let mut room = Room::new();
+    room.ok("echo CLOUDTALKER_OOM_SCORE_ADJ=-9999 >>/etc/default/cloudtalker");
+    let said = room.init("start");
+    assert_eq!((said.code, &*said.text), (0, "Starting cloudtalker: OK"));
+}
+
+#[test]
+fn inits_own_line_runs_the_agent_in_the_foreground_as_its_user() {
+    let mut room = Room::new();
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let line = readme.lines().find_map(|line| line.strip_prefix("::respawn:")).expect("the README has one");
+    room.ok("mkdir -p /run/cloudtalker /var/lib/cloudtalker; chown cloudtalker /run/cloudtalker /var/lib/cloudtalker");
+    for _ in 0..2 {
+        room.ok(&format!("{line} >/dev/null 2>&1 & echo $! >/tmp/process"));
+        room.ok(&format!("until {PROGRAM} status >/dev/null 2>&1; do sleep 0.1; done"));
+        let ids = room.ok("grep Uid: /proc/$(cat /tmp/process)/status");
+        assert!(ids.split_whitespace().skip(1).all(|id| id == UID.to_string()), "{ids}");
+        room.ok(
+            "kill -9 $(cat /tmp/process); while kill -0 $(cat /tmp/process) 2>/dev/null; do sleep 0.1; done",
+        );
+        assert_eq!(room.agents(), 0);
+    }
 }
 
 #[test]
