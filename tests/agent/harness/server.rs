@@ -189,6 +189,16 @@ impl Server {
         file_names(&dir).into_iter().map(blob).collect()
     }
 
+    /// Waits until more bytes than that have arrived of segments that are not whole yet; how many have.
+    pub fn has_stored(&self, bytes: u64) -> u64 {
+        let uploads = self.data().join("uploads");
+        let stored = || -> u64 {
+            let files = file_names(&uploads).into_iter();
+            files.filter_map(|name| fs::metadata(uploads.join(name)).ok()).map(|about| about.len()).sum()
+        };
+        eventually("some of it is stored", stored, |stored| *stored > bytes)
+    }
+
     /// A command that must succeed; what it prints.
     pub fn ok(&self, arguments: &[&str]) -> String {
         let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
