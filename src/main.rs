@@ -3,7 +3,8 @@
 use cloudtalker::{
     cli::{self, Command, Run},
     config::{Config, LogTo},
-    shell, tools,
+    shell::{self, handed::Handed},
+    tools,
 };
 use log::LevelFilter;
 use std::{
@@ -24,10 +25,12 @@ fn main() -> ExitCode {
 }
 
 fn run_agent(run: Run) -> ExitCode {
+    // Before anything is opened.
+    let handed = Handed::take();
     match Config::load(&run) {
         Ok(config) => {
             shell::log::init(config.log_to, config.log_level);
-            shell::run(run, config)
+            shell::run(run, config, handed)
         }
         Err(error) => {
             let _ = writeln!(io::stderr(), "cloudtalker: {error}");

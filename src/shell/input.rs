@@ -1,5 +1,6 @@
 //! The input sockets, Unix and TCP, and their connections.
 
+use super::handed::Handed;
 use crate::{
     config::InputConfig,
     engine::{Input, SourceId, SourceKind},
@@ -94,20 +95,23 @@ pub enum ListenError {
     Unix(PathBuf, io::Error),
     /// The system says no to a port.
     Tcp(SocketAddr, io::Error),
+    /// The system says no to a socket of the supervisor's.
+    Handed(io::Error),
 }
 
-/// Open input sockets. Dropping them closes them soon and removes the socket file, which may take its time; connections go
-/// on.
+/// Open input sockets. Dropping them closes them soon and removes the socket file that they have made, which may take its
+/// time; connections go on.
 pub struct Listeners {
     unix: Option<PathBuf>,
     tasks: Vec<Task<()>>,
 }
 
 impl Listeners {
-    /// Opens what is configured.
+    /// Opens what is configured, but for what was handed to the agent in its place.
     pub async fn open(
         executor: &Rc<LocalExecutor<'static>>,
         config: &InputConfig,
+        handed: &Handed,
         numbers: &Numbers,
         sources: &Sources,
         inputs: &Sender<Input>,
@@ -119,11 +123,17 @@ impl Listeners {
             sources: sources.clone(),
             inputs: inputs.clone(),
         };
-        if let Some(path) = &config.unix {
-            let (bound, mode) = (path.clone(), config.mode);
-            let listener = smol::unblock(move || bind_unix(&bound, mode)).await?;
-            listeners.unix = Some(path.clone());
-            let listener = Async::new(listener).map_err(|error| ListenError::Unix(path.clone(), error))?;
+        let unix = match (&handed.unix, &config.unix) {
+            (Some(listener), _) => Some(handed_unix(listener).map_err(ListenError::Handed)?),
+            (None, Some(path)) => {
+                let (bound, mode) = (path.clone(), config.mode);
+                let listener = smol::unblock(move || bind_unix(&bound, mode)).await?;
+                listeners.unix = Some(path.clone());
+                Some(Async::new(listener).map_err(|error| ListenError::Unix(path.clone(), error))?)
+            }
+            (None, None) => None,
+        };
+        if let Some(listener) = unix {
             let door = door.clone();
             listeners.tasks.push(executor.spawn(async move {
                 loop {
@@ -134,12 +144,12 @@ impl Listeners {
                 }
             }));
         }
-        if let Some(address) = config.tcp {
-            let no = |error| ListenError::Tcp(address, error);
-            let listener = Async::<TcpListener>::bind(address).map_err(no)?;
-            // Where the port was left to the system, people need to know which one it is.
-            let address = listener.get_ref().local_addr().map_err(no)?;
-            log::info!("listening on {address}");
+        let tcp = match (&handed.tcp, config.tcp) {
+            (Some(listener), _) => Some(handed_tcp(listener).map_err(ListenError::Handed)?),
+            (None, Some(address)) => Some(bind_tcp(address)?),
+            (None, None) => None,
+        };
+        if let Some(listener) = tcp {
             listeners.tasks.push(executor.spawn(async move {
                 loop {
                     match listener.accept().await {
@@ -207,6 +217,29 @@ fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, ListenError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(no)?;
     log::info!("listening on {}", path.display());
     Ok(listener)
+}
+
+fn bind_tcp(address: SocketAddr) -> Result<Async<TcpListener>, ListenError> {
+    let no = |error| ListenError::Tcp(address, error);
+    let listener = Async::<TcpListener>::bind(address).map_err(no)?;
+    // Where the port was left to the system, people need to know which one it is.
+    log::info!("listening on {}", listener.get_ref().local_addr().map_err(no)?);
+    Ok(listener)
+}
+
+/// Another descriptor of the same socket: this one is closed when the agent listens no more.
+fn handed_unix(listener: &UnixListener) -> io::Result<Async<UnixListener>> {
+    match listener.local_addr()?.as_pathname() {
+        Some(path) => log::info!("listening on {}, opened by the supervisor", path.display()),
+        None => log::info!("listening on a socket without a path, opened by the supervisor"),
+    }
+    Async::new(listener.try_clone()?)
+}
+
+/// The same.
+fn handed_tcp(listener: &TcpListener) -> io::Result<Async<TcpListener>> {
+    log::info!("listening on {}, opened by the supervisor", listener.local_addr()?);
+    Async::new(listener.try_clone()?)
 }
 
 /// Whether somebody answers at a socket. Does not wait for one who is busy.
@@ -377,6 +410,9 @@ impl fmt::Display for ListenError {
             }
             ListenError::Tcp(address, error) => {
                 write!(f, "--input_port: expected to open {address}, but: {error}")
+            }
+            ListenError::Handed(error) => {
+                write!(f, "expected a socket of the supervisor's that can be listened on, but: {error}")
             }
         }
     }

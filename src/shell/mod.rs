@@ -12,6 +12,7 @@ pub mod log;
 mod alarm;
 mod commands;
 pub(crate) mod disk;
+pub mod handed;
 mod input;
 mod list;
 mod lock;
@@ -49,6 +50,7 @@ use clock::Clock;
 use cloud::{Link, Target};
 use commands::Commands;
 use disk::Disk;
+use handed::{Handed, HandedError};
 use input::{Control, Listeners, Numbers, Sources};
 use list::List;
 use metrics::Metrics;
@@ -77,11 +79,11 @@ const GRACE: Duration = Duration::from_millis(4_500);
 /// After that, for files that tell of the agent to be removed: they may lie where a call hangs.
 const TIDYING: Duration = Duration::from_millis(200);
 
-/// Runs the agent until it is told to end.
-pub fn run(args: cli::Run, config: Config) -> ExitCode {
+/// Runs the agent until it is told to end, with the sockets that were handed to it.
+pub fn run(args: cli::Run, config: Config, handed: Result<Handed, HandedError>) -> ExitCode {
     let executor = Rc::new(LocalExecutor::new());
     let ended = smol::block_on(executor.run(async {
-        if let Some(shell) = Shell::start(args, config, executor.clone()).await? {
+        if let Some(shell) = Shell::start(args, config, handed, executor.clone()).await? {
             shell.run().await;
         }
         Ok::<(), StartError>(())
@@ -112,6 +114,7 @@ struct Shell {
     signals: Receiver<Signal>,
     numbers: Numbers,
     sources: Sources,
+    handed: Handed,
     listeners: Option<Listeners>,
     /// Listeners that are being closed, as the agent stops.
     closing: Option<Task<()>>,

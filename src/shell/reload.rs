@@ -125,7 +125,8 @@ impl Shell {
             listeners.close().await;
         }
         let open = async |input: &InputConfig| {
-            Listeners::open(&self.executor, input, &self.numbers, &self.sources, &self.inputs).await
+            let Shell { executor, handed, numbers, sources, inputs, .. } = &*self;
+            Listeners::open(executor, input, handed, numbers, sources, inputs).await
         };
         let mut opened = open(&config.input).await;
         if let Err(error) = &opened {

@@ -9,6 +9,7 @@ use super::{
     clock::Clock,
     commands::Commands,
     disk::Disk,
+    handed::{Handed, HandedError},
     input::{Listeners, Numbers, Sources},
     list::List,
     metrics::Metrics,
@@ -41,8 +42,11 @@ impl Shell {
     pub(super) async fn start(
         args: cli::Run,
         config: Config,
+        handed: Result<Handed, HandedError>,
         executor: Rc<LocalExecutor<'static>>,
     ) -> Result<Option<Shell>, StartError> {
+        let is_confined = !config.spool.capture_dirs.is_empty();
+        let handed = handed.and_then(|handed| handed.confined(is_confined)).map_err(StartError::Handed)?;
         let floor = Arc::new(Floor::since_build());
         let (inputs, waiting) = async_channel::bounded(INPUTS);
         let (signals, signals_task) = signals::watch(&executor).map_err(StartError::Signals)?;
@@ -57,7 +61,7 @@ impl Shell {
         let claimed = smol::unblock(move || path.as_deref().map(Pidfile::claim).transpose());
         let Some(pidfile) = patience.until(claimed).await else { return Ok(None) };
         let pidfile = pidfile.map_err(StartError::Pidfile)?;
-        let opened = Listeners::open(&executor, &config.input, &numbers, &sources, &inputs);
+        let opened = Listeners::open(&executor, &config.input, &handed, &numbers, &sources, &inputs);
         let Some(listeners) = patience.until(opened).await else { return Ok(None) };
         let listeners = listeners.map_err(StartError::Listen)?;
         let commands =
@@ -96,6 +100,7 @@ impl Shell {
             signals,
             numbers,
             sources,
+            handed,
             listeners: Some(listeners),
             closing: None,
             commands,

@@ -1,7 +1,8 @@
 //! Why the agent can't start, and what that tells a supervisor.
 
 use super::{
-    input::ListenError, lock::LockError, pidfile::PidfileError, upkeep::SignError, watchdog::WatchdogError,
+    handed::HandedError, input::ListenError, lock::LockError, pidfile::PidfileError, upkeep::SignError,
+    watchdog::WatchdogError,
 };
 use crate::{cli::exit, tls::TlsError};
 use std::{fmt, io};
@@ -9,6 +10,7 @@ use std::{fmt, io};
 /// Why the agent can't start.
 #[derive(Debug)]
 pub enum StartError {
+    Handed(HandedError),
     Pidfile(PidfileError),
     Tls(TlsError),
     Listen(ListenError),
@@ -25,7 +27,7 @@ impl StartError {
     /// What a supervisor should do: 64 and 78 say that starting again is no use, 69 and 75 that it may be.
     pub fn exit_code(&self) -> u8 {
         match self {
-            StartError::Tls(_) => exit::USAGE,
+            StartError::Handed(_) | StartError::Tls(_) => exit::USAGE,
             StartError::Pidfile(PidfileError::Misplaced(..))
             | StartError::Metrics(SignError::Misplaced { .. })
             | StartError::Watchdog(WatchdogError::File(SignError::Misplaced { .. })) => exit::CONFIG,
@@ -49,6 +51,7 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StartError::Handed(error) => error.fmt(f),
             StartError::Pidfile(error) => error.fmt(f),
             StartError::Tls(error) => error.fmt(f),
             StartError::Listen(error) => error.fmt(f),

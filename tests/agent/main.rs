@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod eviction;
 mod examples;
+mod handed;
 mod kill;
 mod latency;
 mod links;

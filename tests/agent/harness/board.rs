@@ -344,7 +344,11 @@ fn runner() -> Vec<String> {
 }
 
 fn agent_command(runner: &[String]) -> Command {
+    process::run_by(runner, &program_file())
+}
+
+/// Where the agent's program lies.
+pub fn program_file() -> PathBuf {
     let built = PathBuf::from(env!("CARGO_BIN_EXE_cloudtalker"));
-    let program = env::var_os("CLOUDTALKER_BIN").map_or(built, PathBuf::from);
-    process::run_by(runner, &program)
+    env::var_os("CLOUDTALKER_BIN").map_or(built, PathBuf::from)
 }

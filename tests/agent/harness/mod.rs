@@ -33,7 +33,7 @@ mod terminal;
 mod trial;
 mod watchdog;
 
-pub use board::{Agent, Board, BudgetStatus, Status, program, tool};
+pub use board::{Agent, Board, BudgetStatus, Status, program, program_file, tool};
 pub use camera::Camera;
 pub use cloud::{Cloud, Session};
 pub use console::{Console, LISTENER, Said};
