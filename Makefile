@@ -96,6 +96,12 @@ test-boot: debug-build ## Boards boot in an emulator, are used, cut off in mid-u
 	@$(call title,boot)
 	TMPDIR=/dev/shm cargo test --locked --test boot $(TARGET) -- --nocapture --test-threads 1
 
+.PHONY: test-systemd
+test-systemd: debug-build ## The agent as a service of a real systemd, in a container (as root)
+	scripts/install-tools systemd
+	@$(call title,systemd)
+	cargo test --locked --test systemd -- --nocapture
+
 # What the tests and the demo run: each tree's tests start the other tree's program.
 .PHONY: debug-build
 debug-build:
@@ -162,7 +168,7 @@ audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf dist target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules
+	rm -rf dist/cloudtalker-* dist/SHA256SUMS target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules
 
 .PHONY: help
 help: ## This list

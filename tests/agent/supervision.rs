@@ -256,7 +256,7 @@ fn a_watchdog_hears_of_the_agent_while_the_disk_is_slow() {
 
 #[test]
 fn the_unit_for_systemd_starts_the_agent_as_it_expects() {
-    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/cloudtalker.service");
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/systemd/cloudtalker.service");
     let unit = fs::read_to_string(unit).unwrap();
     let of = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
     assert_eq!(of("RestartPreventExitStatus"), format!("{} {}", exit::USAGE, exit::CONFIG));

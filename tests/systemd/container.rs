@@ -1,0 +1,59 @@
+//! A Debian with systemd in a container, which has the machine's network and forgets all that was written into it.
+
+use crate::harness::{Console, LISTENER, Process, eventually};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+pub struct Container {
+    pub console: Console,
+    // Ended after its console.
+    _init: Process,
+}
+
+impl Container {
+    /// Boots it. It sees this directory under the same name.
+    pub fn boot(dir: &Path) -> Container {
+        let mut nspawn = Command::new("systemd-nspawn");
+        // There is no systemd outside that would keep a list of containers.
+        nspawn.args([
+            "--quiet",
+            "--boot",
+            "--volatile=overlay",
+            "--register=no",
+            "--keep-unit",
+            "--console=pipe",
+        ]);
+        nspawn.arg(format!("--machine={}", dir.file_name().unwrap().display()));
+        nspawn.arg(format!("--directory={}", root().display())).arg(format!("--bind={}", dir.display()));
+        let nspawn = Process::start("nspawn", &mut nspawn);
+        let init = init_of(nspawn.id());
+        let mut enter = Command::new("nsenter");
+        enter.args(["--target", &init, "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]);
+        enter.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", LISTENER]);
+        let mut container =
+            Container { console: Console::of(Process::start_told("container", &mut enter)), _init: nspawn };
+        container.console.ok("until systemctl is-system-running --wait; do sleep 0.1; done 2>/dev/null | grep -E 'running|degraded'");
+        container
+    }
+}
+
+/// Where `scripts/install-tools systemd` puts it.
+fn root() -> PathBuf {
+    let tools = env::var("TOOLS").expect("TOOLS names where tools are installed, as the Makefile has it");
+    Path::new(&tools).join("systemd")
+}
+
+/// The container's first process, once it runs systemd.
+fn init_of(nspawn: u32) -> String {
+    let children = format!("/proc/{nspawn}/task/{nspawn}/children");
+    let init = |children: &Option<String>| children.is_some();
+    let look = || {
+        let child = fs::read_to_string(&children).ok()?.split_whitespace().next()?.to_owned();
+        let name = fs::read_to_string(format!("/proc/{child}/comm")).ok()?;
+        (name.trim_end() == "systemd").then_some(child)
+    };
+    eventually("the container runs systemd", look, init).expect("it does")
+}

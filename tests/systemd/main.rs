@@ -1,0 +1,172 @@
+//! The agent as a service of a real systemd: Debian's, in a container, with our units. The cloud is the real server,
+//! outside.
+//!
+//! `make test-systemd` runs it.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../agent/harness/mod.rs"]
+mod harness;
+
+mod container;
+
+use container::Container;
+use harness::{Segment, Server, TempDir, program_file};
+use std::{fs, path::Path};
+
+const TIME: u64 = 1_529_842_538;
+const CAMERA: &str = "/var/lib/camera";
+const SPOOL: &str = "/var/lib/cloudtalker/spool";
+const SOCKET: &str = "/run/cloudtalker/input.sock";
+/// Files of dist/systemd, and where they belong.
+const FILES: [(&str, &str); 4] = [
+    ("cloudtalker.service", "/etc/systemd/system/"),
+    ("cloudtalker.socket", "/etc/systemd/system/"),
+    ("cloudtalker.sysusers", "/usr/lib/sysusers.d/cloudtalker.conf"),
+    ("cloudtalker.tmpfiles", "/usr/lib/tmpfiles.d/cloudtalker.conf"),
+];
+
+#[test]
+fn a_service_takes_links_sends_reloads_restarts_and_is_restarted_when_it_hangs() {
+    let mut life = Life::begin();
+    life.waits_for_its_configuration();
+    life.is_woken_by_a_capture_of_the_cameras_group();
+    life.has_no_more_rights_than_it_needs();
+    life.reloads();
+    life.takes_what_came_while_it_was_stopped();
+    life.is_restarted_when_it_hangs();
+}
+
+struct Life {
+    container: Container,
+    server: Server,
+    /// What the container sees, too.
+    dir: TempDir,
+}
+
+impl Life {
+    /// A system into which a person has put our files.
+    fn begin() -> Life {
+        let (dir, server) = (TempDir::new(), Server::start());
+        let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/systemd");
+        for (file, _) in FILES {
+            fs::copy(units.join(file), dir.at(file)).unwrap();
+        }
+        fs::copy(program_file(), dir.at("cloudtalker")).unwrap();
+        server.add("porch").copy_to(dir.path());
+        let mut life = Life { container: Container::boot(dir.path()), server, dir };
+        let here = life.dir.path().display().to_string();
+        for (file, place) in FILES {
+            life.ok(&format!("install -m 0644 {here}/{file} {place}"));
+        }
+        life.ok(&format!("install {here}/cloudtalker /usr/bin/"));
+        life.ok("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload");
+        life.ok("systemd-analyze verify /etc/systemd/system/cloudtalker.service /etc/systemd/system/cloudtalker.socket");
+        life.ok(&format!("install -d -m 2775 -o nobody -g video {CAMERA}"));
+        life
+    }
+
+    fn waits_for_its_configuration(&mut self) {
+        self.ok("systemctl start cloudtalker.service");
+        assert_eq!(self.property("ActiveState"), "inactive");
+        assert_eq!(self.property("ConditionResult"), "no");
+        let here = self.dir.path().display().to_string();
+        self.ok("install -d -m 0750 -g cloudtalker /etc/cloudtalker");
+        self.ok(&format!("install -m 0640 -g cloudtalker {here}/*.pem /etc/cloudtalker/"));
+        let endpoint = self.server.endpoint();
+        let lines = [
+            format!("endpoint = {endpoint}"),
+            "cert = /etc/cloudtalker/cert.pem".to_owned(),
+            "key = /etc/cloudtalker/key.pem".to_owned(),
+            "ca = /etc/cloudtalker/ca.pem".to_owned(),
+            format!("capture_dir = {CAMERA}"),
+        ];
+        self.ok(&format!(
+            "printf '%s\\n' {} >/etc/cloudtalker.conf",
+            lines.map(|line| format!("'{line}'")).join(" ")
+        ));
+    }
+
+    fn is_woken_by_a_capture_of_the_cameras_group(&mut self) {
+        self.ok("systemctl enable --now cloudtalker.socket");
+        assert_eq!(self.ok(&format!("stat -c '%U %G %a' {SOCKET}")), "cloudtalker video 660");
+        self.server.freeze();
+        let segment = self.records(TIME);
+        self.hands_over(TIME);
+        assert_eq!(self.property("ActiveState"), "active");
+        assert_eq!(self.ok(&format!("stat -c '%U %G %a' {SOCKET}")), "cloudtalker video 660", "as it was");
+        let links = self.ok(&format!("stat -c %h {CAMERA}/pir.{TIME}.0.mp4 {SPOOL}/{TIME}.pir/0.mp4"));
+        assert_eq!(links, "2\n2", "the spool has a link, not a copy");
+        self.server.thaw();
+        self.reaches_the_cloud(TIME, segment);
+    }
+
+    fn has_no_more_rights_than_it_needs(&mut self) {
+        let process = self.property("MainPID");
+        let status = self.ok(&format!("grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/{process}/status"));
+        let status: Vec<&str> = status.split_whitespace().collect();
+        assert_eq!(status, ["CapEff:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]);
+        assert_eq!(self.ok(&format!("stat -c '%U %G' /proc/{process}")), "cloudtalker cloudtalker");
+        // In tenths: below 2 is what is wanted.
+        self.ok("systemd-analyze security --threshold=19 cloudtalker.service");
+    }
+
+    fn reloads(&mut self) {
+        self.ok("echo 'log_level = debug' >>/etc/cloudtalker.conf");
+        self.ok("systemctl reload cloudtalker.service");
+        self.ok("until journalctl -u cloudtalker | grep 'are read again'; do sleep 0.1; done");
+        assert_eq!(self.property("NRestarts"), "0");
+    }
+
+    fn takes_what_came_while_it_was_stopped(&mut self) {
+        self.ok("systemctl stop cloudtalker.service");
+        assert_eq!(self.property("ActiveState"), "inactive");
+        let segment = self.records(TIME + 1);
+        self.hands_over(TIME + 1);
+        self.reaches_the_cloud(TIME + 1, segment);
+    }
+
+    fn is_restarted_when_it_hangs(&mut self) {
+        self.ok("install -d /run/systemd/system/cloudtalker.service.d");
+        let soon = "[Service]\\nWatchdogSec=2\\nTimeoutAbortSec=1\\nRestartSec=0\\n";
+        self.ok(&format!("printf '{soon}' >/run/systemd/system/cloudtalker.service.d/soon.conf"));
+        self.ok("systemctl daemon-reload && systemctl restart cloudtalker.service");
+        let process = self.property("MainPID");
+        self.ok(&format!("kill -STOP {process}"));
+        self.ok("until [ \"$(systemctl show --value -p NRestarts cloudtalker)\" = 1 ]; do sleep 0.1; done");
+        self.ok("until systemctl is-active cloudtalker; do sleep 0.1; done");
+        assert_ne!(self.property("MainPID"), process);
+        let segment = self.records(TIME + 2);
+        self.hands_over(TIME + 2);
+        self.reaches_the_cloud(TIME + 2, segment);
+    }
+
+    /// A finished file of the camera program's, whose group may write it.
+    fn records(&mut self, time: u64) -> Segment {
+        let name = format!("pir.{time}.0.mp4");
+        let segment = Segment::write(self.dir.at(&name), 0, 50_000);
+        self.ok(&format!("install -m 0664 -o nobody -g video {} {CAMERA}/", segment.path()));
+        segment
+    }
+
+    /// As a user who has nothing but the camera's group. It wakes the agent where it is not there.
+    fn hands_over(&mut self, time: u64) {
+        let send = format!("cloudtalker send {CAMERA}/pir.{time}.0.mp4");
+        self.ok(&format!("setpriv --reuid nobody --regid nogroup --groups video {send}"));
+    }
+
+    fn reaches_the_cloud(&self, time: u64, segment: Segment) {
+        let segments = [segment];
+        self.server.captures_when("the capture is complete", |captures| {
+            captures.iter().any(|capture| capture.is("pir", time, &segments))
+        });
+    }
+
+    fn property(&mut self, name: &str) -> String {
+        self.ok(&format!("systemctl show --value -p {name} cloudtalker.service"))
+    }
+
+    #[track_caller]
+    fn ok(&mut self, command: &str) -> String {
+        self.container.console.ok(command)
+    }
+}
