@@ -128,8 +128,9 @@ fn is_url(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let may_be_in_url = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (host, port) = match place.rsplit_once(':') {
+        Some((_, port)) if port.starts_with('+') => return false,
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(0)),
         Some(_) | None => (place, 443),
     };
@@ -140,7 +141,9 @@ fn is_url(url: &str) -> bool {
                 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         }
     };
-    is_host && port != 0u16 && rest.bytes().all(may_be_in_url)
+    // A name, or a name and a password.
+    let is_user = !user.contains(['[', ']', '@']) && user.matches(':').count() <= 1;
+    is_user && is_host && port != 0u16 && rest.bytes().all(may_be_in_url)
 }
 
 /// The decoded pairs of one header.
@@ -248,6 +251,10 @@ mod tests {
             "https://:1/",
             "https://h:0/",
             "https://h:65536/",
+            "https://h:+1/",
+            "//u]@h/",
+            "//u@v@h/",
+            "//u:p:q@h/",
             "mailto:x",
         ] {
             assert_eq!(resolve("https://h:1/uploads/", location), None, "{location}");
