@@ -72,6 +72,7 @@ pub enum Act {
     CloudWantsACapture,
     CloudRestarts,
     CloudForgetsUploads,
+    StrayAppears,
     LinkBreaks,
     LinkStalls,
     PowerCut,
@@ -88,7 +89,7 @@ pub enum Act {
 }
 
 /// How often each happens.
-const WEIGHTS: [(Act, u64); 21] = [
+const WEIGHTS: [(Act, u64); 22] = [
     (Act::CameraRecords, 56),
     (Act::CameraRepeats, 8),
     (Act::CameraRewrites, 8),
@@ -97,6 +98,7 @@ const WEIGHTS: [(Act, u64); 21] = [
     (Act::CloudWantsACapture, 8),
     (Act::CloudRestarts, 4),
     (Act::CloudForgetsUploads, 6),
+    (Act::StrayAppears, 4),
     (Act::LinkBreaks, 5),
     (Act::LinkStalls, 5),
     (Act::PowerCut, 12),

@@ -2,9 +2,10 @@
 
 use crate::disk::SimFiles;
 use cloudtalker::{
-    engine::spool::{CaptureName, Done, Files, LostReason, Place, Spool, Task},
-    wire::{Id, Trigger, segment_name::Container},
+    engine::spool::{CaptureName, Done, Files, LostReason, Place, Spool, Task, UploadHint},
+    wire::{Id, Sha256, Trigger, segment_name::Container},
 };
+use std::io;
 
 const CAPTURE: CaptureName = CaptureName { timestamp: 5, trigger: Trigger::Pir, ordinal: 1 };
 
@@ -79,6 +80,15 @@ impl Scene {
     }
 }
 
+/// How a task of a capture has failed, if it has.
+fn error_of(done: Done) -> Option<io::Error> {
+    match done {
+        Done::Kept(kept) | Done::Rehashed(kept) => kept.err(),
+        Done::Settled(result) | Done::Lost { result, .. } => result.err(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_directory_in_a_capture_outlives_it_and_does_not_block_it() {
     let mut scene = Scene::new();
@@ -128,6 +138,52 @@ fn a_stray_in_a_parts_place_holds_up_no_segment() {
     assert!(found.unread.is_empty(), "{found:?}");
     assert_eq!((found.captures.len(), found.captures[0].segments.len()), (1, 1));
     assert_eq!(scene.names("refused"), ["stray.5.pir.0.mp4.from", "stray.5.pir.id"]);
+}
+
+#[test]
+fn an_empty_directory_in_the_very_place_of_a_part_is_put_aside_by_the_task_that_meets_it() {
+    let place = Place { capture: CAPTURE, seg_no: 0, container: Container::Mp4 };
+    let hint = || {
+        let (made_at, url) = ("https://cloud/".to_owned(), "https://cloud/1".to_owned());
+        Some(UploadHint { made_at, url, sha256: Sha256([0; 32]) })
+    };
+    let lost = || Task::Lose { place, reason: LostReason::Evicted, why: "no".into(), unix: 1 };
+    let rows: [(&str, &dyn Fn() -> Task); 6] = [
+        ("closed", &|| Task::Close { capture: CAPTURE }),
+        ("0.mp4.tus", &|| Task::NoteUrl { place, hint: hint() }),
+        ("0.mp4.tus", &|| Task::NoteUrl { place, hint: None }),
+        (".0.mp4.from", &|| Task::Rehash { place }),
+        ("0.mp4.sent", &|| Task::Confirm { place }),
+        ("0.mp4.evicted", &lost),
+    ];
+    for (part, task) in rows {
+        let mut scene = Scene::new();
+        scene.files.make_dir(&format!("spool/5.pir/{part}")).unwrap();
+        let told = error_of(scene.spool.perform(task())).expect("it is in the way").to_string();
+        let aside =
+            format!("spool/5.pir/{part} is no part of a capture: it is refused/stray.5.pir.{part} now");
+        assert!(told.ends_with(&aside), "{told}");
+        assert!(error_of(scene.spool.perform(task())).is_none(), "{part}");
+        assert_eq!(scene.names("refused"), [format!("stray.5.pir.{part}")]);
+    }
+}
+
+#[test]
+fn an_empty_directory_in_the_very_place_of_a_segment_refuses_it_once() {
+    for part in ["1.mp4", ".1.mp4.tmp", "1.mp4.from", ".1.mp4.from"] {
+        let mut scene = Scene::new();
+        scene.files.make_dir(&format!("spool/5.pir/{part}")).unwrap();
+        let mut keep = || {
+            scene.files.camera_writes("pir.5.1.mp4", b"another".to_vec());
+            scene.spool.perform(Task::Stage { path: "camera/pir.5.1.mp4".into() });
+            let place = Place { capture: CAPTURE, seg_no: 1, container: Container::Mp4 };
+            error_of(scene.spool.perform(Task::Keep { place, new_capture: None, copy: false }))
+        };
+        let refused = keep().expect("it is in the way");
+        assert_eq!(refused.kind(), io::ErrorKind::IsADirectory, "nothing is left of the try: {refused}");
+        assert!(keep().is_none(), "{part}");
+        assert_eq!(scene.names("refused"), [format!("stray.5.pir.{part}")]);
+    }
 }
 
 #[test]

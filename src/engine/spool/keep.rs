@@ -48,7 +48,8 @@ pub fn keep<F: Files>(
         // One that is there already is one that a start could not read: it is not to be touched.
         files.make_dir(&place.capture.dir())?;
     }
-    make_segment(files, held, place, new_capture, copy).map_err(|error| {
+    let made = make_segment(files, held, place, new_capture, copy);
+    strays::make_way(files, place.capture, made).map_err(|error| {
         // On a full disk its remains would take the room of smaller ones.
         let removed = match new_capture {
             Some(_) => strays::clean(files, &place.capture.dir(), place.capture, &mut Vec::new()),

@@ -177,17 +177,28 @@ impl<F: Files> Spool<F> {
                 self.staged = None;
                 Done::Unstaged
             }
-            Task::Close { capture } => Done::Settled(settle::close(files, capture)),
-            Task::NoteUrl { place, hint } => Done::Settled(settle::note_url(files, place, hint.as_ref())),
-            Task::Rehash { place } => Done::Rehashed(keep::rehash(files, place)),
-            Task::Confirm { place } => Done::Settled(settle::confirm(files, place)),
+            Task::Close { capture } => {
+                let closed = settle::close(files, capture);
+                Done::Settled(strays::make_way(files, capture, closed))
+            }
+            Task::NoteUrl { place, hint } => {
+                let noted = settle::note_url(files, place, hint.as_ref());
+                Done::Settled(strays::make_way(files, place.capture, noted))
+            }
+            Task::Rehash { place } => {
+                let hashed = keep::rehash(files, place);
+                Done::Rehashed(strays::make_way(files, place.capture, hashed))
+            }
+            Task::Confirm { place } => {
+                let confirmed = settle::confirm(files, place);
+                Done::Settled(strays::make_way(files, place.capture, confirmed))
+            }
             Task::Lose { place, reason, why, unix } => {
                 let rooted = self.root();
                 let mut refused = None;
                 let files = &mut self.files;
-                let result =
-                    rooted.and_then(|()| settle::lose(files, place, reason, &why, unix, &mut refused));
-                Done::Lost { refused, result }
+                let lost = rooted.and_then(|()| settle::lose(files, place, reason, &why, unix, &mut refused));
+                Done::Lost { refused, result: strays::make_way(files, place.capture, lost) }
             }
             Task::Forget { capture, delete_sources } => {
                 let mut problems = Vec::new();

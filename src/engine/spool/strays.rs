@@ -24,19 +24,29 @@ pub fn clean<F: Files>(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         listed => listed?,
     };
-    let (mut has_aside, mut is_empty) = (false, true);
+    let mut is_empty = true;
     for entry in entries {
         match Part::of(&entry) {
             Some(_) => absent_is_fine(files.remove(&format!("{dir}/{}", entry.name)))?,
-            None if put_aside_of(files, dir, capture, &entry.name, problems) => has_aside = true,
-            None => is_empty = false,
+            None => is_empty &= put_aside_of(files, dir, capture, &entry.name, problems),
         }
     }
-    if has_aside {
-        // Before its former directory goes.
-        files.sync_dir(REFUSED)?;
-    }
     if is_empty { absent_is_fine(files.remove_dir(dir)) } else { Ok(()) }
+}
+
+/// A directory in the very place of a part is put aside, so that the next try has the place for itself. The error says so.
+pub fn make_way<F: Files, T>(files: &mut F, capture: CaptureName, tried: io::Result<T>) -> io::Result<T> {
+    let error = match tried {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => error,
+        other => return other,
+    };
+    let (dir, mut told) = (capture.dir(), vec![error.to_string()]);
+    for entry in files.list(&dir).unwrap_or_default() {
+        if Part::of(&entry).is_none() {
+            put_aside_of(files, &dir, capture, &entry.name, &mut told);
+        }
+    }
+    Err(io::Error::new(error.kind(), told.join("; ")))
 }
 
 /// Puts aside what is no part of a capture, and says whether it could.
@@ -63,10 +73,16 @@ pub fn put_aside_second<F: Files>(files: &mut F, place: Place) -> io::Result<Str
     put_aside(files, &place.file(), &format!("{STRAY}{}.{}", place.capture, place.base()))
 }
 
-/// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path.
+/// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path. It is durable there
+/// before its former directory may go; where it can't be, it goes back.
 fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
     let to = settle::free_name(files, &format!("{REFUSED}/{name}"))?;
-    files.rename(from, &to).map(|()| to)
+    files.rename(from, &to)?;
+    if let Err(error) = files.sync_dir(REFUSED) {
+        let _ = files.rename(&to, from);
+        return Err(error);
+    }
+    Ok(to)
 }
 
 fn tell(put_aside: io::Result<String>, stray: &str, what: &str, problems: &mut Vec<String>) -> bool {

@@ -138,11 +138,14 @@ impl Files for SimFiles {
         disk.call("rename")?;
         let (node, target) = (disk.find(from)?, disk.find(to));
         if let Ok(target) = target {
-            match &disk.nodes[&target] {
-                Node::Dir(names) if !names.is_empty() => return Err(io::ErrorKind::DirectoryNotEmpty.into()),
-                // As rename(2): two names of one file stay two names.
-                Node::File { .. } if target == node => return Ok(()),
-                Node::Dir(_) | Node::File { .. } => {}
+            // As rename(2): two names of one file stay two names.
+            match (&disk.nodes[&node], &disk.nodes[&target]) {
+                (Node::File { .. }, Node::File { .. }) if target == node => return Ok(()),
+                (Node::File { .. }, Node::File { .. }) => {}
+                (Node::File { .. }, Node::Dir(_)) => return Err(io::ErrorKind::IsADirectory.into()),
+                (Node::Dir(_), Node::File { .. }) => return Err(io::ErrorKind::NotADirectory.into()),
+                (Node::Dir(_), Node::Dir(names)) if names.is_empty() => {}
+                (Node::Dir(_), Node::Dir(_)) => return Err(io::ErrorKind::DirectoryNotEmpty.into()),
             }
         }
         let (from, to) = (disk.parent(from)?, disk.parent(to)?);
@@ -224,6 +227,9 @@ impl Disk {
         let (dir, name) = self.parent(path)?;
         let empty = Node::File { bytes: Rc::default(), mtime_ns: self.mtime() };
         let node = match self.find(path) {
+            Ok(node) if matches!(self.nodes[&node], Node::Dir(_)) => {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
             Ok(node) => {
                 self.nodes.insert(node, empty);
                 node

@@ -121,6 +121,28 @@ impl SimFiles {
         disk.nodes.insert(node, Node::File { bytes: Rc::new(bytes), mtime_ns });
     }
 
+    /// Somebody else puts a file there, or an empty directory, and syncs it. False where there is something already, or where
+    /// a power cut may take the directory that it would be in.
+    pub fn stranger_puts(&self, path: &str, bytes: Option<Rc<Vec<u8>>>) -> bool {
+        let disk = &mut *self.0.borrow_mut();
+        let Ok((dir, name)) = disk.parent(path) else { return false };
+        let is_durable = find(&disk.durable, path.rsplit_once('/').map_or("", |(dir, _)| dir))
+            .is_ok_and(|node| node == dir);
+        let is_dir = matches!(disk.nodes[&dir], Node::Dir(_));
+        if !is_durable || !is_dir || disk.find(path).is_ok() {
+            return false;
+        }
+        let mtime_ns = disk.mtime();
+        let node =
+            disk.add_node(bytes.map_or(Node::Dir(Rc::default()), |bytes| Node::File { bytes, mtime_ns }));
+        disk.durable.insert(node, disk.nodes[&node].clone());
+        for nodes in [&mut disk.nodes, &mut disk.durable] {
+            let Some(Node::Dir(names)) = nodes.get_mut(&dir) else { unreachable!("it was looked at") };
+            Rc::make_mut(names).insert(name.clone(), node);
+        }
+        true
+    }
+
     /// The file that a name is for now, by its number, which no other file ever has.
     pub fn inode(&self, path: &str) -> Option<u64> {
         self.0.borrow().find(path).ok()
@@ -279,12 +301,7 @@ impl Disk {
     }
 
     fn find(&self, path: &str) -> io::Result<u64> {
-        let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
-        parts.into_iter().try_fold(ROOT, |node, part| match self.nodes.get(&node) {
-            Some(Node::Dir(names)) => names.get(part).copied().ok_or(io::ErrorKind::NotFound.into()),
-            Some(Node::File { .. }) => Err(io::ErrorKind::NotADirectory.into()),
-            None => Err(io::ErrorKind::NotFound.into()),
-        })
+        find(&self.nodes, path)
     }
 
     fn kind(&self, node: u64) -> EntryKind {
@@ -362,6 +379,15 @@ impl Disk {
             });
         }
     }
+}
+
+fn find(nodes: &BTreeMap<u64, Node>, path: &str) -> io::Result<u64> {
+    let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
+    parts.into_iter().try_fold(ROOT, |node, part| match nodes.get(&node) {
+        Some(Node::Dir(names)) => names.get(part).copied().ok_or(io::ErrorKind::NotFound.into()),
+        Some(Node::File { .. }) => Err(io::ErrorKind::NotADirectory.into()),
+        None => Err(io::ErrorKind::NotFound.into()),
+    })
 }
 
 /// Makes a change of names. `absent` gives a node that is not there yet.

@@ -27,6 +27,7 @@ impl World {
     /// What holds at every moment.
     pub(super) fn check(&mut self) -> Result<(), String> {
         self.check_whereabouts()?;
+        self.check_strays()?;
         let disk = self.files.0.borrow();
         if let Some(bytes) = disk.removed_sources.iter().find(|bytes| !self.cloud.has(&sha256(bytes))) {
             return Err(format!("the camera's own {:?} is gone, and the cloud lacks it", name(bytes)));
@@ -99,7 +100,7 @@ impl World {
             let Load { refused, wishes, .. } = load;
             load == Load { refused, wishes, sources: board.sources.len(), ..Load::default() }
         });
-        is_at_rest && self.files.contents("/spool").is_empty() && self.owed_alarms().is_empty()
+        is_at_rest && self.holds_only_strays() && self.owed_alarms().is_empty()
     }
 
     fn owed_alarms(&self) -> Vec<Alarm> {

@@ -28,6 +28,7 @@ impl World {
             Act::CloudWantsACapture => self.cloud_wants_a_capture(),
             Act::CloudRestarts => self.cloud_restarts(),
             Act::CloudForgetsUploads => self.cloud.forget_uploads(),
+            Act::StrayAppears => self.stray_appears(),
             Act::LinkBreaks => self.link_breaks(),
             Act::LinkStalls => self.link().into_iter().for_each(|link| link.is_stalled = true),
             Act::PowerCut => self.plan_end(End::PowerCut),

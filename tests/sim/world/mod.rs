@@ -5,6 +5,7 @@ mod camera;
 mod judge;
 mod mishaps;
 mod network;
+mod strays;
 mod time;
 mod wire;
 
@@ -94,6 +95,9 @@ pub struct World {
     /// Whether the answer that the board hears now is a refusal for good.
     may_refuse: bool,
     acked_alarms: BTreeSet<Id>,
+    /// What others put into the spool, and how what lies beside its captures is called.
+    strays: BTreeSet<Rc<Vec<u8>>>,
+    strays_beside: BTreeSet<String>,
     serial: u64,
     /// The first promise that was broken.
     wrong: Option<String>,
@@ -159,6 +163,8 @@ impl World {
             given_up: BTreeMap::new(),
             may_refuse: false,
             acked_alarms: BTreeSet::new(),
+            strays: BTreeSet::new(),
+            strays_beside: BTreeSet::new(),
             serial: 0,
             wrong: None,
             traced: std::env::var_os("SIM_TRACE").is_some(),
