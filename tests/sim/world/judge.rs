@@ -130,7 +130,8 @@ impl World {
                 ));
             }
         }
-        self.judge_rewritten()?;
+        self.judge_places()?;
+        self.judge_copies()?;
         // Without receipts an alarm is said once, and nobody knows what became of it.
         if !self.kind.without_receipts
             && let Some(alarm) = self.acked_alarms.difference(&self.cloud.alarms).next()
@@ -140,35 +141,47 @@ impl World {
         self.judge_ends()
     }
 
-    /// What the cloud has of a segment is what was handed over, or what that became; and of all that a file became, no
-    /// more than as often as it was handed over.
-    fn judge_rewritten(&self) -> Result<(), String> {
+    /// Where a segment was acknowledged, the cloud has what was handed over, or what its file became since.
+    fn judge_places(&self) -> Result<(), String> {
         for (segment, digest) in &self.acked_as {
             let Some(stored) = self.cloud.stored.get(segment) else { continue };
-            if !self.handed[digest].contents(*digest).any(|(digest, _)| stored.is(&digest)) {
-                let name = name(&self.handed[digest].bytes);
+            let handed = &self.handed[digest];
+            if !handed.contents(*digest).any(|(digest, _)| stored.is(&digest)) {
+                let name = name(&handed.bytes);
                 return Err(format!(
                     "{name:?} was acknowledged as {segment:?}, and the cloud has another there"
                 ));
             }
         }
-        let mut files: BTreeMap<u64, (u32, BTreeSet<Sha256>)> = BTreeMap::new();
+        Ok(())
+    }
+
+    /// Of all that a file ever held, the cloud has no more copies than the file was handed over.
+    fn judge_copies(&self) -> Result<(), String> {
+        #[derive(Default)]
+        struct File {
+            times_handed: u32,
+            contents: BTreeSet<Sha256>,
+        }
+        let mut files: BTreeMap<u64, File> = BTreeMap::new();
         for (digest, handed) in &self.handed {
             for inode in &handed.inodes {
-                let (times, contents) = files.entry(*inode).or_default();
-                *times += handed.times;
-                contents.extend(handed.contents(*digest).map(|(digest, _)| digest));
+                let file = files.entry(*inode).or_default();
+                file.times_handed += handed.times;
+                file.contents.extend(handed.contents(*digest).map(|(digest, _)| digest));
             }
         }
-        // Two files that a power cut left with zeros alone can't be told apart.
-        let is_its_own =
-            |digest: &&Sha256| files.values().filter(|(_, all)| all.contains(digest)).count() == 1;
-        for (inode, (times, contents)) in &files {
-            let copies = contents.iter().filter(is_its_own).map(|digest| self.cloud.copies(digest));
-            let copies: u32 = copies.sum();
-            if copies > *times {
+        let mut holders: BTreeMap<Sha256, u32> = BTreeMap::new();
+        for digest in files.values().flat_map(|file| &file.contents) {
+            *holders.entry(*digest).or_default() += 1;
+        }
+        for (inode, File { times_handed, contents }) in &files {
+            // Of what two files have held, as of zeros that a power cut has left, nobody can tell whose copy it is.
+            let own = contents.iter().filter(|digest| holders[*digest] == 1);
+            let copies: u32 = own.map(|digest| self.cloud.copies(digest)).sum();
+            if copies > *times_handed {
                 return Err(format!(
-                    "file {inode} was handed over {times} times, and is there {copies} times"
+                    "file {inode} was handed over {times_handed} times, and is there {copies} times"
                 ));
             }
         }
