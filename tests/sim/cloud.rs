@@ -1,5 +1,6 @@
 //! A cloud: sessions, tus uploads, receipts. It keeps its word: what it confirms it has.
 
+use crate::scene::{UPLOADS, sha256};
 use cloudtalker::{
     engine::uploads::{Answer, Request},
     wire::{
@@ -15,9 +16,6 @@ pub const STATUSES: [u16; 25] = [
     301, 302, 307, 400, 401, 403, 404, 405, 408, 409, 410, 411, 412, 413, 415, 422, 423, 429, 460, 500, 501,
     502, 503, 504, 507,
 ];
-
-/// Where uploads are made.
-pub const UPLOADS: &str = "https://cloud/uploads/";
 
 pub struct Cloud {
     gives_receipts: bool,
@@ -231,9 +229,4 @@ impl Cloud {
 
 pub fn answer(status: u16, offset: Option<u64>, location: Option<String>) -> Answer {
     Answer::Status { status, offset, location, retry_after: None, date: None, text: String::new() }
-}
-
-pub fn sha256(bytes: &[u8]) -> Sha256 {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    Sha256(digest.as_ref().try_into().unwrap())
 }

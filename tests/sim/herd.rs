@@ -1,7 +1,7 @@
 //! A thousand agents lose their cloud at one instant. However long it stays away, they must not come back at one
 //! instant, too; yet a single board should be back soon.
 
-use crate::cloud::UPLOADS;
+use crate::scene::UPLOADS;
 use cloudtalker::{
     engine::{Engine, Frame, Input, Now, Output, Settings, spool::Scanned},
     wire::cloud::ToAgent,

@@ -17,6 +17,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod acts;
 mod cloud;
 mod disk;
 mod herd;
@@ -24,6 +25,7 @@ mod lives;
 mod pace;
 mod plan;
 mod scenarios;
+#[path = "../scene/mod.rs"]
 mod scene;
 mod shrink;
 mod strays;

@@ -1,9 +1,9 @@
 //! Single decisions of the engine: a state reached as it would be in life, one act, one assertion.
 
 use crate::{
-    cloud::{UPLOADS, sha256},
+    acts::SOURCE,
     disk::{CAMERA, SimFiles},
-    scene::{LATEST, SOURCE, Scene},
+    scene::{LATEST, Scene, UPLOADS, sha256},
 };
 use cloudtalker::{
     engine::{

@@ -1,7 +1,10 @@
 //! A capture, from its first segment until it is forgotten.
 
 use super::{Act, Table, assert_as_before};
-use crate::scene::{BYTES, FIRST, SECOND, Scene};
+use crate::{
+    acts::{BYTES, FIRST, SECOND},
+    scene::Scene,
+};
 use cloudtalker::engine::Input;
 use std::{io::ErrorKind, time::Duration};
 
@@ -61,7 +64,7 @@ fn states() -> Vec<Act<'static>> {
             "ended, all sent, and the end is unanswered for 120 s",
             Box::new(|scene| {
                 settled(scene);
-                scene.passes(Duration::from_secs(121));
+                scene.pass(Duration::from_secs(121));
             }),
         ),
         (

@@ -6,8 +6,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod acts;
 mod capture;
 mod pace;
+#[path = "../scene/mod.rs"]
 mod scene;
 mod segment;
 mod session;

@@ -1,7 +1,10 @@
 //! How fast and how far a segment goes: the rate of the day, and the budget of the month.
 
 use super::{Act, Table, assert_as_before};
-use crate::scene::{BYTES, FIRST, SECOND, Scene, settings};
+use crate::{
+    acts::{BYTES, FIRST, SECOND},
+    scene::{Scene, settings},
+};
 use cloudtalker::engine::{
     Input, Settings,
     rates::{DAY, Rate, Rates, Window},

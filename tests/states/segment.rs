@@ -1,7 +1,10 @@
 //! A segment on its way to the cloud.
 
 use super::{Act, Table, assert_as_before};
-use crate::scene::{BYTES, FIRST, Scene};
+use crate::{
+    acts::{BYTES, FIRST},
+    scene::Scene,
+};
 use cloudtalker::engine::{Input, uploads::Answer};
 use std::io::ErrorKind;
 

@@ -1,7 +1,7 @@
 //! The board: its engine's outputs, carried out with delays and failures.
 
 use super::{World, network::Link, time::Happening};
-use crate::{cloud::UPLOADS, disk::SimFiles};
+use crate::{disk::SimFiles, scene::UPLOADS};
 use cloudtalker::{
     engine::{
         Engine, Input, Now, Output, Settings, SourceId,

@@ -5,7 +5,7 @@ use super::{
     board::{Asked, Source},
     time::Happening,
 };
-use crate::{cloud::sha256, disk::CAMERA};
+use crate::{disk::CAMERA, scene::sha256};
 use cloudtalker::{
     engine::{Input, SourceId, SourceKind},
     wire::{

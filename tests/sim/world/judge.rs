@@ -1,7 +1,7 @@
 //! Whether promises are kept: after each operation, and when everything has come home.
 
 use super::World;
-use crate::cloud::sha256;
+use crate::scene::sha256;
 use cloudtalker::{
     engine::Load,
     wire::{

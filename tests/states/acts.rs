@@ -1,90 +1,30 @@
-//! An engine whose disk and network answer only when they are told to.
+//! What happens to a scene in the state tables, and what their reader sees.
 
+use crate::scene::{Scene, sha256};
 use cloudtalker::{
     engine::{
-        Engine, Frame, Input, Now, Output, Settings, SourceId, SourceKind,
+        Frame, Input, Output, SourceId,
         spool::{Done, Kept, Scanned, SourceError, Staged, Task},
-        uploads::{Answer, Request},
+        uploads::Request,
     },
     wire::{
-        Id, Sha256,
+        Id,
         cloud::{Receipt, ToAgent, ToCloud},
-        input::{Message, Request as Said},
     },
 };
-use std::{collections::VecDeque, io, time::Duration};
+use std::{io, time::Duration};
 
 /// Every segment's size.
 pub const BYTES: u64 = 10;
-/// In November of 2026.
-const CLOCK: u64 = 1_795_000_000;
 /// What the segments that a source hands over are called.
 pub const FIRST: &str = "pir.35.0.mp4";
 pub const SECOND: &str = "pir.35.1.mp4";
 
-pub struct Scene {
-    engine: Engine,
-    now: Duration,
-    /// What the board's clock says at the beginning.
-    pub clock: u64,
-    pub outputs: Vec<Output>,
-    deadline: Option<Duration>,
-    /// What the disk has not answered yet.
-    tasks: VecDeque<Task>,
-    /// The first capture, once a source was told of it.
-    capture: Option<Id>,
-    /// Numbers of sources are not used twice.
-    sources: u64,
-}
-
 impl Scene {
-    /// A start with an empty spool: the session is being made.
-    pub fn new() -> Scene {
-        let found = Scanned { alarms: Some(Vec::new()), ..Scanned::default() };
-        let mut scene = Scene {
-            engine: Engine::new(Now { mono: Duration::ZERO, unix: CLOCK }, 1, settings(), found),
-            now: Duration::ZERO,
-            clock: CLOCK,
-            outputs: Vec::new(),
-            deadline: None,
-            tasks: VecDeque::new(),
-            capture: None,
-            sources: 0,
-        };
-        scene.drain();
-        scene
-    }
-
-    pub fn tell(&mut self, input: Input) {
-        let now = Now { mono: self.now, unix: self.clock + self.now.as_secs() };
-        self.engine.handle(now, input);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        loop {
-            match self.engine.poll() {
-                Output::Wait(deadline) => return self.deadline = deadline,
-                output => {
-                    match &output {
-                        Output::Disk(task) => self.tasks.push_back(task.clone()),
-                        Output::Reply(_, line) => self.capture = self.capture.or(capture_in(line)),
-                        _ => {}
-                    }
-                    self.outputs.push(output);
-                }
-            }
-        }
-    }
-
     // --- the cloud
 
     pub fn hears(&mut self, text: &str) {
         self.tell(Input::SessionHeard(Frame::Text(text.to_owned())));
-    }
-
-    pub fn hears_a_pong(&mut self) {
-        self.tell(Input::SessionHeard(Frame::Other));
     }
 
     pub fn is_connected(&mut self, first_message: &str) {
@@ -99,40 +39,17 @@ impl Scene {
 
     /// A receipt for the first capture, whose list has so many segments.
     pub fn has_receipt(&mut self, segments: Option<u32>) {
-        let Some(capture) = self.capture else { return };
+        let Some(capture) = self.replies.iter().find_map(|line| capture_in(line)) else { return };
         let receipt = Some(Receipt::Capture { capture, segments });
-        self.hears(&ToAgent { receipt, ..ToAgent::default() }.to_text());
-    }
-
-    // --- time
-
-    /// The next deadline comes.
-    pub fn wakes(&mut self) {
-        let Some(deadline) = self.deadline else { return };
-        self.now = self.now.max(deadline);
-        self.tell(Input::Wake);
-    }
-
-    /// Time passes on a link that lives.
-    pub fn passes(&mut self, span: Duration) {
-        let end = self.now + span;
-        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
-            self.now = self.now.max(deadline);
-            self.tell(Input::Wake);
-            self.hears_a_pong();
-        }
-        self.now = end;
+        self.hear(&ToAgent { receipt, ..ToAgent::default() });
     }
 
     // --- sources, and the disk
 
     /// A new source names a segment.
     pub fn is_given(&mut self, path: &str) -> SourceId {
-        self.sources += 1;
-        let source = SourceId(self.sources);
-        self.tell(Input::SourceOpened(source, SourceKind::Stream));
-        let message = Message::Segment { path: path.to_owned(), naming: None };
-        self.tell(Input::SourceSaid(source, Ok(Said { message, ack: true, unknown: Vec::new() })));
+        let source = SourceId(self.newest_source + 1);
+        self.is_given_by(source, path);
         source
     }
 
@@ -145,7 +62,7 @@ impl Scene {
 
     /// The first source that is left ends.
     pub fn source_ends(&mut self) {
-        for source in 1..=self.sources {
+        for source in 1..=self.newest_source {
             self.tell(Input::SourceEnded(SourceId(source), None));
         }
     }
@@ -160,9 +77,12 @@ impl Scene {
     pub fn disk_does_one(&mut self) {
         let Some(task) = self.tasks.pop_front() else { return };
         let done = match task {
-            Task::Stage { path } => {
-                Done::Staged(Ok(Staged { bytes: BYTES, sha256: digest(&path), mtime_ns: 0, free: u64::MAX }))
-            }
+            Task::Stage { path } => Done::Staged(Ok(Staged {
+                bytes: BYTES,
+                sha256: sha256(path.as_bytes()),
+                mtime_ns: 0,
+                free: u64::MAX,
+            })),
             Task::Keep { place, .. } => {
                 let path = format!("pir.{}.{}.mp4", place.capture.timestamp, place.seg_no);
                 Done::Kept(Ok(kept(&path)))
@@ -217,19 +137,6 @@ impl Scene {
         self.answered_with(status, offset, Some("/uploads/1"), None);
     }
 
-    pub fn answered_with(
-        &mut self,
-        status: u16,
-        offset: Option<u64>,
-        location: Option<&str>,
-        retry_after: Option<u32>,
-    ) {
-        let location = location.map(str::to_owned);
-        let text = String::new();
-        let answer = Answer::Status { status, offset, location, retry_after, date: None, text };
-        self.tell(Input::UploadAnswered(answer));
-    }
-
     // --- what a reader sees
 
     /// What stands behind these words in the engine, as `Debug` has it.
@@ -249,20 +156,13 @@ impl Scene {
 
     /// The request to the upload endpoint that was made last.
     pub fn request(&self) -> Option<&Request> {
-        self.outputs.iter().rev().find_map(|output| match output {
-            Output::Upload(request) => Some(request),
-            _ => None,
-        })
+        self.requests().last().copied()
     }
 
     /// The outputs, in short.
     pub fn told(&self) -> String {
         self.outputs.iter().map(short).collect::<Vec<_>>().join("; ")
     }
-}
-
-pub fn settings() -> Settings {
-    Settings::new("cloud:443/", "https://cloud/uploads/")
 }
 
 /// The capture that an ack names.
@@ -272,12 +172,7 @@ fn capture_in(line: &str) -> Option<Id> {
 }
 
 fn kept(contents: &str) -> Kept {
-    Kept { bytes: BYTES, sha256: digest(contents), mtime_ns: 0 }
-}
-
-fn digest(contents: &str) -> Sha256 {
-    let digest = ring::digest::digest(&ring::digest::SHA256, contents.as_bytes());
-    Sha256(digest.as_ref().try_into().unwrap())
+    Kept { bytes: BYTES, sha256: sha256(contents.as_bytes()), mtime_ns: 0 }
 }
 
 fn short(output: &Output) -> String {
