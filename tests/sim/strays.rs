@@ -207,6 +207,16 @@ fn what_was_put_aside_is_never_given_up_for_space() {
 
 #[test]
 fn a_power_cut_at_any_call_loses_no_stray() {
+    a_stray_outlives(|_| {});
+}
+
+#[test]
+fn a_kill_at_any_call_loses_no_stray_to_a_later_power_cut() {
+    a_stray_outlives(|scene| drop(scene.restart()));
+}
+
+/// An agent that ends at any call while it forgets the capture, this, and a power cut.
+fn a_stray_outlives(meanwhile: impl Fn(&mut Scene)) {
     let (mut calls, mut is_over) = (0, false);
     while !is_over {
         for seed in 0..20 {
@@ -218,6 +228,7 @@ fn a_power_cut_at_any_call_loses_no_stray() {
             scene.spool.perform(Task::Forget { capture: CAPTURE, delete_sources: false });
             is_over = !scene.files.0.borrow().is_cut;
             scene.files.mend();
+            meanwhile(&mut scene);
             scene.files.power_up();
             scene.restart();
             let kept = ["refused/stray.5.pir.thumbs/notes", "spool/5.pir/thumbs/notes"];

@@ -95,6 +95,9 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
             scanned.problems.push(format!("{dir}/ can't be made: {error}"));
         }
     }
+    // A kill may have left a stray that was moved there and not synced: it is safe before its former directory goes.
+    let are_strays_safe = files.sync_dir(REFUSED).is_ok();
+    scanned.is_partial |= !are_strays_safe;
     let mut entries = files.list(SPOOL).unwrap_or_else(|error| {
         scanned.problems.push(format!("{SPOOL}/ can't be listed: {error}; looking again later"));
         scanned.is_partial = true;
@@ -113,6 +116,7 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
                     scanned.unread.push(capture);
                 }
             },
+            Some(Dir::Gone(_)) if !are_strays_safe => {}
             Some(Dir::Gone(capture)) => {
                 // Its new name must be durable before its contents go.
                 let cleaned = files
