@@ -16,7 +16,7 @@
 //! A month begins only by a clock that can be believed (`timekeeping`). One that goes back to an earlier month
 //! takes what it has counted since with it (docs/decisions/0008-a-budget-is-written-ahead.md).
 
-use super::{calendar::Month, uploads::Choice};
+use super::{calendar::Month, sight::BudgetSight, uploads::Choice};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -133,6 +133,16 @@ fn sum<'a>(months: impl IntoIterator<Item = (&'a Month, &'a u64)>) -> u64 {
 }
 
 impl Budget {
+    /// What can be seen of it.
+    pub fn sight(&self) -> BudgetSight {
+        let counted = |spent: &Spent| spent.month.map(|month| (month, spent.bytes()));
+        BudgetSight {
+            spent: counted(&self.spent),
+            on_disk: counted(&self.on_disk),
+            is_on_credit: self.on_credit,
+        }
+    }
+
     /// As a former life left it.
     pub fn new(found: Option<Spent>) -> Budget {
         let spent = found.unwrap_or_default();

@@ -32,8 +32,10 @@ pub struct Capture {
 /// When the cloud was told the end of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndSaid {
-    epoch: u32,
-    version: u32,
+    /// In which session.
+    pub epoch: u32,
+    /// Of which version of its list.
+    pub version: u32,
     /// When.
     pub at: Duration,
 }

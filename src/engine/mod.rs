@@ -17,6 +17,7 @@ pub mod calendar;
 pub mod event;
 pub mod rates;
 pub mod rng;
+pub mod sight;
 pub mod spool;
 pub mod uploads;
 

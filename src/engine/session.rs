@@ -49,7 +49,7 @@ pub enum Frame {
 /// The session with the cloud.
 #[derive(Debug)]
 pub struct Session {
-    phase: Phase,
+    pub phase: Phase,
     /// Counts sessions: what was said in a former one is not known to have arrived.
     pub epoch: u32,
     /// When the phase began, in seconds since 1970 by the board's clock.
@@ -115,12 +115,27 @@ impl Refusals {
     }
 }
 
+/// How far a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub enum Phase {
+    /// There is none.
     Down,
+    /// One is being made.
     Connecting,
-    Silent { is_alive: bool, is_overdue: bool },
-    Ready { receipts: bool, at: Duration },
+    /// There is one, and it is not clear yet whether its cloud gives receipts.
+    Silent {
+        /// Some other frame has come.
+        is_alive: bool,
+        /// The first word was awaited for long enough.
+        is_overdue: bool,
+    },
+    /// There is one, and that is clear.
+    Ready {
+        /// Whether the cloud gives them.
+        receipts: bool,
+        /// Since when.
+        at: Duration,
+    },
 }
 
 impl Session {

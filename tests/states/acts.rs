@@ -139,19 +139,9 @@ impl Scene {
 
     // --- what a reader sees
 
-    /// What stands behind these words in the engine, as `Debug` has it.
-    pub fn engine_says(&self, words: &str) -> Option<String> {
-        let text = format!("{:?}", self.engine);
-        text.split_once(words).map(|(_, rest)| rest.to_owned())
-    }
-
     /// How long it is to the next deadline.
     pub fn wakes_in(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_sub(self.now))
-    }
-
-    pub fn is_stopping(&self) -> bool {
-        self.engine_says("stopping: ").is_some_and(|rest| rest.starts_with("true"))
     }
 
     /// The request to the upload endpoint that was made last.

@@ -5,7 +5,10 @@ use crate::{
     acts::{BYTES, FIRST, SECOND},
     scene::Scene,
 };
-use cloudtalker::engine::Input;
+use cloudtalker::engine::{
+    Input,
+    sight::{CaptureSight, Standing},
+};
 use std::{io::ErrorKind, time::Duration};
 
 const TITLE: &str = "
@@ -155,33 +158,31 @@ fn inputs() -> Vec<Act<'static>> {
 
 /// Every capture that the engine has.
 fn state(scene: &Scene) -> String {
-    let rest = scene.engine_says("captures: Captures { all: {").expect("the engine has captures");
-    let all = rest.split("}, unread:").next().expect("there is always one part");
-    let captures: Vec<String> = all.split("CaptureName {").skip(1).map(capture).collect();
+    let captures: Vec<String> = scene.engine.sight().captures.iter().map(capture).collect();
     if captures.is_empty() { "none".to_owned() } else { captures.join(" + ") }
 }
 
-fn capture(text: &str) -> String {
-    let count = |standing: &str| text.matches(&format!("standing: {standing}")).count();
-    let number = |key: &str| text.split(key).nth(1)?.split([',', ' ']).next();
-    let phase = match number("sources: ") {
-        _ if text.contains("forgotten: true") => "forgotten",
-        Some("0") => "ended",
+fn capture(capture: &CaptureSight) -> String {
+    let phase = match capture.sources {
+        _ if capture.is_forgotten => "forgotten",
+        0 => "ended",
         _ => "open",
     };
+    let (mut owed, mut sent, mut lost) = (0, 0, 0);
+    for segment in &capture.segments {
+        *match segment.standing {
+            Standing::Owed => &mut owed,
+            Standing::Sent => &mut sent,
+            Standing::Lost(_) => &mut lost,
+        } += 1;
+    }
     let mut state = phase.to_owned();
-    for (standing, word) in [("Owed", "owed"), ("Sent", "sent"), ("Lost", "lost")] {
-        match count(standing) {
-            0 => {}
-            count => state += &format!(", {count} {word}"),
+    for (count, word) in [(owed, "owed"), (sent, "sent"), (lost, "lost")] {
+        if count > 0 {
+            state += &format!(", {count} {word}");
         }
     }
-    if let (Some(epoch), Some(version)) = (
-        number("EndSaid { epoch: "),
-        text.split("EndSaid {")
-            .nth(1)
-            .and_then(|said| said.split("version: ").nth(1)?.split([',', ' ']).next()),
-    ) {
+    if let Some((epoch, version)) = capture.end_said {
         state += &format!(", end said {epoch}.{version}");
     }
     state

@@ -8,6 +8,7 @@ use crate::{
 use cloudtalker::engine::{
     Input, Settings,
     rates::{DAY, Rate, Rates, Window},
+    sight::BudgetSight,
     uploads::Answer,
 };
 use std::io::ErrorKind;
@@ -144,17 +145,8 @@ fn inputs() -> Vec<Act<'static>> {
 
 /// What counts in the month that counts, and what would after a restart.
 fn state(scene: &Scene) -> String {
-    let rest = scene.engine_says("budget: Budget {").expect("the engine has a budget");
-    let spent = |words| {
-        let rest = rest.split(words).nth(1)?;
-        let month = rest.split_once("month: Some(")?.1.split(')').next()?;
-        let counts = rest.split_once("months: {")?.1.split('}').next()?.split(", ");
-        let counts = counts.filter_map(|count| count.split_once(": ")).filter(|(of, _)| *of >= month);
-        Some((month.to_owned(), counts.filter_map(|(_, bytes)| bytes.parse::<u64>().ok()).sum::<u64>()))
-    };
-    let (month, bytes) = spent(" spent: Spent {").expect("the month is known");
-    let on_disk =
-        spent("on_disk: Spent {").map_or("nothing".into(), |(month, bytes)| format!("{bytes} in {month}"));
-    let is_on_credit = rest.contains("on_credit: true");
+    let BudgetSight { spent, on_disk, is_on_credit } = scene.engine.sight().budget;
+    let (month, bytes) = spent.expect("the month is known");
+    let on_disk = on_disk.map_or("nothing".into(), |(month, bytes)| format!("{bytes} in {month}"));
     format!("{bytes} in {month}, {} {on_disk}", if is_on_credit { "on credit, disk:" } else { "disk:" })
 }

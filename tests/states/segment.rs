@@ -5,7 +5,7 @@ use crate::{
     acts::{BYTES, FIRST},
     scene::Scene,
 };
-use cloudtalker::engine::{Input, uploads::Answer};
+use cloudtalker::engine::{Input, sight::SegmentSight, uploads::Answer};
 use std::io::ErrorKind;
 
 const TITLE: &str = "
@@ -175,13 +175,13 @@ fn inputs() -> Vec<Act<'static>> {
 
 /// Where it stands, whether an upload of it is noted, how often it failed in a row.
 fn state(scene: &Scene) -> String {
-    let Some(rest) = scene.engine_says("standing: ") else { return "gone".to_owned() };
-    let standing = rest.split(", upload").next().expect("there is always one part");
-    let upload = if rest.contains("upload: Some(UploadHint") { ", upload noted" } else { "" };
-    let failures = rest.split(" failures: ").nth(1).and_then(|rest| rest.split(',').next());
-    let failures = match failures {
-        Some("0") | None => String::new(),
-        Some(count) => format!(", failed {count}x"),
+    let captures = scene.engine.sight().captures;
+    let Some(SegmentSight { standing, has_upload, failures }) =
+        captures.iter().find_map(|capture| capture.segments.first())
+    else {
+        return "gone".to_owned();
     };
-    format!("{standing}{upload}{failures}")
+    let upload = if *has_upload { ", upload noted" } else { "" };
+    let failures = if *failures > 0 { format!(", failed {failures}x") } else { String::new() };
+    format!("{standing:?}{upload}{failures}")
 }

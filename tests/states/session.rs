@@ -2,7 +2,7 @@
 
 use super::{Act, Table, assert_as_before};
 use crate::scene::{Scene, settings};
-use cloudtalker::engine::{Input, Refusal};
+use cloudtalker::engine::{Input, Refusal, sight::Phase};
 
 const TITLE: &str = "
 # The session with the cloud
@@ -138,11 +138,14 @@ fn the_session_is_as_it_was_looked_at() {
 
 /// As the engine has it, and when it wakes next.
 fn state(scene: &Scene) -> String {
-    let rest = scene.engine_says("phase: ").expect("a session has a phase");
-    let phase = rest.split(", epoch").next().expect("there is always one part");
-    let phase = phase.split(", at: ").next().expect("there is always one part");
-    let phase = phase.replace(" {", ":").replace(" }", "").replace("is_", "");
-    let stopping = if scene.is_stopping() { ", stopping" } else { "" };
+    let sight = scene.engine.sight();
+    let phase = match sight.phase {
+        Phase::Down => "Down".to_owned(),
+        Phase::Connecting => "Connecting".to_owned(),
+        Phase::Silent { is_alive, is_overdue } => format!("Silent: alive: {is_alive}, overdue: {is_overdue}"),
+        Phase::Ready { receipts, .. } => format!("Ready: receipts: {receipts}"),
+    };
+    let stopping = if sight.is_stopping { ", stopping" } else { "" };
     let due =
         scene.wakes_in().map_or("nothing due".to_owned(), |due| format!("due in {:.0} s", due.as_secs_f32()));
     format!("{phase}{stopping}, {due}")
