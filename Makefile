@@ -65,7 +65,10 @@ test: ## Install what the tests need, build both programs, run every test
 test-agent: debug-build ## The agent: unit tests, some simulated lives, the real programs together
 	@$(call title,agent)
 	cd tests/faultfs && cargo build --locked && cargo test --locked
-	cargo test --locked --no-fail-fast
+	RUST_TEST_THREADS=$(at_once) cargo test --locked --no-fail-fast
+
+# The agent's tests mostly wait: for deadlines, links, whoever is started anew. So more run at once than there are cores.
+at_once = 8
 
 .PHONY: test-sim
 test-sim: ## 20,000 simulated lives of a board, and the faults planted to prove that they find what they should

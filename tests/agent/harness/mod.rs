@@ -101,6 +101,11 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// Whether the agent runs in an emulator, where computing takes ten times as long.
+pub fn is_emulated() -> bool {
+    env::var("CLOUDTALKER_RUNNER").is_ok_and(|runner| !runner.trim().is_empty())
+}
+
 /// Whether the agent's CPU has AES instructions, as the kernel tells people: this machine's, unless the environment says.
 pub fn has_aes() -> bool {
     const VARIABLE: &str = "CLOUDTALKER_AES";
