@@ -1,16 +1,16 @@
 //! HTTPS for the upload worker: ureq over the one TLS configuration.
 //!
 //! ureq's own rustls connector builds a configuration of its own (other cipher order, no floor under the clock,
-//! no sessions in common) and panics where the client's certificate does not hold. This one takes ours. The API it
-//! stands on is unversioned, hence the tilde before ureq's version in Cargo.toml; it follows ureq's
-//! `src/tls/rustls.rs`.
+//! no sessions in common) and panics where the client's certificate does not hold. This one takes ours, and ureq's
+//! is not built. The API it stands on is unversioned, hence the tilde before ureq's version in Cargo.toml; it
+//! follows ureq's `src/tls/rustls.rs`.
 
 use super::{meter::Meter, progress::Pulse};
 use crate::tls;
 use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 use std::{
     fmt,
-    io::{Read, Write},
+    io::{self, Read, Write},
     sync::Arc,
     time::Duration,
 };
@@ -72,7 +72,6 @@ pub fn agent(tls: Arc<ClientConfig>, limits: Limits, pulse: Pulse, meter: Meter)
 pub fn describe(error: &Error) -> String {
     match error {
         Error::Io(error) => tls::describe_io(error),
-        Error::Rustls(error) => tls::describe(error),
         Error::Timeout(step) => format!("the server took too long ({step})"),
         Error::HostNotFound => "the server's name has no address".into(),
         error => error.to_string(),
@@ -98,7 +97,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::BadUri(host.to_owned()))?;
 
-        let mut connection = ClientConnection::new(self.0.clone(), name)?;
+        let mut connection = ClientConnection::new(self.0.clone(), name).map_err(io::Error::other)?;
         let mut socket = TransportAdapter::new(tcp.boxed(), details.current_time.clone());
         socket.set_timeout(details.timeout);
         connection.complete_io(&mut socket)?;
