@@ -11,12 +11,14 @@
 
 use super::validity;
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_cert_signed_by_trust_anchor, verify_server_name,
     },
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
 };
 use std::{
     sync::{
@@ -90,17 +92,13 @@ impl Floor {
     }
 }
 
-/// webpki's verification, at a time that can be.
+/// webpki's verification, at a time that can be. It is rustls' `WebPkiServerVerifier` without lists of revoked
+/// certificates, of which the agent has none: their parser would be in the binary all the same.
 #[derive(Debug)]
 pub(super) struct FloorVerifier {
-    inner: Arc<WebPkiServerVerifier>,
-    floor: Arc<Floor>,
-}
-
-impl FloorVerifier {
-    pub(super) fn new(inner: Arc<WebPkiServerVerifier>, floor: Arc<Floor>) -> FloorVerifier {
-        FloorVerifier { inner, floor }
-    }
+    pub roots: RootCertStore,
+    pub algorithms: WebPkiSupportedAlgorithms,
+    pub floor: Arc<Floor>,
 }
 
 impl ServerCertVerifier for FloorVerifier {
@@ -109,19 +107,27 @@ impl ServerCertVerifier for FloorVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let time = self.floor.time_for(now, std::iter::once(end_entity).chain(intermediates));
-        let verified =
-            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time);
-        match verified {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let signed = verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
+            intermediates,
+            time,
+            self.algorithms.all,
+        );
+        signed.map_err(|error| match error {
             // The time in it is not the clock's: without, nobody takes it for that.
-            Err(Error::InvalidCertificate(CertificateError::ExpiredContext { .. })) if time != now => {
-                Err(CertificateError::Expired.into())
+            Error::InvalidCertificate(CertificateError::ExpiredContext { .. }) if time != now => {
+                CertificateError::Expired.into()
             }
-            verified => verified,
-        }
+            error => error,
+        })?;
+        verify_server_name(&certificate, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -130,7 +136,7 @@ impl ServerCertVerifier for FloorVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -139,11 +145,11 @@ impl ServerCertVerifier for FloorVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

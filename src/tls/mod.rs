@@ -15,7 +15,7 @@ pub use failure::{blames_the_clock, describe, describe_io};
 use clock::FloorVerifier;
 use rustls::{
     ClientConfig, InconsistentKeys, RootCertStore,
-    client::{Resumption, WebPkiServerVerifier},
+    client::Resumption,
     pki_types::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject},
@@ -86,14 +86,13 @@ pub fn client_config(
     let certificate_expires = certificates.first().and_then(validity::of).map(|validity| validity.not_after);
 
     let provider = Arc::new(cipher::provider(cipher::has_aes()));
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(ca)?), provider.clone())
-        .build()
-        .expect("there are roots, and no revocation lists that could be malformed");
+    let algorithms = provider.signature_verification_algorithms;
+    let verifier = FloorVerifier { roots: roots(ca)?, algorithms, floor };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring has cipher suites for both versions")
         .dangerous() // It would be, did FloorVerifier not ask webpki.
-        .with_custom_certificate_verifier(Arc::new(FloorVerifier::new(verifier, floor)))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_auth_cert(certificates, key)
         .map_err(|error| TlsError::of_identity(identity, error))?;
     config.resumption = Resumption::in_memory_sessions(RESUMABLE_SESSIONS);
