@@ -11,12 +11,12 @@ use cloudtalker::{
     shell::{
         clock::Clock,
         cloud::{Link, Target},
+        executor::Executor,
     },
     tls::{self, Floor, IdentityFiles},
 };
-use smol::{LocalExecutor, Timer, future, future::FutureExt};
+use smol::{Timer, future, future::FutureExt};
 use std::{
-    rc::Rc,
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
@@ -35,7 +35,7 @@ struct Agent {
     engine: Engine,
     clock: Clock,
     target: Target,
-    executor: Rc<LocalExecutor<'static>>,
+    executor: Executor,
     inputs: Sender<Input>,
     waiting: Receiver<Input>,
     link: Option<Link>,
@@ -47,12 +47,12 @@ impl Herd {
     pub fn start(endpoint: Endpoint, identities: Vec<Identity>) -> Herd {
         let (sender, connected) = mpsc::channel();
         thread::spawn(move || {
-            let executor = Rc::new(LocalExecutor::new());
+            let executor = Executor::default();
             for (seed, identity) in (0..).zip(&identities) {
                 let agent = Agent::new(seed, &endpoint, identity, &executor, &sender);
                 executor.spawn(agent.live()).detach();
             }
-            smol::block_on(executor.run(future::pending::<()>()));
+            executor.block_on(future::pending::<()>());
         });
         Herd { connected }
     }
@@ -76,7 +76,7 @@ impl Agent {
         seed: u64,
         endpoint: &Endpoint,
         identity: &Identity,
-        executor: &Rc<LocalExecutor<'static>>,
+        executor: &Executor,
         connected: &mpsc::Sender<Instant>,
     ) -> Agent {
         let files = IdentityFiles { cert: identity.cert.clone(), key: identity.key.clone() };

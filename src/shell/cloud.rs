@@ -1,6 +1,6 @@
 //! The session's socket: a WebSocket over TLS, as one task.
 
-use super::clock::http_date;
+use super::{clock::http_date, executor::Executor};
 use crate::{
     config::Endpoint,
     engine::{Frame, Input, Refusal},
@@ -15,12 +15,12 @@ use async_tungstenite::{
 };
 use rustls::{ClientConfig, pki_types::ServerName};
 use smol::{
-    LocalExecutor, Task, Timer,
+    Task, Timer,
     future::{self, FutureExt},
     net::TcpStream,
     stream::StreamExt,
 };
-use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 /// Name, TCP, TLS and WebSocket together.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ pub struct Target {
 impl Link {
     /// Connects. The inputs are [`Input::SessionUp`], then [`Input::SessionHeard`], then
     /// [`Input::SessionDown`]; or the last alone, or [`Input::SessionRefused`].
-    pub fn open(executor: &Rc<LocalExecutor<'static>>, target: Target, inputs: Sender<Input>) -> Link {
+    pub fn open(executor: &Executor, target: Target, inputs: Sender<Input>) -> Link {
         let (outgoing, waiting) = async_channel::unbounded();
         let task = executor.spawn(async move {
             let end = match live(&target, &waiting, &inputs).await {

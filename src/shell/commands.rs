@@ -1,9 +1,10 @@
 //! The camera program's datagram socket.
 
+use super::executor::Executor;
 use crate::{config::CommandTarget, engine::Input, wire::command::Command};
 use async_channel::Sender;
 use rustix::fs::inotify::{self, ReadFlags};
-use smol::{Async, LocalExecutor, Task, Timer};
+use smol::{Async, Task, Timer};
 use std::{
     cell::RefCell,
     io,
@@ -35,7 +36,7 @@ enum Way {
 struct Udp {
     host: String,
     port: u16,
-    executor: Rc<LocalExecutor<'static>>,
+    executor: Executor,
     inputs: Sender<Input>,
     state: RefCell<UdpState>,
 }
@@ -49,7 +50,7 @@ enum UdpState {
 impl Commands {
     /// Opens the way. Watches for the camera program's coming back: [`Input::ListenerAppeared`].
     pub fn open(
-        executor: &Rc<LocalExecutor<'static>>,
+        executor: &Executor,
         target: Option<&CommandTarget>,
         inputs: &Sender<Input>,
     ) -> io::Result<Commands> {

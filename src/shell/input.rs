@@ -1,6 +1,6 @@
 //! The input sockets, Unix and TCP, and their connections.
 
-use super::handed::Handed;
+use super::{executor::Executor, handed::Handed};
 use crate::{
     config::InputConfig,
     engine::{Input, SourceId, SourceKind},
@@ -13,7 +13,7 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
 };
 use smol::{
-    Async, LocalExecutor, Task, Timer,
+    Async, Task, Timer,
     future::FutureExt,
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
 };
@@ -109,7 +109,7 @@ pub struct Listeners {
 impl Listeners {
     /// Opens what is configured, but for what was handed to the agent in its place.
     pub async fn open(
-        executor: &Rc<LocalExecutor<'static>>,
+        executor: &Executor,
         config: &InputConfig,
         handed: &Handed,
         numbers: &Numbers,
@@ -251,7 +251,7 @@ fn knock(path: &Path) -> Result<(), Errno> {
 
 #[derive(Clone)]
 struct Door {
-    executor: Rc<LocalExecutor<'static>>,
+    executor: Executor,
     numbers: Numbers,
     sources: Sources,
     inputs: Sender<Input>,

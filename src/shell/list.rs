@@ -1,6 +1,9 @@
 //! The motion detector's list of files, a path a line: a named pipe, standard input or a regular file.
 
-use super::input::{Control, Numbers, Sources};
+use super::{
+    executor::Executor,
+    input::{Control, Numbers, Sources},
+};
 use crate::{
     engine::{Input, SourceKind},
     wire::input::{MAX_OBJECT, Message, Request},
@@ -8,7 +11,7 @@ use crate::{
 use async_channel::{Receiver, Sender};
 use rustix::fs::{Mode, OFlags};
 use smol::{
-    Async, LocalExecutor, Timer,
+    Async, Timer,
     future::FutureExt,
     io::{AsyncRead, AsyncReadExt},
 };
@@ -20,7 +23,6 @@ use std::{
     ops::Range,
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
-    rc::Rc,
     time::Duration,
 };
 
@@ -40,7 +42,7 @@ pub struct List {
 impl List {
     /// Follows the list, if there is one: a named pipe for ever, a regular file and standard input once.
     pub fn follow(
-        executor: &Rc<LocalExecutor<'static>>,
+        executor: &Executor,
         path: Option<&Path>,
         numbers: &Numbers,
         sources: &Sources,

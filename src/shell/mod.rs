@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod cloud;
+pub mod executor;
 pub mod log;
 
 mod alarm;
@@ -50,6 +51,7 @@ use clock::Clock;
 use cloud::{Link, Target};
 use commands::Commands;
 use disk::Disk;
+use executor::Executor;
 use handed::{Handed, HandedError};
 use input::{Control, Listeners, Numbers, Sources};
 use list::List;
@@ -59,14 +61,13 @@ use progress::Vigil;
 use reload::{Anew, Reading};
 use signals::Signal;
 use smol::{
-    LocalExecutor, Task, Timer,
+    Task, Timer,
     future::{self, FutureExt},
 };
 use start_error::StartError;
 use std::{
     collections::VecDeque,
     process::ExitCode,
-    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -81,13 +82,13 @@ const TIDYING: Duration = Duration::from_millis(200);
 
 /// Runs the agent until it is told to end, with the sockets that were handed to it.
 pub fn run(args: cli::Run, config: Config, handed: Result<Handed, HandedError>) -> ExitCode {
-    let executor = Rc::new(LocalExecutor::new());
-    let ended = smol::block_on(executor.run(async {
+    let executor = Executor::default();
+    let ended = executor.block_on(async {
         if let Some(shell) = Shell::start(args, config, handed, executor.clone()).await? {
             shell.run().await;
         }
         Ok::<(), StartError>(())
-    }));
+    });
     ::log::logger().flush();
     match ended {
         Ok(()) => {
@@ -104,7 +105,7 @@ pub fn run(args: cli::Run, config: Config, handed: Result<Handed, HandedError>) 
 struct Shell {
     args: cli::Run,
     config: Config,
-    executor: Rc<LocalExecutor<'static>>,
+    executor: Executor,
     clock: Clock,
     floor: Arc<Floor>,
     tls: ClientTls,

@@ -1,9 +1,10 @@
 //! Signals, as messages.
 
+use super::executor::Executor;
 use async_channel::Receiver;
 use async_signal::{Signal as Number, Signals};
-use smol::{LocalExecutor, Task, stream::StreamExt};
-use std::{io, rc::Rc};
+use smol::{Task, stream::StreamExt};
+use std::io;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Signal {
 }
 
 /// Watches for signals as long as the task is held.
-pub fn watch(executor: &Rc<LocalExecutor<'static>>) -> io::Result<(Receiver<Signal>, Task<()>)> {
+pub fn watch(executor: &Executor) -> io::Result<(Receiver<Signal>, Task<()>)> {
     let mut signals = Signals::new([Number::Term, Number::Int, Number::Hup])?;
     let (sender, receiver) = async_channel::unbounded();
     let task = executor.spawn(async move {

@@ -9,6 +9,7 @@ use super::{
     clock::Clock,
     commands::Commands,
     disk::Disk,
+    executor::Executor,
     handed::{Handed, HandedError},
     input::{Listeners, Numbers, Sources},
     list::List,
@@ -30,8 +31,8 @@ use crate::{
     tls::Floor,
 };
 use async_channel::Receiver;
-use smol::{LocalExecutor, future::FutureExt};
-use std::{io, rc::Rc, sync::Arc};
+use smol::future::FutureExt;
+use std::{io, sync::Arc};
 
 /// Inputs that wait for the loop. Every task has one at most, and the workers one each; frames of the cloud wait
 /// in the socket.
@@ -43,7 +44,7 @@ impl Shell {
         args: cli::Run,
         config: Config,
         handed: Result<Handed, HandedError>,
-        executor: Rc<LocalExecutor<'static>>,
+        executor: Executor,
     ) -> Result<Option<Shell>, StartError> {
         let is_confined = !config.spool.capture_dirs.is_empty();
         let handed = handed.and_then(|handed| handed.confined(is_confined)).map_err(StartError::Handed)?;

@@ -4,10 +4,10 @@
 //! calls, each once at a time; not by the disk worker, for behind an fsync that takes minutes an agent would look dead that
 //! only waits.
 
-use super::disk::is_memory;
+use super::{disk::is_memory, executor::Executor};
 use async_channel::Sender;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
-use smol::{LocalExecutor, Task};
+use smol::Task;
 use std::{
     ffi::OsString,
     fmt,
@@ -16,7 +16,6 @@ use std::{
     os::unix::fs::{FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process,
-    rc::Rc,
 };
 
 /// Such a file.
@@ -136,7 +135,7 @@ pub struct Upkeep<S: Sign> {
 }
 
 impl<S: Sign> Upkeep<S> {
-    pub fn of(executor: &Rc<LocalExecutor<'static>>, sign: S) -> Upkeep<S> {
+    pub fn of(executor: &Executor, sign: S) -> Upkeep<S> {
         // What could not be told yet is told no more once there is something newer.
         let (news, waiting) = async_channel::bounded(1);
         let mut keeper = Keeper { sign, is_failing: false, is_placed: false };

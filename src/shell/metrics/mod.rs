@@ -7,19 +7,18 @@
 mod text;
 
 use super::{
+    executor::Executor,
     log,
     rhythm::Rhythm,
     upkeep::{self, Sign, SignError, Upkeep},
 };
 use crate::engine::Figures;
 use rustix::time::{ClockId, clock_gettime};
-use smol::LocalExecutor;
 use std::{
     fs::{self, File, Metadata, Permissions},
     io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    rc::Rc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -57,10 +56,7 @@ struct Process {
 
 impl Metrics {
     /// Begins with it, if there is a place for it: the first numbers come from the loop.
-    pub async fn start(
-        executor: &Rc<LocalExecutor<'static>>,
-        path: Option<&Path>,
-    ) -> Result<Metrics, SignError> {
+    pub async fn start(executor: &Executor, path: Option<&Path>) -> Result<Metrics, SignError> {
         if let Some(path) = path {
             let textfile = Textfile::at(path);
             smol::unblock(move || {
@@ -73,7 +69,7 @@ impl Metrics {
     }
 
     /// Begins with it, whether there is a place for it or not: that is told.
-    pub fn of(executor: &Rc<LocalExecutor<'static>>, path: Option<&Path>) -> Metrics {
+    pub fn of(executor: &Executor, path: Option<&Path>) -> Metrics {
         Metrics(path.map(|path| {
             let upkeep = Upkeep::of(executor, Textfile::at(path));
             Written { upkeep, rhythm: Rhythm::new(Instant::now(), EVERY) }

@@ -9,6 +9,7 @@ mod alive;
 mod device;
 
 use super::{
+    executor::Executor,
     progress::Worker,
     rhythm::Rhythm,
     upkeep::{self, SignError, Upkeep},
@@ -17,13 +18,11 @@ use alive::Alive;
 use device::Device;
 use log::{error, info};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
-use smol::LocalExecutor;
 use std::{
     fmt, fs,
     io::{self, ErrorKind},
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
-    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -80,10 +79,7 @@ pub fn try_place(path: &Path) -> Result<Kind, WatchdogError> {
 
 impl Watchdog {
     /// Begins with it. This is the last that a start does: from here on a device reboots the board unless it is fed.
-    pub async fn start(
-        executor: &Rc<LocalExecutor<'static>>,
-        path: Option<&Path>,
-    ) -> Result<Watchdog, WatchdogError> {
+    pub async fn start(executor: &Executor, path: Option<&Path>) -> Result<Watchdog, WatchdogError> {
         let Some(path) = path.map(Path::to_owned) else { return Ok(Watchdog(None)) };
         let (way, every) = match smol::unblock(move || Opened::at(path)).await? {
             Opened::Device(device) => {
