@@ -138,7 +138,7 @@ impl Listeners {
             listeners.tasks.push(executor.spawn(async move {
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => door.welcome(stream, SourceKind::Stream),
+                        Ok((stream, _)) => door.welcome(Box::new(stream), SourceKind::Stream),
                         Err(error) => rest(&error).await,
                     }
                 }
@@ -153,7 +153,7 @@ impl Listeners {
             listeners.tasks.push(executor.spawn(async move {
                 loop {
                     match listener.accept().await {
-                        Ok((stream, peer)) => door.welcome(stream, kind_of(peer)),
+                        Ok((stream, peer)) => door.welcome(Box::new(stream), kind_of(peer)),
                         Err(error) => rest(&error).await,
                     }
                 }
@@ -258,7 +258,7 @@ struct Door {
 }
 
 impl Door {
-    fn welcome<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, kind: SourceKind) {
+    fn welcome(&self, stream: Box<dyn Stream>, kind: SourceKind) {
         let id = self.numbers.next();
         let (controls, inputs, sources) = (self.sources.add(id), self.inputs.clone(), self.sources.clone());
         let task = async move {
@@ -307,16 +307,21 @@ impl Controls<'_> {
     }
 }
 
-struct Connection<S> {
-    stream: S,
+/// Of either kind of socket: what serves it is in the program once.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+struct Connection {
+    stream: Box<dyn Stream>,
     scanner: Scanner,
     buffer: Vec<u8>,
     /// What of the buffer is read but not scanned.
     unscanned: std::ops::Range<usize>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(stream: S) -> Connection<S> {
+impl Connection {
+    fn new(stream: Box<dyn Stream>) -> Connection {
         Connection { stream, scanner: Scanner::default(), buffer: vec![0; BUFFER], unscanned: 0..0 }
     }
 
