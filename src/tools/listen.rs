@@ -53,7 +53,7 @@ pub fn run(listen: &cli::Listen) -> Result<(), ToolError> {
 }
 
 fn command(datagram: &[u8]) -> Option<Command> {
-    let object: Value = serde_json::from_slice(datagram).ok()?;
+    let object: Value = serde_json::from_str(str::from_utf8(datagram).ok()?).ok()?;
     Command::from_word(object.get("command")?.as_str()?)
 }
 

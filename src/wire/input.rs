@@ -185,8 +185,10 @@ impl Scanner {
 impl Request {
     /// Reads one object. The outer error ends the connection, the inner one only this message.
     pub fn parse(object: &[u8]) -> Result<Result<Request, MessageError>, StreamError> {
+        // Text, as everywhere: what reads JSON of bytes would be in a board's program beside what reads it of text.
+        let text = str::from_utf8(object).map_err(|error| StreamError::NotJson(error.to_string()))?;
         let mut map: Map<String, Value> =
-            serde_json::from_slice(object).map_err(|error| StreamError::NotJson(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| StreamError::NotJson(error.to_string()))?;
         let ack = match map.remove("ack") {
             None => false,
             Some(Value::Bool(ack)) => ack,
@@ -340,6 +342,8 @@ mod tests {
         assert_eq!(objects(b"{HELO"), Err(StreamError::Unexpected(b'H')));
         assert_eq!(objects(b"{\"a\nb\":1}"), Err(StreamError::Unexpected(b'\n')));
         assert!(matches!(Request::parse(b"{1:2}"), Err(StreamError::NotJson(_))));
+        let no_text = Request::parse(b"{\"a\":\"\xff\"}").unwrap_err().to_string();
+        assert!(no_text.ends_with("invalid utf-8 sequence of 1 bytes from index 6"), "{no_text}");
     }
 
     #[test]

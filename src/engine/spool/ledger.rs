@@ -86,7 +86,8 @@ pub fn read_alarms<F: Files>(files: &mut F) -> (Option<Vec<Alarm>>, Option<Strin
         &line[line.iter().position(is_written).unwrap_or(end)..end]
     });
     let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
-    let alarms: Vec<Alarm> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let read = |line: &&[u8]| serde_json::from_str(str::from_utf8(line).ok()?).ok();
+    let alarms: Vec<Alarm> = lines.iter().filter_map(read).collect();
     let unread = lines.len() - alarms.len();
     let problem =
         (unread > 0).then(|| format!("{ALARMS}: {unread} lines are no alarms (a write was cut off)"));
