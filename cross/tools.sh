@@ -29,3 +29,7 @@ command -v zig >/dev/null || give_up "zig is missing: \`scripts/install-tools cr
 
 # What a panic says of its place must not tell where it was built.
 remapped=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=" "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=rust")
+
+# For the last step, which makes the code of all crates: instructions that occur in several places become a function. For
+# 64-bit ARM LLVM does that of itself.
+outlined=-Cllvm-args=-enable-machine-outliner=always
