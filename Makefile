@@ -125,6 +125,12 @@ release-check: ## Build a board's binary twice, in different directories, and co
 	@$(call title,release check)
 	cross/release-check $(TARGET)
 
+.PHONY: size-table
+size-table: ## What each choice saves in a board's binary, and what that is made of, in an hour and more: writes docs/size.md
+	scripts/install-tools cross
+	@$(call title,size table)
+	cross/size-table
+
 .PHONY: test-arm
 test-arm: debug-build ## tests/agent with the boards' binaries under qemu; TARGET=armv7 or aarch64 is one
 	scripts/install-tools cross test test-arm
