@@ -6,13 +6,14 @@ mod complaint;
 use crate::{
     control::{self, Answer, Request},
     net, pki,
+    room::{self, config::Config, process},
     serve::{self, Options, Web},
     server::DataDir,
 };
 use argh::FromArgs;
 use arguments::{
     Action, Camera, CameraAction, CameraAdd, CameraCommand, CameraRemove, Captures, CapturesAction,
-    CapturesExport, Cli, NewPassword, Serve, folded,
+    CapturesExport, Cli, NewPassword, Room, Serve, folded,
 };
 use complaint::complaint;
 use serde_json::Value;
@@ -51,6 +52,7 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     };
     match cli.action {
         Action::Serve(arguments) => served(arguments).await,
+        Action::Room(arguments) => roomed(arguments).await,
         Action::Camera(Camera { action }) => match action {
             CameraAction::Add(add) => added(&add).await,
             CameraAction::List(list) => listed(&list.data, &Request::Cameras, list.json, camera_line).await,
@@ -85,6 +87,25 @@ async fn served(arguments: Serve) -> ExitCode {
         }
     };
     match serve::run(options, ready).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(1, &error.to_string()),
+    }
+}
+
+async fn roomed(arguments: Room) -> ExitCode {
+    crate::log::start(arguments.log_level);
+    let unknown = |key: &str| log::warn!("the configuration's key {key:?} is one that nobody knows");
+    let config = match Config::read(std::env::vars_os(), unknown) {
+        Ok(config) => config,
+        Err(error) => return failed(USAGE, &error.to_string()),
+    };
+    let options = process::Options {
+        config,
+        bind: arguments.bind,
+        reach: if arguments.behind_proxy { room::Reach::Proxied } else { room::Reach::Direct },
+        trust_annotations: arguments.trust_annotations,
+    };
+    match process::run(options, |address| print(&format!("room: http://{address}/"))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(1, &error.to_string()),
     }

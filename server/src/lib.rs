@@ -8,6 +8,7 @@
 //! | [`device`] | the cameras' side: sessions, original clients, tus |
 //! | [`library`] | captures: intake, states, joining |
 //! | [`viewer`] | the people's side |
+//! | [`room`] | cameras in browsers, by Janus |
 //! | [`store`], [`blobs`] | state and finished files |
 //! | [`pki`], [`net`] | our own CA; connections with bounds |
 //! | [`control`], [`cli`] | the commands, through a running server or without one |
@@ -31,6 +32,7 @@ pub mod library;
 pub mod log;
 pub mod net;
 pub mod pki;
+pub mod room;
 pub mod serve;
 pub mod server;
 pub mod store;

@@ -3,7 +3,7 @@
 use crate::{library::CaptureId, server::DEFAULT_QUOTA};
 use argh::FromArgs;
 use cloudtalker::wire::command::Command;
-use std::{fs, io, path::PathBuf};
+use std::{fs, io, net::IpAddr, path::PathBuf};
 
 /// The cloud of cloudtalker's cameras: takes their captures, keeps them, shows them.
 #[derive(FromArgs, Debug)]
@@ -16,6 +16,7 @@ pub(super) struct Cli {
 #[argh(subcommand)]
 pub(super) enum Action {
     Serve(Serve),
+    Room(Room),
     Camera(Camera),
     Captures(Captures),
     Password(NewPassword),
@@ -52,6 +53,25 @@ pub(super) struct Serve {
     /// bytes that one camera may take, with K, M, G or T (64G)
     #[argh(option, default = "DEFAULT_QUOTA", from_str_fn(bytes))]
     pub(super) camera_quota: u64,
+    /// error, warn, info, debug or trace (info)
+    #[argh(option, default = "log::LevelFilter::Info", from_str_fn(level))]
+    pub(super) log_level: log::LevelFilter,
+}
+
+/// Serve one room of cameras in browsers, driven by lines on standard input, until SIGTERM. Its configuration is a JSON
+/// file named by CONFIG_PATH, and variables CVH_CAMERA_CONFIG_<key>.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "room")]
+pub(super) struct Room {
+    /// the one address to listen on (every one)
+    #[argh(option, from_str_fn(address))]
+    pub(super) bind: Option<IpAddr>,
+    /// take the address of who sends a request from X-Forwarded-For, which a proxy adds
+    #[argh(switch)]
+    pub(super) behind_proxy: bool,
+    /// give annotations to receivers as they were written, scripts and all
+    #[argh(switch)]
+    pub(super) trust_annotations: bool,
     /// error, warn, info, debug or trace (info)
     #[argh(option, default = "log::LevelFilter::Info", from_str_fn(level))]
     pub(super) log_level: log::LevelFilter,
@@ -206,6 +226,10 @@ fn directory(text: &str) -> Result<PathBuf, String> {
         return Err("expected a directory, with no file in its place or above it".into());
     }
     Ok(dir)
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "expected an address without a port, as in 127.0.0.1".into())
 }
 
 fn level(text: &str) -> Result<log::LevelFilter, String> {

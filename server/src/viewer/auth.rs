@@ -171,7 +171,7 @@ impl Drop for Place<'_> {
 }
 
 /// One household has one IPv4 address, but a whole /64 of IPv6.
-fn household(address: IpAddr) -> IpAddr {
+pub(crate) fn household(address: IpAddr) -> IpAddr {
     const HOST_BITS: u32 = 64;
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),

@@ -24,7 +24,7 @@ mod captures;
 mod events;
 mod guard;
 mod range;
-mod session;
+pub(crate) mod session;
 
 pub use guard::Reach;
 pub use session::{first_password, new_password};

@@ -153,7 +153,7 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a
 }
 
 /// The proxy adds whom it saw at the end of the list; what stands before is the client's own word.
-fn client_of_proxy(headers: &HeaderMap) -> Option<IpAddr> {
+pub(crate) fn client_of_proxy(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all("x-forwarded-for").into_iter().next_back()?.to_str().ok()?;
     last.rsplit(',').next()?.trim().parse().ok()
 }

@@ -1,0 +1,80 @@
+//! Wrong tokens, and how long their answers wait.
+//!
+//! Who tries tokens waits longer and longer for each "wrong", at his address and for that slot alone. Nobody is ever
+//! refused for it: whoever shows the right token meanwhile, from that very address, is let in at once.
+
+use super::{
+    Mono,
+    meter::{Meter, Rate},
+};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+/// Twenty a minute.
+const RATE: Rate = Rate { cost: Duration::from_secs(3), credit: Duration::from_secs(60), debt: LONGEST };
+/// No answer waits longer: it is of no use to anybody by then, and a mistyped token is not a reason to wait for an hour.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Addresses and slots that are remembered. Beyond, who has guessed least lately is forgotten: to be so, somebody needs
+/// more addresses than these.
+const REMEMBERED: usize = 4096;
+
+/// Who has guessed how often.
+#[derive(Debug, Default)]
+pub(super) struct Guesses(BTreeMap<(IpAddr, usize), Meter>);
+
+impl Guesses {
+    /// Counts a wrong token, and says how long its answer waits.
+    pub(super) fn count(&mut self, now: Mono, from: IpAddr, slot: usize) -> Duration {
+        if self.0.len() >= REMEMBERED && !self.0.contains_key(&(from, slot)) {
+            self.forget(now);
+        }
+        self.0.entry((from, slot)).or_default().count(now, RATE)
+    }
+
+    /// Forgets whose guesses are forgiven; where nobody's are, an eighth of all, so that this is seldom done.
+    fn forget(&mut self, now: Mono) {
+        self.0.retain(|_, meter| meter.whole_at() > now);
+        if self.0.len() >= REMEMBERED {
+            let mut least: Vec<_> = self.0.iter().map(|(who, meter)| (meter.whole_at(), *who)).collect();
+            least.sort_unstable();
+            least.truncate(REMEMBERED / 8);
+            least.iter().for_each(|(_, who)| {
+                self.0.remove(who);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u32) -> IpAddr {
+        IpAddr::from(number.to_be_bytes())
+    }
+
+    #[test]
+    fn the_twenty_first_wrong_token_of_a_minute_waits() {
+        let (mut guesses, now) = (Guesses::default(), Duration::from_secs(100));
+        for _ in 0..20 {
+            assert_eq!(guesses.count(now, address(1), 0), Duration::ZERO);
+        }
+        assert_eq!(guesses.count(now, address(1), 0), Duration::from_secs(3));
+        assert_eq!(guesses.count(now, address(1), 0), Duration::from_secs(6));
+        assert_eq!(guesses.count(now, address(1), 1), Duration::ZERO, "another slot");
+        assert_eq!(guesses.count(now, address(2), 0), Duration::ZERO, "another address");
+        let later = now + Duration::from_secs(120);
+        assert_eq!(guesses.count(later, address(1), 0), Duration::ZERO, "forgiven by then");
+    }
+
+    #[test]
+    fn no_answer_waits_for_ever_and_no_table_grows_for_ever() {
+        let (mut guesses, now) = (Guesses::default(), Duration::ZERO);
+        let longest = (0..1_000).map(|_| guesses.count(now, address(0), 0)).max();
+        assert_eq!(longest, Some(LONGEST));
+        for number in 1..3 * REMEMBERED as u32 {
+            guesses.count(now, address(number), 0);
+        }
+        assert!(guesses.0.len() <= REMEMBERED);
+        assert_eq!(guesses.count(now, address(0), 0), LONGEST, "who guesses most is remembered");
+    }
+}

@@ -1,0 +1,97 @@
+//! Orders from standard input, line by line. Whatever comes there, and whenever it ends, the room goes on.
+
+use super::{order::Order, running::RunningRoom};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+/// Bytes of a line; of a longer one nothing is carried out.
+const LINE_MAX: usize = 64 << 10;
+
+/// A line, or what came instead.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Text(String),
+    TooLong,
+    NotText,
+}
+
+/// Carries out what comes until nothing comes any more.
+pub async fn obey(room: &RunningRoom, input: impl AsyncRead + Unpin) {
+    let mut input = BufReader::new(input);
+    loop {
+        let line = match next(&mut input).await {
+            Ok(Some(line)) => line,
+            Ok(None) => return log::info!("standard input has ended; the room goes on"),
+            Err(error) => {
+                return log::warn!("standard input can't be read any more, the room goes on: {error}");
+            }
+        };
+        match line {
+            Line::Text(line) => carry_out(room, &line),
+            Line::TooLong => log::warn!("standard input: a line of more than {LINE_MAX} bytes is left out"),
+            Line::NotText => log::warn!("standard input: expected text in UTF-8, but came something else"),
+        }
+    }
+}
+
+fn carry_out(room: &RunningRoom, line: &str) {
+    match Order::parse(line) {
+        Ok(None) => {}
+        Ok(Some(order)) => {
+            if let Err(refused) = room.order(order) {
+                log::warn!("standard input: {refused}");
+            }
+        }
+        Err(error) => log::warn!("standard input: {error}"),
+    }
+}
+
+/// The next line without its end; none where there is nothing more.
+async fn next(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Option<Line>> {
+    let (mut line, mut is_too_long) = (Vec::new(), false);
+    loop {
+        let read = input.fill_buf().await?;
+        if read.is_empty() && line.is_empty() && !is_too_long {
+            return Ok(None);
+        }
+        let end = read.iter().position(|byte| *byte == b'\n');
+        let (part, used) = match end {
+            Some(end) => (&read[..end], end + 1),
+            None => (read, read.len()),
+        };
+        is_too_long |= line.len() + part.len() > LINE_MAX;
+        if !is_too_long {
+            line.extend_from_slice(part);
+        }
+        input.consume(used);
+        if end.is_some() || used == 0 {
+            break;
+        }
+    }
+    Ok(Some(match String::from_utf8(line) {
+        _ if is_too_long => Line::TooLong,
+        Ok(text) => Line::Text(text),
+        Err(_) => Line::NotText,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_are_bounded_and_the_last_needs_no_end() {
+        let mut bytes = b"one\n\n\xff\xfe\n".to_vec();
+        bytes.extend(vec![b'a'; 10 * LINE_MAX]);
+        bytes.extend(b"\ntwo\r\nthree");
+        let mut input = BufReader::with_capacity(7, bytes.as_slice());
+        let mut lines = Vec::new();
+        while let Some(line) = next(&mut input).await.unwrap() {
+            lines.push(line);
+        }
+        let text = |text: &str| Line::Text(text.into());
+        assert_eq!(
+            lines,
+            [text("one"), text(""), Line::NotText, Line::TooLong, text("two\r"), text("three")]
+        );
+    }
+}

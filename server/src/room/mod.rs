@@ -1,0 +1,145 @@
+//! Rooms: cameras in browsers send by [Janus](https://janus.conf.meetecho.com), screens receive, and a controller says who
+//! may send, and where each picture is to be seen.
+//!
+//! ```text
+//!  controller ──orders──▶ ┌─ engine (pure) ─┐ ──notifications──▶ controller
+//!  senders  ◀─Socket.IO─▶ │  slots, tokens  │ ◀─Socket.IO─▶ receivers
+//!                         └───────┬─────────┘
+//!                              janus/ ──HTTP──▶ Janus ◀──WebRTC── senders, receivers
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`engine`] | what is decided; no clock, socket, file or thread |
+//! | [`wire`], [`words`], [`order`], [`packet`] | events, orders and packets, from and to bytes |
+//! | [`running`], `sockets` | a room that runs, and the sockets in it |
+//! | [`input`], [`notify`] | orders from standard input; notifications, to a file or a named pipe |
+//! | [`process`], [`config`] | `cloudtalker-server room`, and the original's configuration |
+//!
+//! Socket.IO is at `/socket.io/` where one room is served, and at `/socket.io/PORT`, where PORT is 4000 and the room's
+//! number in Janus, as the original's pages have it.
+
+pub mod config;
+pub mod engine;
+pub mod input;
+pub mod notify;
+pub mod order;
+pub mod packet;
+pub mod process;
+pub mod running;
+pub mod wire;
+pub mod words;
+
+mod sockets;
+
+use crate::viewer::auth::household;
+use axum::{
+    Extension, Router,
+    extract::{ConnectInfo, Request, State},
+    http::StatusCode,
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use running::RunningRoom;
+use sockets::Place;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
+use tokio::sync::Semaphore;
+
+/// What lies between a room's number in Janus and the port in the path of its Socket.IO.
+const PORT_OFFSET: u64 = 4000;
+/// Sockets of all rooms together; the rest of a port's connections is for pages.
+const MAX_SOCKETS: usize = 3000;
+
+/// All rooms that run in this process.
+#[derive(Debug)]
+pub struct Rooms {
+    rooms: RwLock<BTreeMap<u64, Arc<RunningRoom>>>,
+    /// Places for sockets.
+    places: Arc<Semaphore>,
+    reach: Reach,
+}
+
+/// Whose address a request has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Its sender's.
+    Direct,
+    /// A proxy's, which says whose it passes on.
+    Proxied,
+}
+
+impl Rooms {
+    /// No room yet.
+    pub fn new(reach: Reach) -> Arc<Rooms> {
+        Arc::new(Rooms { rooms: RwLock::default(), places: Arc::new(Semaphore::new(MAX_SOCKETS)), reach })
+    }
+
+    /// Makes a room known.
+    pub fn add(&self, room: Arc<RunningRoom>) {
+        self.rooms.write().unwrap_or_else(PoisonError::into_inner).insert(room.number(), room);
+    }
+
+    /// The room of this number in Janus.
+    pub fn room(&self, number: u64) -> Option<Arc<RunningRoom>> {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+    }
+
+    /// The room that a path of Socket.IO names. One without a number is the only room's.
+    fn at(&self, path: &str) -> Option<Arc<RunningRoom>> {
+        let rest = path.strip_prefix("/socket.io")?.trim_matches('/');
+        if rest.is_empty() {
+            let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+            let mut rooms = rooms.values();
+            let first = rooms.next().cloned();
+            return first.filter(|_| rooms.next().is_none());
+        }
+        let port: u64 = rest.parse().ok()?;
+        self.room(port.checked_sub(PORT_OFFSET)?)
+    }
+}
+
+/// The routes of Socket.IO. Each request must carry its peer's address as the extension `ConnectInfo<SocketAddr>`.
+pub fn router(rooms: Arc<Rooms>) -> Router {
+    let service = sockets::service();
+    Router::new()
+        .route_service("/socket.io", service.clone())
+        .route_service("/socket.io/", service.clone())
+        .route_service("/socket.io/{port}", service.clone())
+        .route_service("/socket.io/{port}/", service)
+        .layer(from_fn_with_state(rooms, place))
+}
+
+/// Finds the room of a request, and a place for the socket that it begins.
+async fn place(
+    State(rooms): State<Arc<Rooms>>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(room) = rooms.at(request.uri().path()) else {
+        return (StatusCode::NOT_FOUND, "There is no such room.\n").into_response();
+    };
+    let client = match rooms.reach {
+        Reach::Direct => None,
+        Reach::Proxied => crate::viewer::session::client_of_proxy(request.headers()),
+    };
+    let begins = !request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with("sid="));
+    let permit = if begins {
+        match rooms.places.clone().try_acquire_owned() {
+            Ok(permit) => Some(Arc::new(permit)),
+            Err(_) => {
+                return (StatusCode::SERVICE_UNAVAILABLE, "All places are taken. Come again later.\n")
+                    .into_response();
+            }
+        }
+    } else {
+        None
+    };
+    let from = household(client.unwrap_or(peer.ip()));
+    request.extensions_mut().insert(Place { room, from, permit });
+    next.run(request).await
+}

@@ -1,0 +1,130 @@
+//! `cloudtalker-server room`: one room, driven by standard input, as the original's server process is.
+
+use super::{
+    Reach, Rooms,
+    config::Config,
+    engine::{Input, Settings},
+    input,
+    notify::Notifications,
+    router,
+    running::RunningRoom,
+};
+use crate::net::{self, Door, Stop};
+use axum::Router;
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::timeout,
+};
+
+/// Connections have ended by themselves before; this is for those that don't.
+const LAST_CALL: Duration = Duration::from_secs(4);
+
+/// How the process is to serve.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The original's configuration.
+    pub config: Config,
+    /// Where to listen; every address, where it is none.
+    pub bind: Option<IpAddr>,
+    /// Whether a proxy passes requests on.
+    pub reach: Reach,
+    /// Annotations reach receivers as they were written.
+    pub trust_annotations: bool,
+}
+
+/// Why the process doesn't serve.
+#[derive(Debug)]
+pub enum ProcessError {
+    /// The port can't be had.
+    Bind(SocketAddr, io::Error),
+    /// Signals can't be handled.
+    Signals(io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT. `ready` is told the address once the port is open.
+pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), ProcessError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ProcessError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signals)?;
+    let config = options.config;
+    let (listener, address) = bound(options.bind, config.port).await?;
+
+    let mut tasks = JoinSet::new();
+    let notifications = config.notify_path.map(|path| {
+        let (notifications, write) = Notifications::to(path);
+        tasks.spawn(write);
+        notifications
+    });
+    let settings = Settings {
+        slots: config.slots,
+        bitrate: config.room.bitrate,
+        trust_annotations: options.trust_annotations,
+    };
+    let (room, _wished) = RunningRoom::new(config.room.number, settings, notifications);
+    let rooms = Rooms::new(options.reach);
+    rooms.add(room.clone());
+    tasks.spawn({
+        let room = room.clone();
+        async move { room.keep_time().await }
+    });
+    tasks.spawn({
+        let room = room.clone();
+        async move { input::obey(&room, tokio::io::stdin()).await }
+    });
+
+    let (stop, stopped) = Stop::new();
+    let pages = Router::new().merge(router(rooms));
+    let port = tokio::spawn(net::serve(listener, Door::Plain, pages, stopped));
+    ready(address);
+
+    tokio::select! {
+        _ = terminate.recv() => log::info!("SIGTERM: ending"),
+        _ = interrupt.recv() => log::info!("SIGINT: ending"),
+    }
+    room.handle(Input::Stop);
+    room.close();
+    let _ = stop.send(true);
+    if timeout(LAST_CALL, port).await.is_err() {
+        log::warn!("some connections did not end and are cut");
+    }
+    tasks.shutdown().await;
+    Ok(())
+}
+
+/// As the original listens: to every address, of both families where there are both.
+async fn bound(bind: Option<IpAddr>, port: u16) -> Result<(TcpListener, SocketAddr), ProcessError> {
+    let asked = SocketAddr::new(bind.unwrap_or(Ipv6Addr::UNSPECIFIED.into()), port);
+    let listener = match (TcpListener::bind(asked).await, bind) {
+        (Err(error), None) if error.kind() == io::ErrorKind::Unsupported || is_without_v6(&error) => {
+            let asked = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+            TcpListener::bind(asked).await.map_err(|error| ProcessError::Bind(asked, error))?
+        }
+        (bound, _) => bound.map_err(|error| ProcessError::Bind(asked, error))?,
+    };
+    let address = listener.local_addr().unwrap_or(asked);
+    Ok((listener, address))
+}
+
+fn is_without_v6(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    [Errno::EAFNOSUPPORT, Errno::EADDRNOTAVAIL]
+        .map(|errno| Some(errno as i32))
+        .contains(&error.raw_os_error())
+}
+
+impl fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProcessError::Bind(address, error) => write!(f, "the port, {address}, can't be had: {error}"),
+            ProcessError::Signals(error) => write!(f, "signals can't be handled: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ProcessError {}

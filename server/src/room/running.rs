@@ -1,0 +1,241 @@
+//! A room that runs: its sockets, its clock, and where its outputs go. Nothing here waits for anybody.
+
+use super::{
+    engine::{Input, OrderRefused, Output, ReplyId, Room, Settings, SocketId, Wish},
+    notify::Notifications,
+    order::Order,
+    packet,
+    wire::{Event, Said},
+};
+use engineioxide::{DisconnectReason, Str};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+use tokio::sync::{Notify, mpsc};
+
+/// Wishes that wait for Janus. More than a room has slots are only there while Janus is not.
+const WISHES: usize = 256;
+
+/// A socket of Engine.IO.
+pub(super) type Socket = engineioxide::Socket<super::sockets::Talk>;
+
+/// A room that runs.
+#[derive(Debug)]
+pub struct RunningRoom {
+    /// Its number in Janus.
+    number: u64,
+    began: Instant,
+    inner: Mutex<Inner>,
+    /// The room's next deadline may be another one since.
+    changed: Notify,
+    wishes: mpsc::Sender<Wish>,
+    notifications: Option<Notifications>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    room: Room,
+    members: HashMap<SocketId, Arc<Socket>>,
+    replies: HashMap<ReplyId, Reply>,
+    /// The last number that was given away.
+    numbered: u64,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+struct Reply {
+    socket: SocketId,
+    /// What the client marked its event with.
+    ack: u64,
+}
+
+impl RunningRoom {
+    /// A room of this number in Janus, and what it wishes of Janus.
+    pub fn new(
+        number: u64,
+        settings: Settings,
+        notifications: Option<Notifications>,
+    ) -> (Arc<RunningRoom>, mpsc::Receiver<Wish>) {
+        let (wishes, wished) = mpsc::channel(WISHES);
+        let inner = Inner {
+            room: Room::new(settings),
+            members: HashMap::new(),
+            replies: HashMap::new(),
+            numbered: 0,
+        };
+        let room = RunningRoom {
+            number,
+            began: Instant::now(),
+            inner: Mutex::new(inner),
+            changed: Notify::new(),
+            wishes,
+            notifications,
+        };
+        (Arc::new(room), wished)
+    }
+
+    /// Its number in Janus.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Carries out an order of whoever drives the room.
+    pub fn order(&self, order: Order) -> Result<(), OrderRefused> {
+        let mut inner = self.lock();
+        let outcome = inner.room.handle_order(order);
+        self.drain(&mut inner);
+        outcome
+    }
+
+    /// Tells the room that Janus keeps it, or doesn't, or that it ends.
+    pub fn handle(&self, input: Input) {
+        let mut inner = self.lock();
+        inner.room.handle(self.began.elapsed(), input);
+        self.drain(&mut inner);
+    }
+
+    /// Asks the room something.
+    pub fn look<T>(&self, question: impl FnOnce(&Room) -> T) -> T {
+        question(&self.lock().room)
+    }
+
+    /// Calls the room at its deadlines, for ever.
+    pub async fn keep_time(&self) {
+        loop {
+            let deadline = self.look(Room::deadline);
+            tokio::select! {
+                () = until(deadline.map(|deadline| self.began + deadline)) => self.handle(Input::Tick),
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    /// Lets a socket in, and says by what name the room knows it.
+    pub(super) fn enter(&self, socket: Arc<Socket>, from: IpAddr) -> SocketId {
+        let mut inner = self.lock();
+        let id = SocketId(inner.number());
+        inner.members.insert(id, socket);
+        inner.room.handle(self.began.elapsed(), Input::Connected(id, from));
+        self.drain(&mut inner);
+        id
+    }
+
+    /// Takes in what a socket says.
+    pub(super) fn hear(&self, id: SocketId, event: &str, data: &Value, ack: Option<u64>) {
+        let Some(said) = Said::parse(event, data) else {
+            return log::debug!("room {}: a socket said what nobody knows", self.number);
+        };
+        let mut inner = self.lock();
+        let reply = ack.map(|ack| {
+            let reply = ReplyId(inner.number());
+            inner.replies.insert(reply, Reply { socket: id, ack });
+            reply
+        });
+        inner.room.handle(self.began.elapsed(), Input::Said(id, said, reply));
+        self.drain(&mut inner);
+    }
+
+    /// A socket is gone.
+    pub(super) fn leave(&self, id: SocketId) {
+        let mut inner = self.lock();
+        inner.members.remove(&id);
+        inner.replies.retain(|_, reply| reply.socket != id);
+        inner.room.handle(self.began.elapsed(), Input::Disconnected(id));
+        self.drain(&mut inner);
+    }
+
+    /// Sends everybody away, who may come back by themselves: the process ends, or the room.
+    pub fn close(&self) {
+        let members: Vec<Arc<Socket>> = self.lock().members.values().cloned().collect();
+        for socket in members {
+            socket.close(DisconnectReason::ClosingServer);
+        }
+    }
+
+    fn drain(&self, inner: &mut Inner) {
+        while let Some(output) = inner.room.poll() {
+            match output {
+                Output::Answer(reply, answer) => {
+                    let Some(Reply { socket, ack }) = inner.replies.remove(&reply) else { continue };
+                    inner.send(socket, &packet::ack(ack, &answer).into());
+                }
+                Output::Tell(socket, event) => {
+                    inner.send(socket, &packet::event(event.name(), event.data()).into());
+                }
+                Output::TellReceivers(event) => {
+                    self.note(&event);
+                    let text = Str::from(packet::event(event.name(), event.data()));
+                    inner.room.receivers().for_each(|socket| inner.send(socket, &text));
+                }
+                Output::Disconnect(socket) => {
+                    inner.send(socket, &packet::DISCONNECT.into());
+                    inner.cut(socket);
+                }
+                Output::Cut(socket) => inner.cut(socket),
+                Output::Notify(line) => {
+                    if let Some(notifications) = &self.notifications {
+                        notifications.push(line);
+                    }
+                }
+                Output::Janus(wish) => {
+                    if self.wishes.try_send(wish).is_err() {
+                        log::warn!(
+                            "room {}: Janus is asked for nothing more, as it does nothing",
+                            self.number
+                        );
+                    }
+                }
+            }
+        }
+        self.changed.notify_one();
+    }
+
+    fn note(&self, event: &Event) {
+        match event {
+            Event::NewFeed(slot, _) => log::info!("room {}: slot {slot} has a feed", self.number),
+            Event::RemoveFeed(slot) => log::info!("room {}: slot {slot} has no feed any more", self.number),
+            Event::RemoveAllFeeds => log::info!("room {}: no slot has a feed any more", self.number),
+            Event::Command(..)
+            | Event::SetAnnotation(..)
+            | Event::RemoveAnnotation(_)
+            | Event::NewControllerBitrateLimit(_)
+            | Event::PublishAgain => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
+    }
+
+    /// One that doesn't read has its transport closed: it asks for everything again when it is back.
+    fn send(&self, socket: SocketId, text: &Str) {
+        let Some(member) = self.members.get(&socket) else { return };
+        if member.emit(text.clone()).is_err() {
+            member.close(DisconnectReason::TransportError);
+        }
+    }
+
+    fn cut(&self, socket: SocketId) {
+        if let Some(member) = self.members.get(&socket) {
+            member.close(DisconnectReason::TransportClose);
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
