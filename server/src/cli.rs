@@ -6,7 +6,7 @@ mod complaint;
 use crate::{
     control::{self, Answer, Request},
     net, pki,
-    room::{self, config::Config, process},
+    room::{self, config::Config, janus::Codecs, process},
     serve::{self, Options, Web},
     server::DataDir,
 };
@@ -104,6 +104,7 @@ async fn roomed(arguments: Room) -> ExitCode {
         bind: arguments.bind,
         reach: if arguments.behind_proxy { room::Reach::Proxied } else { room::Reach::Direct },
         trust_annotations: arguments.trust_annotations,
+        codecs: if arguments.vp8_only { Codecs::Vp8 } else { Codecs::H264AndVp8 },
     };
     match process::run(options, |address| print(&format!("room: http://{address}/"))).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -72,6 +72,9 @@ pub(super) struct Room {
     /// give annotations to receivers as they were written, scripts and all
     #[argh(switch)]
     pub(super) trust_annotations: bool,
+    /// let senders send VP8 alone, as the original does, and not H.264 as well
+    #[argh(switch)]
+    pub(super) vp8_only: bool,
     /// error, warn, info, debug or trace (info)
     #[argh(option, default = "log::LevelFilter::Info", from_str_fn(level))]
     pub(super) log_level: log::LevelFilter,

@@ -15,7 +15,7 @@
 //! They stand in the JSON file that `CONFIG_PATH` names, and each may also be an environment variable,
 //! `CVH_CAMERA_CONFIG_port` for instance, which wins.
 
-use super::words::Secret;
+use super::{janus::JanusUrl, words::Secret};
 use serde_json::{Map, Value};
 use std::{
     ffi::OsString,
@@ -42,24 +42,17 @@ pub struct Config {
     /// Where notifications go.
     pub notify_path: Option<PathBuf>,
     /// Janus' HTTP API.
-    pub janus_url: String,
-    /// The room as Janus is to have it.
-    pub room: JanusRoom,
+    pub janus_url: JanusUrl,
+    /// The room's number in Janus.
+    pub room: u64,
+    /// What administers it there.
+    pub secret: Secret,
+    /// What senders and receivers need there.
+    pub pin: Option<Secret>,
+    /// Bit/s that a sender may send unless it is told otherwise; 0 is no limit.
+    pub bitrate: u64,
     /// What Janus wants of those who make rooms.
     pub admin_key: Option<Secret>,
-}
-
-/// A room as Janus is to have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JanusRoom {
-    /// Its number.
-    pub number: u64,
-    /// What administers it.
-    pub secret: Secret,
-    /// What senders and receivers need.
-    pub pin: Option<Secret>,
-    /// Bit/s that a publisher may send; 0 is no limit.
-    pub bitrate: u64,
 }
 
 /// What is wrong with a configuration.
@@ -116,13 +109,11 @@ impl Config {
             port: keys.number("port", 5000, 0, u16::MAX.into())? as u16,
             slots: keys.number("cameraSlots", 4, 1, SLOTS_MAX)? as usize,
             notify_path: (!notify_path.is_empty()).then(|| dir.join(notify_path)),
-            janus_url: keys.text("janusURL", "http://localhost:8088/janus")?,
-            room: JanusRoom {
-                number: keys.number("janusRoom", 1000, 1, ROOM_MAX)?,
-                secret: Secret::of(&keys.text("janusRoomSecret", "default")?),
-                pin: secret(keys.text("janusRoomPin", "")?),
-                bitrate: keys.number("janusBitrate", 128_000, 0, u32::MAX.into())?,
-            },
+            janus_url: keys.url("janusURL", "http://localhost:8088/janus")?,
+            room: keys.number("janusRoom", 1000, 1, ROOM_MAX)?,
+            secret: Secret::of(&keys.text("janusRoomSecret", "default")?),
+            pin: secret(keys.text("janusRoomPin", "")?),
+            bitrate: keys.number("janusBitrate", 128_000, 0, u32::MAX.into())?,
             admin_key: secret(keys.text("janusAdminKey", "")?),
         })
     }
@@ -174,6 +165,12 @@ impl Keys {
         }
     }
 
+    fn url(&self, key: &str, default: &str) -> Result<JanusUrl, ConfigError> {
+        let url = self.text(key, default)?.parse();
+        let from = || self.find(key).map_or_else(|| key.to_owned(), |(from, _)| from);
+        url.map_err(|why| ConfigError::Value { from: from(), why })
+    }
+
     /// A key's value, and where it stands.
     fn find(&self, key: &str) -> Option<(String, &Value)> {
         if let Some(value) = self.variables.get(key) {
@@ -220,11 +217,11 @@ mod tests {
     fn without_a_word_it_is_the_originals() {
         let config = read(&[("PATH", "/bin"), ("CONFIG_PATH", "")]).unwrap();
         assert_eq!((config.port, config.slots, config.notify_path), (5000, 4, None));
-        assert_eq!(config.janus_url, "http://localhost:8088/janus");
-        assert_eq!(config.room.number, 1000);
-        assert_eq!(config.room.secret, Secret::of("default"));
-        assert_eq!(config.room.bitrate, 128_000);
-        assert!(config.room.pin.is_none() && config.admin_key.is_none());
+        assert_eq!(config.janus_url, "http://localhost:8088/janus".parse().unwrap());
+        assert_eq!(config.room, 1000);
+        assert_eq!(config.secret, Secret::of("default"));
+        assert_eq!(config.bitrate, 128_000);
+        assert!(config.pin.is_none() && config.admin_key.is_none());
     }
 
     #[test]
@@ -235,9 +232,9 @@ mod tests {
         std::fs::write(&path, file).unwrap();
         let path = path.to_str().unwrap();
         let config = read(&[("CONFIG_PATH", path), ("CVH_CAMERA_CONFIG_port", "5002")]).unwrap();
-        assert_eq!((config.port, config.slots, config.room.number), (5002, 6, 1001));
+        assert_eq!((config.port, config.slots, config.room), (5002, 6, 1001));
         assert_eq!(config.notify_path, Some(dir.path().join("pipe")));
-        assert_eq!(config.room.pin, Some(Secret::of("1234")));
+        assert_eq!(config.pin, Some(Secret::of("1234")));
         let config = read(&[("CONFIG_PATH", path), ("CVH_CAMERA_CONFIG_notifyPath", "/run/pipe")]).unwrap();
         assert_eq!(config.notify_path, Some("/run/pipe".into()));
     }
@@ -254,6 +251,7 @@ mod tests {
             ("cameraSlots", "0", "expected a number from 1 to 1000"),
             ("cameraSlots", "-1", "expected a number from 1 to 1000"),
             ("janusRoom", "lecture", "but came \"lecture\""),
+            ("janusURL", "https://localhost/janus", "janusURL: expected http://HOST:PORT/PATH"),
             ("janusBitrate", "1e6", "but came \"1e6\""),
         ] {
             let error = read(&[(&format!("{PREFIX}{key}"), value)]).unwrap_err().to_string();

@@ -13,6 +13,7 @@
 //! | [`engine`] | what is decided; no clock, socket, file or thread |
 //! | [`wire`], [`words`], [`order`], [`packet`] | events, orders and packets, from and to bytes |
 //! | [`running`], `sockets` | a room that runs, and the sockets in it |
+//! | [`janus`] | the room in Janus: made, kept, made again |
 //! | [`input`], [`notify`] | orders from standard input; notifications, to a file or a named pipe |
 //! | [`process`], [`config`] | `cloudtalker-server room`, and the original's configuration |
 //!
@@ -22,6 +23,7 @@
 pub mod config;
 pub mod engine;
 pub mod input;
+pub mod janus;
 pub mod notify;
 pub mod order;
 pub mod packet;

@@ -5,6 +5,7 @@ use super::{
     config::Config,
     engine::{Input, Settings},
     input,
+    janus::{self, Client, Codecs, JanusRoom},
     notify::Notifications,
     router,
     running::RunningRoom,
@@ -20,11 +21,14 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// Connections have ended by themselves before; this is for those that don't.
 const LAST_CALL: Duration = Duration::from_secs(4);
+
+/// How long clients that poll have for fetching what they were told at the end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How the process is to serve.
 #[derive(Clone, Debug)]
@@ -37,6 +41,8 @@ pub struct Options {
     pub reach: Reach,
     /// Annotations reach receivers as they were written.
     pub trust_annotations: bool,
+    /// What senders may send.
+    pub codecs: Codecs,
 }
 
 /// Why the process doesn't serve.
@@ -63,10 +69,10 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
     });
     let settings = Settings {
         slots: config.slots,
-        bitrate: config.room.bitrate,
+        bitrate: config.bitrate,
         trust_annotations: options.trust_annotations,
     };
-    let (room, _wished) = RunningRoom::new(config.room.number, settings, notifications);
+    let (room, wished) = RunningRoom::new(config.room, settings, notifications);
     let rooms = Rooms::new(options.reach);
     rooms.add(room.clone());
     tasks.spawn({
@@ -79,6 +85,18 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
     });
 
     let (stop, stopped) = Stop::new();
+    let janus_room = JanusRoom {
+        number: config.room,
+        secret: config.secret,
+        pin: config.pin,
+        bitrate: config.bitrate,
+        publishers: config.slots,
+        admin_key: config.admin_key,
+        codecs: options.codecs,
+    };
+    let client = Client::new(config.janus_url);
+    let (end_room, room_ends) = Stop::new();
+    let kept = tokio::spawn(janus::keep(room.clone(), client, janus_room, wished, room_ends));
     let pages = Router::new().merge(router(rooms));
     let port = tokio::spawn(net::serve(listener, Door::Plain, pages, stopped));
     ready(address);
@@ -88,9 +106,11 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
         _ = interrupt.recv() => log::info!("SIGINT: ending"),
     }
     room.handle(Input::Stop);
+    let _ = end_room.send(true);
+    sleep(LAST_WORDS).await;
     room.close();
     let _ = stop.send(true);
-    if timeout(LAST_CALL, port).await.is_err() {
+    if timeout(LAST_CALL, async { tokio::join!(kept, port) }).await.is_err() {
         log::warn!("some connections did not end and are cut");
     }
     tasks.shutdown().await;

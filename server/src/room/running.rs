@@ -1,7 +1,7 @@
 //! A room that runs: its sockets, its clock, and where its outputs go. Nothing here waits for anybody.
 
 use super::{
-    engine::{Input, OrderRefused, Output, ReplyId, Room, Settings, SocketId, Wish},
+    engine::{Input, Mono, OrderRefused, Output, ReplyId, Room, Settings, SocketId, Wish},
     notify::Notifications,
     order::Order,
     packet,
@@ -13,12 +13,15 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::{Notify, mpsc};
 
 /// Wishes that wait for Janus. More than a room has slots are only there while Janus is not.
 const WISHES: usize = 256;
+
+/// Until a socket that was told its end is closed by us.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// A socket of Engine.IO.
 pub(super) type Socket = engineioxide::Socket<super::sockets::Talk>;
@@ -41,6 +44,8 @@ struct Inner {
     room: Room,
     members: HashMap<SocketId, Arc<Socket>>,
     replies: HashMap<ReplyId, Reply>,
+    /// Sockets that hear nothing any more, of which the room doesn't know yet.
+    deaf: Vec<SocketId>,
     /// The last number that was given away.
     numbered: u64,
 }
@@ -65,6 +70,7 @@ impl RunningRoom {
             room: Room::new(settings),
             members: HashMap::new(),
             replies: HashMap::new(),
+            deaf: Vec::new(),
             numbered: 0,
         };
         let room = RunningRoom {
@@ -142,9 +148,7 @@ impl RunningRoom {
     /// A socket is gone.
     pub(super) fn leave(&self, id: SocketId) {
         let mut inner = self.lock();
-        inner.members.remove(&id);
-        inner.replies.retain(|_, reply| reply.socket != id);
-        inner.room.handle(self.began.elapsed(), Input::Disconnected(id));
+        inner.deaf.push(id);
         self.drain(&mut inner);
     }
 
@@ -156,8 +160,9 @@ impl RunningRoom {
         }
     }
 
+    /// Carries out what the room wants.
     fn drain(&self, inner: &mut Inner) {
-        while let Some(output) = inner.room.poll() {
+        while let Some(output) = inner.next(self.began.elapsed()) {
             match output {
                 Output::Answer(reply, answer) => {
                     let Some(Reply { socket, ack }) = inner.replies.remove(&reply) else { continue };
@@ -169,11 +174,12 @@ impl RunningRoom {
                 Output::TellReceivers(event) => {
                     self.note(&event);
                     let text = Str::from(packet::event(event.name(), event.data()));
-                    inner.room.receivers().for_each(|socket| inner.send(socket, &text));
+                    let receivers: Vec<_> = inner.room.receivers().collect();
+                    receivers.into_iter().for_each(|socket| inner.send(socket, &text));
                 }
                 Output::Disconnect(socket) => {
                     inner.send(socket, &packet::DISCONNECT.into());
-                    inner.cut(socket);
+                    inner.cut_later(socket);
                 }
                 Output::Cut(socket) => inner.cut(socket),
                 Output::Notify(line) => {
@@ -213,17 +219,44 @@ impl RunningRoom {
 }
 
 impl Inner {
+    /// What is to be done next.
+    fn next(&mut self, now: Mono) -> Option<Output> {
+        loop {
+            if let Some(output) = self.room.poll() {
+                return Some(output);
+            }
+            let gone = self.deaf.pop()?;
+            self.members.remove(&gone);
+            self.replies.retain(|_, reply| reply.socket != gone);
+            self.room.handle(now, Input::Disconnected(gone));
+        }
+    }
+
     fn number(&mut self) -> u64 {
         self.numbered += 1;
         self.numbered
     }
 
-    /// One that doesn't read has its transport closed: it asks for everything again when it is back.
-    fn send(&self, socket: SocketId, text: &Str) {
+    /// One that doesn't read has its transport closed: it asks for everything again when it is back. Engine.IO tells of
+    /// its end only when the last packet that was begun is written, which may be never.
+    fn send(&mut self, socket: SocketId, text: &Str) {
         let Some(member) = self.members.get(&socket) else { return };
         if member.emit(text.clone()).is_err() {
+            log::debug!("a socket doesn't read, and is cut off");
             member.close(DisconnectReason::TransportError);
+            self.deaf.push(socket);
         }
+    }
+
+    /// A client that polls fetches its last packet first, and closes by itself once it has it.
+    fn cut_later(&self, socket: SocketId) {
+        let Some(member) = self.members.get(&socket).map(Arc::downgrade) else { return };
+        tokio::spawn(async move {
+            tokio::time::sleep(LAST_WORDS).await;
+            if let Some(member) = member.upgrade() {
+                member.close(DisconnectReason::TransportClose);
+            }
+        });
     }
 
     fn cut(&self, socket: SocketId) {

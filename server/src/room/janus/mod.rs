@@ -1,0 +1,167 @@
+//! Janus keeps a room's feeds; this keeps the room in Janus.
+//!
+//! ```text
+//!            session, handle, destroy, create
+//!  ┌─▶ Away ──────────────────────────────────▶ Kept ──the process, or the room, ends──▶ destroy
+//!  │    ▲ └─ an error: again, after a while ─┘    │
+//!  │    └──── the session or the room is gone ────┘
+//! ```
+//!
+//! While Janus keeps the room it is asked every [`LOOK`] whether it still does, which keeps the session alive, too. A
+//! Janus that was started anew knows nothing of us. Nothing that a socket says waits for any of this.
+
+mod client;
+mod request;
+
+pub use client::{Client, JanusError, JanusUrl};
+
+use super::{
+    engine::{Input, Wish},
+    running::RunningRoom,
+    words::Secret,
+};
+use crate::net::Stop;
+use client::Session;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::mpsc,
+    time::{interval, sleep, timeout},
+};
+
+/// Between two looks. A room that Janus lost is to be there again within ten seconds.
+const LOOK: Duration = Duration::from_secs(2);
+/// Looks in a row that may bring no answer, as of a Janus that is busy; one that can't be reached is gone at once.
+const UNANSWERED: u32 = 3;
+/// Between attempts to make the room; each waits twice as long as the one before.
+const AGAIN_FIRST: Duration = Duration::from_millis(250);
+const AGAIN_MOST: Duration = Duration::from_secs(5);
+/// How long the end of the room may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A room as Janus is to have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JanusRoom {
+    /// Its number.
+    pub number: u64,
+    /// What administers it.
+    pub secret: Secret,
+    /// What senders and receivers need.
+    pub pin: Option<Secret>,
+    /// Bit/s that a publisher may send; 0 is no limit.
+    pub bitrate: u64,
+    /// Publishers at a time.
+    pub publishers: usize,
+    /// What Janus wants of those who make rooms.
+    pub admin_key: Option<Secret>,
+    /// What publishers may send.
+    pub codecs: Codecs,
+}
+
+/// What publishers may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codecs {
+    /// H.264, which camera boards encode, and VP8.
+    H264AndVp8,
+    /// VP8, as in the original's rooms.
+    Vp8,
+}
+
+/// How a time in which Janus kept the room ended.
+enum Ended {
+    Lost(JanusError),
+    Stopped,
+}
+
+/// Keeps a room in Janus, and carries out its wishes, until told to stop. Then the room is taken out of Janus.
+pub async fn keep(
+    running: Arc<RunningRoom>,
+    client: Client,
+    mut room: JanusRoom,
+    mut wished: mpsc::Receiver<Wish>,
+    stop: Stop,
+) {
+    let number = room.number;
+    let mut again = AGAIN_FIRST;
+    loop {
+        let session = tokio::select! {
+            session = client.make(&room) => session,
+            () = stop.requested() => return,
+        };
+        let error = match session {
+            Ok(session) => {
+                log::info!("room {number}: Janus keeps it");
+                running.handle(Input::JanusKept);
+                again = AGAIN_FIRST;
+                match hold(&client, &session, &mut room, &mut wished, &stop).await {
+                    Ended::Stopped => return end(&client, &session, &room).await,
+                    Ended::Lost(error) => {
+                        running.handle(Input::JanusLost);
+                        error
+                    }
+                }
+            }
+            Err(error) => error,
+        };
+        log::warn!("room {number}: Janus doesn't keep it: {error}; trying again");
+        tokio::select! {
+            () = meanwhile(&mut room, &mut wished, again) => {}
+            () = stop.requested() => return,
+        }
+        again = (again * 2).min(AGAIN_MOST);
+    }
+}
+
+/// Looks after the room that Janus keeps.
+async fn hold(
+    client: &Client,
+    session: &Session,
+    room: &mut JanusRoom,
+    wished: &mut mpsc::Receiver<Wish>,
+    stop: &Stop,
+) -> Ended {
+    let mut look = interval(LOOK);
+    let mut unanswered = 0;
+    loop {
+        tokio::select! {
+            _ = look.tick() => match client.has_room(session, room).await {
+                Ok(()) => unanswered = 0,
+                Err(error) if error.is_final() || unanswered + 1 == UNANSWERED => return Ended::Lost(error),
+                Err(_) => unanswered += 1,
+            },
+            Some(wish) = wished.recv() => {
+                if let Err(error) = client.wish(session, room, &wish).await {
+                    log::warn!("room {}: Janus didn't do what it was asked: {error}", room.number);
+                }
+                remember(room, wish);
+            }
+            () = stop.requested() => return Ended::Stopped,
+        }
+    }
+}
+
+/// Waits, and learns meanwhile how the room is to be made. Feeds of which something was wished are gone.
+async fn meanwhile(room: &mut JanusRoom, wished: &mut mpsc::Receiver<Wish>, wait: Duration) {
+    let waited = sleep(wait);
+    tokio::pin!(waited);
+    loop {
+        tokio::select! {
+            () = &mut waited => return,
+            Some(wish) = wished.recv() => remember(room, wish),
+        }
+    }
+}
+
+fn remember(room: &mut JanusRoom, wish: Wish) {
+    match wish {
+        Wish::EditPin(pin) => room.pin = Some(pin),
+        Wish::Configure { .. } | Wish::Kick(_) => {}
+    }
+}
+
+async fn end(client: &Client, session: &Session, room: &JanusRoom) {
+    match timeout(GOODBYE, client.unmake(session, room)).await {
+        Ok(Ok(())) => log::info!("room {}: taken out of Janus", room.number),
+        Ok(Err(error)) => log::warn!("room {}: still in Janus: {error}", room.number),
+        Err(_) => log::warn!("room {}: still in Janus, which doesn't answer", room.number),
+    }
+}

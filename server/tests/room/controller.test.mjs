@@ -1,0 +1,130 @@
+// Controllers that die, send garbage, or read nothing: the room goes on.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createReadStream } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import { Scene, TOKEN, feed, until, within } from "./scene.mjs";
+
+/** More than waits for a pipe, each of several lines. */
+const MORE_THAN_WAITS = 1_100;
+
+test("garbage on standard input is told in the log and costs nothing", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  scene.stdin.write(Buffer.from([0xff, 0xfe, 0x0a]));
+  scene.stdin.write(`set_annotation 1 ${"a".repeat(1 << 20)}\n`);
+  scene.stdin.write(`\n\n \t\r\n`);
+  await scene.ordered("dance", `activate_slot ${TOKEN} 1`, `activate_slot 9 ${TOKEN}`, `activate_slot 1 ${TOKEN}`);
+  for (const told of [
+    "expected text in UTF-8", "a line of more than 65536 bytes is left out", 'but came "dance"',
+    "activate_slot: expected a slot's number, but came something else", "there is no slot 9: the room has 4, numbered from 0",
+  ]) {
+    assert.ok(scene.log.includes(told), told);
+  }
+  await scene.sender();
+});
+
+test("the room goes on without its controller", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  await scene.ordered(`activate_slot 1 ${TOKEN}`);
+  const sender = await scene.sender();
+  scene.stdin.end("hide 1");
+  await scene.logged("standard input has ended; the room goes on");
+  assert.equal((await sender.ask("set_feed_id", feed(11))).success, true);
+  const receiver = await scene.connect();
+  const { 1: shown } = await receiver.ask("query_state");
+  assert.equal(shown.visibility.command, "hide", "its last words count without a line's end");
+});
+
+test("without any standard input the room goes on", async (t) => {
+  const scene = await Scene.open({ stdin: "ignore" });
+  t.after(() => scene.close());
+  const receiver = await scene.connect();
+  assert.deepEqual(await receiver.ask("query_state"), {});
+});
+
+test("a pipe that nobody reads holds nothing up, and drops the oldest once", async (t) => {
+  const scene = await Scene.open({ pipe: true });
+  t.after(() => scene.close());
+  await scene.ordered(`activate_slot 1 ${TOKEN}`);
+  for (let feeds = 0; feeds < MORE_THAN_WAITS / 2; feeds += 50) {
+    const sender = await scene.sender();
+    for (let number = 0; number < 50; number++) {
+      assert.equal((await sender.ask("set_feed_id", feed(11))).success, true);
+    }
+    const receiver = await scene.connect();
+    assert.equal((await receiver.ask("query_state"))[1].feedId, 11);
+    sender.close();
+    await until("its end", async () => !(await receiver.ask("query_state"))[1]);
+    receiver.close();
+  }
+  await scene.logged("notifications are dropped");
+  assert.equal(scene.log.split("notifications are dropped").length, 2, "it is told once");
+
+  // Who comes to read then gets what is left, and what comes from now on.
+  const lines = await read(scene, 1_000);
+  assert.equal(lines.at(-1), "remove_feed 1");
+  await scene.logged("notifications are read again");
+});
+
+test("a pipe whose reader dies is opened again for the next", async (t) => {
+  const scene = await Scene.open({ pipe: true });
+  t.after(() => scene.close());
+  await scene.ordered(`activate_slot 1 ${TOKEN}`);
+  const sender = await scene.sender();
+  for (const reader of ["first", "second"]) {
+    const child = spawn("cat", [scene.notifyPath], { stdio: ["ignore", "pipe", "inherit"] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    await sender.ask("set_feed_id", feed(11));
+    let line;
+    do ({ value: line } = await within(`a line for the ${reader} reader`, lines.next())); while (line !== "new_feed 1");
+    child.kill("SIGKILL");
+    await within("its end", new Promise((resolve) => child.on("exit", resolve)));
+  }
+});
+
+test("notifications are appended to a file, beside the configuration where it says so", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  const path = join(scene.dir, "config.json");
+  await writeFile(path, JSON.stringify({ port: 0, notifyPath: "told", janusRoom: 1000, janusURL: "http://127.0.0.1:9/janus" }));
+  await writeFile(join(scene.dir, "told"), "before\n");
+  const other = await Scene.open({ config: { notifyPath: "told" }, env: { CONFIG_PATH: path } });
+  t.after(() => other.close());
+  other.notifyPath = join(scene.dir, "told");
+  await other.ordered(`activate_slot 1 ${TOKEN}`);
+  const sender = await other.sender();
+  await sender.ask("set_feed_id", feed(11));
+  await other.notified("new_feed 1");
+  assert.deepEqual(await other.notifications(), ["before", "new_feed 1"]);
+});
+
+test("a controller that reads neither output nor log holds nothing up", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  scene.readNothing();
+  await writeAll(scene.stdin, "dance with a rather long line about it\n".repeat(20_000));
+  scene.order(`activate_slot 1 ${TOKEN}`);
+  const probe = await scene.connect();
+  await until("the order to be carried out", async () => (await probe.ask("sender_init", { slot: 1, token: TOKEN })).success);
+});
+
+/** Reads so many lines of a pipe. */
+async function read(scene, count) {
+  const stream = createReadStream(scene.notifyPath);
+  const lines = [];
+  await within(`${count} lines`, (async () => {
+    for await (const line of createInterface({ input: stream })) if (lines.push(line) === count) break;
+  })());
+  stream.destroy();
+  return lines;
+}
+
+async function writeAll(stream, text) {
+  await within("standard input to be read", new Promise((resolve) => stream.write(text, resolve)));
+}

@@ -1,0 +1,235 @@
+// Strangers: whatever they send costs them alone.
+
+import assert from "node:assert/strict";
+import { readFile, readdir } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { Scene, TOKEN, feed, until, within } from "./scene.mjs";
+
+const { WebSocket } = createRequire(new URL("../../../tests/package.json", import.meta.url))("ws");
+
+const IDLE = 1_000;
+/** What the original's server takes when it is idle, in KiB. */
+const ORIGINAL_KIB = 59 << 10;
+
+/** A room with a sender and a receiver, who must notice nothing. */
+async function scenery(t, options) {
+  const scene = await Scene.open(options);
+  t.after(() => scene.close());
+  await scene.ordered(`activate_slot 1 ${TOKEN}`);
+  const receiver = await scene.connect();
+  const sender = await scene.sender();
+  await sender.ask("set_feed_id", feed(11));
+  await receiver.next("new_feed");
+  return { scene, receiver, sender, undisturbed: () => undisturbed(receiver, sender) };
+}
+
+async function undisturbed(receiver, sender) {
+  assert.equal((await receiver.ask("query_state"))[1].feedId, 11);
+  assert.deepEqual(await receiver.toldUntilNow(), []);
+  assert.ok(receiver.socket.connected && sender.socket.connected);
+}
+
+/** A WebSocket of Engine.IO, without any client above it. */
+class Raw {
+  constructor(scene) {
+    this.socket = new WebSocket(`${scene.url}/socket.io/?EIO=4&transport=websocket`);
+    this.heard = [];
+    this.closed = new Promise((resolve) => this.socket.on("close", resolve));
+    this.socket.on("error", () => {});
+    this.socket.on("message", (data) => {
+      const text = data.toString();
+      if (text === "2") this.socket.send("3");
+      else this.heard.push(text);
+    });
+  }
+
+  static async open(scene) {
+    const raw = new Raw(scene);
+    await raw.hears("0{");
+    return raw;
+  }
+
+  /** One that has been let in. */
+  static async enter(scene) {
+    const raw = await Raw.open(scene);
+    raw.socket.send("40");
+    await raw.hears("40{");
+    return raw;
+  }
+
+  async hears(beginning) {
+    await until(beginning, () => this.heard.some((text) => text.startsWith(beginning)));
+  }
+
+  async isClosed() {
+    await within("the end of the connection", this.closed);
+  }
+}
+
+test("what is no packet closes its own connection", async (t) => {
+  const { scene, undisturbed } = await scenery(t);
+  const deep = `42["sender_init",${"[".repeat(30_000)}`;
+  for (const frame of [
+    "", "9", "ä", "4", "4ä", "47", "42", "42[", "42{}", "42[1]", `42-1["query_state"]`, "43", "40", "44{}", "5", "0{}",
+    `451-["sender_init",{"_placeholder":true,"num":0}]`, `4510000000-["a"]`, `42/admin,["query_state"]`, deep,
+    Buffer.from([0, 1, 2, 255]), Buffer.alloc(10),
+  ]) {
+    const raw = await Raw.enter(scene);
+    raw.socket.send(frame);
+    // Some say nothing: then the socket is closed when it goes, and must have cost nothing until then.
+    if (!["43", "5"].includes(frame)) await raw.isClosed();
+    raw.socket.terminate();
+  }
+  await undisturbed();
+});
+
+test("what is said before its time closes its own connection", async (t) => {
+  const { scene, undisturbed } = await scenery(t);
+  for (const frame of [`42["query_state"]`, `420["sender_init",{"slot":1,"token":"${TOKEN}"}]`, "41", "430[]"]) {
+    const raw = await Raw.open(scene);
+    raw.socket.send(frame);
+    await raw.isClosed();
+    assert.deepEqual(raw.heard.filter((text) => text.startsWith("4")), []);
+  }
+  const raw = await Raw.open(scene);
+  raw.socket.send("40/admin,");
+  await raw.hears(`44/admin,{"message"`);
+  await raw.isClosed();
+  await undisturbed();
+});
+
+test("requests that are none of Engine.IO's are refused", async (t) => {
+  const { scene, undisturbed } = await scenery(t);
+  const opened = await (await fetch(`${scene.url}/socket.io/?EIO=4&transport=polling`)).text();
+  const { sid } = JSON.parse(opened.slice(1));
+  const session = `/socket.io/?EIO=4&transport=polling&sid=${sid}`;
+  for (const [method, path, body] of [
+    ["GET", "/socket.io/"], ["GET", "/socket.io/?EIO=3&transport=polling"], ["GET", "/socket.io/?EIO=4&transport=carrier-pigeon"],
+    ["GET", "/socket.io/?EIO=4&transport=websocket"], ["GET", "/socket.io/?EIO=4&transport=polling&sid=nobody"],
+    ["POST", "/socket.io/?EIO=4&transport=polling", "40"], ["PUT", session, "40"], ["DELETE", session],
+    ["GET", "/socket.io/../etc/passwd?EIO=4&transport=polling"], ["GET", "/socket.io/5000/5000?EIO=4&transport=polling"],
+    ["GET", "/socket.io/18446744073709551616?EIO=4&transport=polling"], ["GET", "/socket.io/-1?EIO=4&transport=polling"],
+    ["POST", session, Buffer.from([0xff, 0xfe, 0x1e, 0x80])],
+  ]) {
+    const { status } = await fetch(`${scene.url}${path}`, { method, body });
+    assert.ok(status >= 400 && status < 500, `${method} ${path}: ${status}`);
+  }
+  await undisturbed();
+});
+
+test("huge payloads are cut off, whichever way they come", async (t) => {
+  const { scene, undisturbed } = await scenery(t);
+  const before = await resident(scene);
+  const huge = "x".repeat(8 << 20);
+  for (let times = 0; times < 5; times++) {
+    const raw = await Raw.enter(scene);
+    raw.socket.send(`42["change_name",{"newName":"${huge}"}]`);
+    await raw.isClosed();
+    const fragments = await Raw.enter(scene);
+    for (let part = 0; part < 100; part++) fragments.socket.send("x".repeat(10 << 10), { fin: false });
+    await fragments.isClosed();
+    const opened = await (await fetch(`${scene.url}/socket.io/?EIO=4&transport=polling`)).text();
+    const { sid } = JSON.parse(opened.slice(1));
+    const posted = fetch(`${scene.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: "POST", body: `4${huge}` });
+    const status = await posted.then((answer) => answer.status, () => 400);
+    assert.ok(status >= 400, `${status}`);
+  }
+  assert.ok((await resident(scene)) - before < 16 << 10, "nothing of it is kept");
+  await undisturbed();
+});
+
+test("a connection that never says what it wants is closed", async (t) => {
+  const { scene, undisturbed } = await scenery(t);
+  const raw = await Raw.open(scene);
+  const { hostname, port } = new URL(scene.url);
+  const silent = connect(port, hostname);
+  silent.write(`GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n`);
+  await raw.isClosed();
+  await undisturbed();
+  silent.destroy();
+});
+
+test("a receiver that says a sender's words is refused, and nothing comes of it", async (t) => {
+  const { scene, undisturbed } = await scenery(t);
+  const stranger = await scene.connect();
+  for (const [event, data] of [["set_feed_id", feed(66)], ["set_bitrate_limit", { bitrateLimit: 1 }]]) {
+    assert.deepEqual(await stranger.ask(event, data), { success: false, message: "Show the slot's token first." });
+  }
+  for (const event of ["change_name", "new_feed", "remove_all_feeds", "command", "activate_slot", "deactivate_slot"]) {
+    stranger.socket.emit(event, { slot: 1, newName: "Mallory", token: TOKEN, command: "hide", params: [] });
+  }
+  await stranger.ask("query_state");
+  await undisturbed();
+  assert.deepEqual(await scene.notifications(), ["new_feed 1"]);
+});
+
+test("script in names is escaped, and in annotations taken out", async (t) => {
+  const { scene, receiver, sender } = await scenery(t);
+  sender.socket.emit("change_name", { newName: `<img src=x onerror="alert('1')">\nremove_feed 1` });
+  const escaped = "&lt;img src=x onerror=&quot;alert(&#039;1&#039;)&quot;&gt; remove_feed 1";
+  await scene.notified(`custom_name 1 ${escaped}`);
+  scene.order(`set_annotation 1 <b>Ada</b><img src=x onerror="alert(1)"><a href="javascript:alert(1)">x</a><svg onload=alert(1)>`);
+  const { annotation } = await receiver.next("set_annotation");
+  assert.ok(annotation.startsWith("<b>Ada</b>"), annotation);
+  assert.doesNotMatch(annotation, /onerror|javascript|onload|svg/);
+  assert.ok(!(await scene.notifications()).includes("remove_feed 1"), "no name is two lines");
+});
+
+test("who guesses tokens waits for answers, and the right one never does", async (t) => {
+  const { scene, undisturbed } = await scenery(t);
+  const guesser = await scene.connect();
+  const answered = [];
+  const guess = (token) => guesser.ask("sender_init", { slot: 1, token }).then(({ success }) => answered.push(success));
+  const wrong = Array.from({ length: 23 }, (_, number) => guess(`guess ${number}`));
+  await guess(TOKEN);
+  assert.deepEqual(answered, [...Array(20).fill(false), true], "the right one overtakes what waits");
+  await Promise.all(wrong);
+  assert.ok(!scene.log.includes(TOKEN) && !scene.log.includes("guess 1"), "no token is logged");
+  await undisturbed();
+});
+
+test("who floods is disconnected alone", async (t) => {
+  const { scene, undisturbed } = await scenery(t);
+  const flooder = await scene.connect();
+  for (let number = 0; number < 1_000; number++) flooder.socket.emit("query_state", () => {});
+  assert.equal(await flooder.next("disconnect"), "io server disconnect");
+  await undisturbed();
+});
+
+test("a receiver that does not read is cut off, and costs no more than its queue", async (t) => {
+  const { scene, receiver } = await scenery(t);
+  const deaf = await Raw.enter(scene);
+  deaf.socket.pause();
+  const before = await resident(scene);
+  const text = "x".repeat(16_000);
+  for (let number = 0; number < 50; number++) {
+    await scene.ordered(...Array.from({ length: 50 }, () => `set_annotation 1 ${text}`));
+    await receiver.toldUntilNow();
+  }
+  await scene.logged("a socket doesn't read, and is cut off");
+  assert.ok((await resident(scene)) - before < 32 << 10, "what it did not read is not kept");
+  assert.equal((await receiver.ask("query_state"))[1].feedId, 11);
+  deaf.socket.terminate();
+});
+
+test(`${IDLE} idle sockets cost less than the original without any`, async (t) => {
+  const { scene, receiver, sender } = await scenery(t);
+  const idle = await Promise.all(Array.from({ length: IDLE }, () => Raw.enter(scene)));
+  scene.order("hide 1");
+  await receiver.next("command");
+  await Promise.all(idle.map((raw) => raw.hears(`42["command"`)));
+  const kib = await resident(scene);
+  t.diagnostic(`${kib} KiB resident`);
+  assert.ok(kib < ORIGINAL_KIB, `${kib} KiB`);
+  assert.equal((await sender.ask("set_bitrate_limit", { bitrateLimit: 0 })).success, true);
+  idle.forEach((raw) => raw.socket.terminate());
+  await until("them to be gone", async () => (await readdir(`/proc/${scene.pid}/fd`)).length < IDLE / 2);
+});
+
+/** What the server has in memory, in KiB. */
+async function resident(scene) {
+  const status = await readFile(`/proc/${scene.pid}/status`, "utf8");
+  return Number(status.match(/^VmRSS:\s+(\d+)/m)[1]);
+}

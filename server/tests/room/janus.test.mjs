@@ -1,0 +1,152 @@
+// The room in a real Janus: made, kept over its restarts, changed as ordered, and taken out at the end.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { ADMIN_KEY, Janus } from "../web/room/janus.mjs";
+import { ROOM, Scene, TOKEN, feed, until } from "./scene.mjs";
+
+/** A room that is to be there within so long after its Janus is. */
+const BACK_MS = 10_000;
+
+async function withJanus(t, options = {}) {
+  const janus = await Janus.start();
+  t.after(() => janus.close());
+  const scene = await Scene.open({ ...options, config: { janusURL: janus.url, janusAdminKey: ADMIN_KEY, ...options.config } });
+  t.after(() => scene.close());
+  return { janus, scene };
+}
+
+const kept = (scene) => scene.logged(`room ${ROOM}: Janus keeps it`);
+
+/** The room as Janus lists it; nothing where it has none. */
+async function listed(janus) {
+  const { list } = await janus.ask({ request: "list", admin_key: ADMIN_KEY });
+  return list.find(({ room }) => room === ROOM);
+}
+
+test("the room is made as it is configured, and taken out at the end", async (t) => {
+  const { janus, scene } = await withJanus(t, { config: { cameraSlots: 7, janusBitrate: 96_000, janusRoomPin: "1234" } });
+  await kept(scene);
+  const room = await listed(janus);
+  assert.equal(room.max_publishers, 7);
+  assert.equal(room.bitrate, 96_000);
+  assert.equal(room.pin_required, true);
+  assert.deepEqual([...room.videocodec.split(",")].sort(), ["h264", "vp8"]);
+  assert.equal(await scene.end("SIGTERM"), 0);
+  assert.equal(await listed(janus), undefined);
+  assert.ok(!scene.log.includes(ADMIN_KEY) && !scene.log.includes("1234"), "no secret is logged");
+});
+
+test("--vp8_only makes the original's room", async (t) => {
+  const { janus, scene } = await withJanus(t, { args: ["--vp8_only"] });
+  await kept(scene);
+  assert.equal((await listed(janus)).videocodec, "vp8");
+});
+
+test("an old room of the same number gives way", async (t) => {
+  const { janus, scene } = await withJanus(t);
+  await kept(scene);
+  await scene.end("SIGKILL");
+  assert.ok(await listed(janus), "nobody took it out");
+  const config = { janusURL: janus.url, janusAdminKey: ADMIN_KEY, cameraSlots: 2 };
+  const next = await Scene.open({ config });
+  t.after(() => next.close());
+  await kept(next);
+  assert.equal((await listed(janus)).max_publishers, 2);
+});
+
+test("a restart of Janus is survived: receivers are told, ours asked to publish again, originals cut off", async (t) => {
+  const { janus, scene } = await withJanus(t);
+  await kept(scene);
+  await scene.ordered(`activate_slot 1 ${TOKEN}`, "activate_slot 2 other-token");
+  const receiver = await scene.connect();
+  const ours = await scene.sender(undefined, { resume: "mine" });
+  await ours.ask("set_feed_id", feed(11));
+  // As many transports as an original may have.
+  for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+    const original = await scene.connect({ library: "socket.io-client-3", transports });
+    await original.ask("sender_init", { slot: 2, token: "other-token" });
+    await original.ask("set_feed_id", feed(12));
+    const before = scene.log.split("Janus keeps it").length;
+    await janus.kill();
+    await receiver.next("remove_all_feeds");
+    assert.deepEqual(await receiver.ask("query_state"), {});
+    await janus.run();
+    const began = Date.now();
+    await until("the room", () => scene.log.split("Janus keeps it").length > before);
+    assert.ok(Date.now() - began < BACK_MS, `it took ${Date.now() - began} ms`);
+    assert.ok(await listed(janus));
+    await ours.next("publish_again");
+    assert.equal((await ours.ask("set_feed_id", feed(21))).success, true);
+    assert.notEqual(await original.next("disconnect"), "io server disconnect");
+    await original.connected();
+    original.close();
+  }
+  assert.equal(ours.socket.connected, true);
+});
+
+test("a room that somebody took out of Janus is made again", async (t) => {
+  const { janus, scene } = await withJanus(t);
+  await kept(scene);
+  await janus.ask({ request: "destroy", room: ROOM, secret: "default" });
+  await scene.logged("somebody took it out");
+  await until("the room", () => listed(janus));
+});
+
+test("another pin counts at once, and after a restart of Janus", async (t) => {
+  const { janus, scene } = await withJanus(t);
+  await kept(scene);
+  assert.equal((await listed(janus)).pin_required, false);
+  scene.order("edit_pin 4321");
+  await until("the pin", async () => (await listed(janus)).pin_required);
+  await janus.kill();
+  await scene.logged("Janus doesn't keep it");
+  await janus.run();
+  await until("the room", () => listed(janus));
+  assert.equal((await listed(janus)).pin_required, true);
+});
+
+test("Janus may come later, and nothing of Socket.IO waits for it", async (t) => {
+  const { janus, scene } = await withJanus(t);
+  await kept(scene);
+  await scene.end("SIGTERM");
+  await janus.kill();
+  const next = await Scene.open({ config: { janusURL: janus.url, janusAdminKey: ADMIN_KEY } });
+  t.after(() => next.close());
+  await next.logged("it can't be reached");
+  await next.ordered(`activate_slot 1 ${TOKEN}`);
+  const sender = await next.sender();
+  assert.equal((await sender.ask("set_feed_id", feed(11))).success, true);
+  await janus.run();
+  await kept(next);
+});
+
+test("what Janus refuses fails no acknowledgement and is told in the log", async (t) => {
+  const { scene } = await withJanus(t);
+  await kept(scene);
+  await scene.ordered(`activate_slot 1 ${TOKEN}`, "set_bitrate_limit 1 64000");
+  const sender = await scene.sender();
+  assert.equal((await sender.ask("set_feed_id", feed(11))).success, true);
+  assert.match(await scene.logged("Janus didn't do what it was asked"), /it says 458/);
+});
+
+test("a Janus that hangs, babbles or floods is waited for", async (t) => {
+  for (const answer of [
+    () => {},
+    (response) => response.end("no JSON"),
+    (response) => response.end("x".repeat(1 << 20)),
+    (response) => response.writeHead(500).end(),
+    (response) => response.socket.destroy(),
+  ]) {
+    const janus = createServer((_, response) => answer(response)).listen(0, "127.0.0.1");
+    t.after(() => janus.closeAllConnections() ?? janus.close());
+    await until("its port", () => janus.address());
+    const scene = await Scene.open({ config: { janusURL: `http://127.0.0.1:${janus.address().port}/janus` } });
+    t.after(() => scene.close());
+    await scene.logged("no answer");
+    const receiver = await scene.connect();
+    assert.deepEqual(await receiver.ask("query_state"), {});
+    assert.equal(await scene.end("SIGTERM"), 0);
+  }
+});
