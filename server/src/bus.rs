@@ -28,6 +28,10 @@ pub enum Event {
     CaptureRequested(CameraId),
     /// A request for a capture reached its camera, or lapsed.
     RequestSettled(CameraId, String),
+    /// A room of this number was made, or something in it changed.
+    Room(u64),
+    /// A room was removed.
+    RoomRemoved(u64),
     /// The listener fell behind and missed some.
     Missed,
 }

@@ -6,7 +6,15 @@ mod complaint;
 use crate::{
     control::{self, Answer, Request},
     net, pki,
-    room::{self, config::Config, janus::Codecs, process},
+    room::{
+        self,
+        config::Config,
+        hosted::Janus,
+        janus::{Client, Codecs},
+        order::checked_secret,
+        process,
+        words::Secret,
+    },
     serve::{self, Options, Web},
     server::DataDir,
 };
@@ -148,8 +156,25 @@ fn options(arguments: Serve) -> Result<Options, String> {
             ));
         }
     };
+    let janus = match (arguments.janus_url, arguments.janus_admin_key) {
+        (Some(url), key) => {
+            let admin_key = key.map(|file| admin_key(&file)).transpose()?;
+            Some(Janus { client: Client::new(url), admin_key })
+        }
+        (None, Some(_)) => return Err("--janus-admin-key needs --janus-url".into()),
+        (None, None) => None,
+    };
     let Serve { data, host: hosts, camera_quota: quota, .. } = arguments;
-    Ok(Options { data, camera_addr, web_addr, hosts, web, quota })
+    Ok(Options { data, camera_addr, web_addr, hosts, web, quota, janus })
+}
+
+/// A secret by a file, because arguments are for everybody on the machine to read.
+fn admin_key(file: &Path) -> Result<Secret, String> {
+    let text = std::fs::read_to_string(file);
+    let text =
+        text.map_err(|error| format!("--janus-admin-key: {} can't be read: {error}", file.display()))?;
+    checked_secret("a key", text.trim())
+        .map_err(|why| format!("--janus-admin-key: {}: {why}", file.display()))
 }
 
 /// What people's HTTPS needs, once its files are read and fit.

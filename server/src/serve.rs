@@ -5,6 +5,10 @@ use crate::{
     library::{ending, jobs},
     net::{self, Door, Shares, Stop},
     pki::{self, Identity, PkiError},
+    room::{
+        self, Rooms,
+        hosted::{Hosted, Janus},
+    },
     server::{DataDir, OpenError, Server},
     store::{StoreError, unix_now},
     viewer::{self, Reach},
@@ -20,7 +24,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// Connections have ended by themselves before; this is for those that don't.
@@ -44,6 +48,8 @@ pub struct Options {
     pub web: Web,
     /// Bytes that one camera may take.
     pub quota: u64,
+    /// Who keeps rooms; without one there are none.
+    pub janus: Option<Janus>,
 }
 
 /// How people reach the server.
@@ -116,6 +122,8 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
         Web::Certificate(tls) => (Reach::Tls, Door::Tls(tls.clone())),
     };
     let control = control::bind(&server.data)?;
+    let rooms = Rooms::new(if reach == Reach::Proxy { room::Reach::Proxied } else { room::Reach::Direct });
+    let hosted = Hosted::open(server.store.clone(), server.bus.clone(), rooms, options.janus.clone()).await?;
 
     let addresses =
         addresses(&server, &options, local(&cameras, options.camera_addr), local(&people, options.web_addr));
@@ -126,7 +134,12 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
     let camera_door = Door::Cameras(Arc::new(camera_tls), server.clone(), Shares::default());
     let mut ports = tokio::task::JoinSet::new();
     ports.spawn(net::serve(cameras, camera_door, device::router(server.clone()), stopped.clone()));
-    ports.spawn(net::serve(people, door, viewer::router(server.clone(), reach), stopped.clone()));
+    ports.spawn(net::serve(
+        people,
+        door,
+        viewer::router(server.clone(), reach, hosted.clone()),
+        stopped.clone(),
+    ));
     let background = [
         tokio::spawn(jobs::run(server.clone())),
         tokio::spawn(ending::run(server.clone(), ending::QUIET)),
@@ -138,7 +151,14 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
         _ = terminate.recv() => log::info!("SIGTERM: ending"),
         _ = interrupt.recv() => log::info!("SIGINT: ending"),
     }
+    if !hosted.numbers().is_empty() {
+        hosted.say_goodbye();
+        sleep(room::LAST_WORDS).await;
+    }
     let _ = stop.send(true);
+    if timeout(LAST_CALL, hosted.end()).await.is_err() {
+        log::warn!("some rooms did not end and are left to Janus");
+    }
     for task in background {
         task.abort();
     }

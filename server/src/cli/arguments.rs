@@ -1,6 +1,6 @@
 //! The arguments as types, and their spellings.
 
-use crate::{library::CaptureId, server::DEFAULT_QUOTA};
+use crate::{library::CaptureId, room::janus::JanusUrl, server::DEFAULT_QUOTA};
 use argh::FromArgs;
 use cloudtalker::wire::command::Command;
 use std::{fs, io, net::IpAddr, path::PathBuf};
@@ -53,6 +53,12 @@ pub(super) struct Serve {
     /// bytes that one camera may take, with K, M, G or T (64G)
     #[argh(option, default = "DEFAULT_QUOTA", from_str_fn(bytes))]
     pub(super) camera_quota: u64,
+    /// where Janus' HTTP API is, as in http://127.0.0.1:8088/janus; without it there are no rooms
+    #[argh(option, from_str_fn(janus_url))]
+    pub(super) janus_url: Option<JanusUrl>,
+    /// file with what Janus wants of those who make rooms
+    #[argh(option)]
+    pub(super) janus_admin_key: Option<PathBuf>,
     /// error, warn, info, debug or trace (info)
     #[argh(option, default = "log::LevelFilter::Info", from_str_fn(level))]
     pub(super) log_level: log::LevelFilter,
@@ -229,6 +235,10 @@ fn directory(text: &str) -> Result<PathBuf, String> {
         return Err("expected a directory, with no file in its place or above it".into());
     }
     Ok(dir)
+}
+
+fn janus_url(text: &str) -> Result<JanusUrl, String> {
+    text.parse().map_err(|_| "expected http://HOST:PORT/PATH, without TLS".into())
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {

@@ -285,7 +285,9 @@ impl Session {
             | Event::Capture(..)
             | Event::CapturesGone(_)
             | Event::Alarm(_)
-            | Event::RequestSettled(..) => Ok(()),
+            | Event::RequestSettled(..)
+            | Event::Room(_)
+            | Event::RoomRemoved(_) => Ok(()),
         }
     }
 

@@ -15,6 +15,7 @@
 //! | [`running`], `sockets` | a room that runs, and the sockets in it |
 //! | [`janus`] | the room in Janus: made, kept, made again |
 //! | [`input`], [`notify`] | orders from standard input; notifications, to a file or a named pipe |
+//! | [`hosted`] | rooms in `serve`, kept in the database |
 //! | [`process`], [`config`] | `cloudtalker-server room`, and the original's configuration |
 //!
 //! Socket.IO is at `/socket.io/` where one room is served, and at `/socket.io/PORT`, where PORT is 4000 and the room's
@@ -22,6 +23,7 @@
 
 pub mod config;
 pub mod engine;
+pub mod hosted;
 pub mod input;
 pub mod janus;
 pub mod notify;
@@ -34,11 +36,14 @@ pub mod words;
 
 mod sockets;
 
-use crate::viewer::auth::household;
+use crate::{
+    net::Peer,
+    viewer::{auth::household, session::client_of_proxy},
+};
 use axum::{
     Extension, Router,
     extract::{ConnectInfo, Request, State},
-    http::StatusCode,
+    http::{HeaderName, StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -48,6 +53,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 use tokio::sync::Semaphore;
 
@@ -55,6 +61,9 @@ use tokio::sync::Semaphore;
 const PORT_OFFSET: u64 = 4000;
 /// Sockets of all rooms together; the rest of a port's connections is for pages.
 const MAX_SOCKETS: usize = 3000;
+
+/// How long clients that poll have for fetching what they were told at the end.
+pub const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// All rooms that run in this process.
 #[derive(Debug)]
@@ -85,6 +94,11 @@ impl Rooms {
         self.rooms.write().unwrap_or_else(PoisonError::into_inner).insert(room.number(), room);
     }
 
+    /// Forgets a room: nobody finds it any more.
+    pub fn remove(&self, number: u64) {
+        self.rooms.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
     /// The room of this number in Janus.
     pub fn room(&self, number: u64) -> Option<Arc<RunningRoom>> {
         self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
@@ -105,7 +119,7 @@ impl Rooms {
 }
 
 /// The routes of Socket.IO. Each request must carry its peer's address as the extension `ConnectInfo<SocketAddr>`.
-pub fn router(rooms: Arc<Rooms>) -> Router {
+pub fn router<S: Clone + Send + Sync + 'static>(rooms: Arc<Rooms>) -> Router<S> {
     let service = sockets::service();
     Router::new()
         .route_service("/socket.io", service.clone())
@@ -113,6 +127,19 @@ pub fn router(rooms: Arc<Rooms>) -> Router {
         .route_service("/socket.io/{port}", service.clone())
         .route_service("/socket.io/{port}/", service)
         .layer(from_fn_with_state(rooms, place))
+}
+
+/// Takes away what a socket would keep of the request that began it for as long as it lives: all headers that Engine.IO
+/// doesn't read, cookies among them, and the place of a connection that may be gone long before the socket is.
+fn strip(request: &mut Request) {
+    const READ: [HeaderName; 2] = [header::SEC_WEBSOCKET_KEY, header::CONTENT_TYPE];
+    let headers = std::mem::take(request.headers_mut());
+    let read = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+    request.headers_mut().extend(read.filter(|(name, _)| READ.contains(name)));
+    // A WebSocket is the connection of its request.
+    if !request.headers().contains_key(header::SEC_WEBSOCKET_KEY) {
+        request.extensions_mut().remove::<Peer>();
+    }
 }
 
 /// Finds the room of a request, and a place for the socket that it begins.
@@ -127,7 +154,7 @@ async fn place(
     };
     let client = match rooms.reach {
         Reach::Direct => None,
-        Reach::Proxied => crate::viewer::session::client_of_proxy(request.headers()),
+        Reach::Proxied => client_of_proxy(request.headers()),
     };
     let begins = !request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with("sid="));
     let permit = if begins {
@@ -142,6 +169,7 @@ async fn place(
         None
     };
     let from = household(client.unwrap_or(peer.ip()));
+    strip(&mut request);
     request.extensions_mut().insert(Place { room, from, permit });
     next.run(request).await
 }

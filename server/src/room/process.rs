@@ -1,14 +1,14 @@
 //! `cloudtalker-server room`: one room, driven by standard input, as the original's server process is.
 
 use super::{
-    Reach, Rooms,
+    LAST_WORDS, Reach, Rooms,
     config::Config,
     engine::{Input, Settings},
     input,
     janus::{self, Client, Codecs, JanusRoom},
     notify::Notifications,
     router,
-    running::RunningRoom,
+    running::{Listeners, RunningRoom},
 };
 use crate::net::{self, Door, Stop};
 use axum::Router;
@@ -26,9 +26,6 @@ use tokio::{
 
 /// Connections have ended by themselves before; this is for those that don't.
 const LAST_CALL: Duration = Duration::from_secs(4);
-
-/// How long clients that poll have for fetching what they were told at the end.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How the process is to serve.
 #[derive(Clone, Debug)]
@@ -72,7 +69,7 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
         bitrate: config.bitrate,
         trust_annotations: options.trust_annotations,
     };
-    let (room, wished) = RunningRoom::new(config.room, settings, notifications);
+    let (room, wished) = RunningRoom::new(config.room, settings, Listeners { notifications, bus: None });
     let rooms = Rooms::new(options.reach);
     rooms.add(room.clone());
     tasks.spawn({

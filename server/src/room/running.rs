@@ -7,6 +7,7 @@ use super::{
     packet,
     wire::{Event, Said},
 };
+use crate::bus::{self, Bus};
 use engineioxide::{DisconnectReason, Str};
 use serde_json::Value;
 use std::{
@@ -36,7 +37,16 @@ pub struct RunningRoom {
     /// The room's next deadline may be another one since.
     changed: Notify,
     wishes: mpsc::Sender<Wish>,
-    notifications: Option<Notifications>,
+    listeners: Listeners,
+}
+
+/// Who hears what comes of a room, besides its sockets.
+#[derive(Clone, Debug, Default)]
+pub struct Listeners {
+    /// A controller.
+    pub notifications: Option<Notifications>,
+    /// People's pages.
+    pub bus: Option<Bus>,
 }
 
 #[derive(Debug)]
@@ -63,7 +73,7 @@ impl RunningRoom {
     pub fn new(
         number: u64,
         settings: Settings,
-        notifications: Option<Notifications>,
+        listeners: Listeners,
     ) -> (Arc<RunningRoom>, mpsc::Receiver<Wish>) {
         let (wishes, wished) = mpsc::channel(WISHES);
         let inner = Inner {
@@ -79,7 +89,7 @@ impl RunningRoom {
             inner: Mutex::new(inner),
             changed: Notify::new(),
             wishes,
-            notifications,
+            listeners,
         };
         (Arc::new(room), wished)
     }
@@ -100,8 +110,13 @@ impl RunningRoom {
     /// Tells the room that Janus keeps it, or doesn't, or that it ends.
     pub fn handle(&self, input: Input) {
         let mut inner = self.lock();
+        let was_kept = inner.room.is_kept();
         inner.room.handle(self.began.elapsed(), input);
+        let is_kept = inner.room.is_kept();
         self.drain(&mut inner);
+        if was_kept != is_kept {
+            self.tell_pages();
+        }
     }
 
     /// Asks the room something.
@@ -183,9 +198,10 @@ impl RunningRoom {
                 }
                 Output::Cut(socket) => inner.cut(socket),
                 Output::Notify(line) => {
-                    if let Some(notifications) = &self.notifications {
+                    if let Some(notifications) = &self.listeners.notifications {
                         notifications.push(line);
                     }
+                    self.tell_pages();
                 }
                 Output::Janus(wish) => {
                     if self.wishes.try_send(wish).is_err() {
@@ -198,6 +214,12 @@ impl RunningRoom {
             }
         }
         self.changed.notify_one();
+    }
+
+    fn tell_pages(&self) {
+        if let Some(bus) = &self.listeners.bus {
+            bus.tell(bus::Event::Room(self.number));
+        }
     }
 
     fn note(&self, event: &Event) {

@@ -162,6 +162,19 @@ impl Visibility {
 }
 
 impl RelativeTo {
+    /// What people and the database call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            RelativeTo::Canvas => "canvas",
+            RelativeTo::Window => "window",
+        }
+    }
+
+    /// What [`RelativeTo::word`] said.
+    pub fn from_word(word: &str) -> Option<RelativeTo> {
+        [RelativeTo::Canvas, RelativeTo::Window].into_iter().find(|known| known.word() == word)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             RelativeTo::Canvas => "set_geometry_relative_to_canvas",

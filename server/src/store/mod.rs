@@ -9,6 +9,7 @@ mod dues;
 mod empty;
 mod ends;
 mod requests;
+mod rooms;
 mod shown;
 mod sign_ins;
 mod uploads;
@@ -19,6 +20,7 @@ pub use dues::{JoinDue, OwedReceipt};
 pub use empty::MAX_AWAITED;
 pub use ends::{Ended, Quiet};
 pub use requests::RequestState;
+pub use rooms::{StoredRoom, StoredSlot};
 pub use uploads::{Creation, LIFE as UPLOAD_LIFE, NewUpload, Upload};
 
 use sqlx::{
@@ -41,11 +43,12 @@ const READERS: u32 = 8;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Each migration once, oldest first; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "foundation", include_str!("../../migrations/sqlite/0001_foundation.sql")),
     (2, "sign-ins", include_str!("../../migrations/sqlite/0002_sign_ins.sql")),
     (3, "quiet captures", include_str!("../../migrations/sqlite/0003_quiet_captures.sql")),
     (4, "bounds", include_str!("../../migrations/sqlite/0004_bounds.sql")),
+    (5, "rooms", include_str!("../../migrations/sqlite/0005_rooms.sql")),
 ];
 
 /// The database.

@@ -42,6 +42,16 @@ pub(super) enum Refusal {
     NotJoined(CaptureId),
     /// The capture has no such part.
     NoPart(CaptureId, u32),
+    /// There is no such room.
+    NoRoom(u64),
+    /// The room has no such slot.
+    NoSlot(usize),
+    /// It needs a slot in which somebody may send.
+    SlotClosed(usize),
+    /// Rooms need a Janus, and the server knows none.
+    NoJanus,
+    /// There are as many rooms as there may be.
+    TooManyRooms,
     /// The database or the store of files failed.
     Failed(String),
 }
@@ -56,7 +66,10 @@ impl Refusal {
             Refusal::Malformed(status, _) => *status,
             Refusal::NoCommand(_) => StatusCode::BAD_REQUEST,
             Refusal::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::SlotClosed(_) | Refusal::NoJanus | Refusal::TooManyRooms => StatusCode::CONFLICT,
             Refusal::NoPath
+            | Refusal::NoRoom(_)
+            | Refusal::NoSlot(_)
             | Refusal::NoCamera(_)
             | Refusal::NoCapture
             | Refusal::NotJoined(_)
@@ -101,6 +114,11 @@ impl fmt::Display for Refusal {
             Refusal::NoCapture => f.write_str("There is no such capture."),
             Refusal::NotJoined(id) => write!(f, "Capture {id} has no joined video."),
             Refusal::NoPart(id, number) => write!(f, "Capture {id} has no part {number}."),
+            Refusal::NoRoom(number) => write!(f, "There is no room {number}."),
+            Refusal::NoSlot(slot) => write!(f, "The room has no slot {slot}."),
+            Refusal::SlotClosed(slot) => write!(f, "Slot {slot} is not activated."),
+            Refusal::NoJanus => f.write_str("Rooms need Janus, and this server was started without --janus-url."),
+            Refusal::TooManyRooms => f.write_str("There are too many rooms already. Remove one first."),
             Refusal::Failed(_) => f.write_str("The server could not do that. Its log says why."),
         }
     }

@@ -7,12 +7,14 @@
 //! | `camera` | the camera, as in `GET /api/cameras` |
 //! | `alarm` | the camera that raised it |
 //! | `request` | `{"camera", "request", "state": "delivered" \| "lapsed"}` |
+//! | `room` | the room, as in `GET /api/rooms`: it was made, or something in it changed |
+//! | `room_gone` | `{"number"}`: it was removed |
 //! | `reload` | `{}`: some were missed, or a camera is gone; read everything again |
 //!
 //! The stream tells changes from now on: a page reads the state once the stream is open, and again whenever it was
 //! broken. Nothing is kept for a slow page beyond the bus's own bound.
 
-use super::{Viewer, answer::Refusal, cameras, captures, session::SignIn};
+use super::{Viewer, answer::Refusal, cameras, captures, rooms::Shown, session::SignIn};
 use crate::{
     bus,
     library::CameraId,
@@ -44,7 +46,7 @@ pub(super) async fn events(
     let listener = viewer.server.bus.listen();
     let greeting = stream::iter([Event::default().retry(RETRY).comment("listening")]);
     let changes = stream::unfold((listener, viewer), move |(mut listener, viewer)| async move {
-        let event = next(&viewer.server, &mut listener, sign_in).await.unwrap_or_else(|error| {
+        let event = next(&viewer, &mut listener, sign_in).await.unwrap_or_else(|error| {
             log::error!("a page's events ended: {error}");
             None
         })?;
@@ -57,22 +59,23 @@ pub(super) async fn events(
 
 /// The next event for a page; none once it is signed out.
 async fn next(
-    server: &Server,
+    viewer: &Viewer,
     listener: &mut bus::Listener,
     sign_in: SignIn,
 ) -> Result<Option<Event>, StoreError> {
     loop {
         let event = listener.next().await;
-        if !sign_in.is_valid(&server.store).await? {
+        if !sign_in.is_valid(&viewer.server.store).await? {
             return Ok(None);
         }
-        if let Some(event) = told(server, event).await? {
+        if let Some(event) = told(viewer, event).await? {
             return Ok(Some(event));
         }
     }
 }
 
-async fn told(server: &Server, event: bus::Event) -> Result<Option<Event>, StoreError> {
+async fn told(viewer: &Viewer, event: bus::Event) -> Result<Option<Event>, StoreError> {
+    let server = &viewer.server;
     Ok(match event {
         bus::Event::Capture(capture, _) => server
             .store
@@ -83,6 +86,8 @@ async fn told(server: &Server, event: bus::Event) -> Result<Option<Event>, Store
         bus::Event::Camera(camera) => camera_event(server, "camera", camera).await?,
         bus::Event::Alarm(camera) => camera_event(server, "alarm", camera).await?,
         bus::Event::RequestSettled(camera, request) => settled(server, camera, &request).await?,
+        bus::Event::Room(number) => Shown::numbered(viewer, number).map(|room| named("room", &room)),
+        bus::Event::RoomRemoved(number) => Some(named("room_gone", &json!({ "number": number }))),
         bus::Event::CameraRemoved(_) | bus::Event::Missed => Some(named("reload", &json!({}))),
         bus::Event::CaptureRequested(_) | bus::Event::SessionBegan(..) => None,
     })

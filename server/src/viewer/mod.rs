@@ -11,7 +11,14 @@
 //! | `GET /api/captures/ID` | one capture |
 //! | `GET /api/captures/ID/video` | its joined video, or any bytes of it |
 //! | `GET /api/captures/ID/segments/N` | one part as the camera sent it, or any bytes of it |
+//! | `GET /api/rooms` | every room, by number: `{number, name, pin, kept, slots}` |
+//! | `POST /api/rooms {name, slots?, bitrate?, pin?}` | makes a room |
+//! | `GET /api/rooms/N`, `DELETE /api/rooms/N` | one room; removes it |
+//! | `POST /api/rooms/N/pin {pin}` | another pin |
+//! | `POST /api/rooms/N/slots/S/ACTION {…}` | drives a slot: `rooms` has the actions |
 //! | `GET /api/events` | what happens, as it happens: server-sent events |
+//!
+//! Rooms' Socket.IO is at `/socket.io/PORT` (see [`crate::room`]), for whoever has a slot's token or the room's pin.
 //!
 //! A request passes `guard` (is it for us, is it from our page), then `session` (who sent it), then its handler.
 //! A refusal is `{"ok": false, "message"}` with a text that may be shown.
@@ -24,12 +31,16 @@ mod captures;
 mod events;
 mod guard;
 mod range;
+mod rooms;
 pub(crate) mod session;
 
 pub use guard::Reach;
 pub use session::{first_password, new_password};
 
-use crate::server::Server;
+use crate::{
+    room::{self, hosted::Hosted},
+    server::Server,
+};
 use answer::Refusal;
 use auth::Attempts;
 use axum::{
@@ -48,13 +59,15 @@ const BODY_MAX: usize = 4096;
 struct Viewer {
     server: Arc<Server>,
     reach: Reach,
+    rooms: Arc<Hosted>,
     attempts: Attempts,
 }
 
 /// All routes of the people's side. Each request must carry its peer's address as the extension
 /// `ConnectInfo<SocketAddr>`.
-pub fn router(server: Arc<Server>, reach: Reach) -> Router {
-    let viewer = Arc::new(Viewer { server, reach, attempts: Attempts::new() });
+pub fn router(server: Arc<Server>, reach: Reach, rooms: Arc<Hosted>) -> Router {
+    let socket_io = room::router(rooms.rooms());
+    let viewer = Arc::new(Viewer { server, reach, rooms, attempts: Attempts::new() });
     Router::new()
         .route("/api/session", post(session::sign_in).delete(session::sign_out))
         .route("/api/cameras", get(cameras::list))
@@ -63,8 +76,13 @@ pub fn router(server: Arc<Server>, reach: Reach) -> Router {
         .route("/api/captures/{id}", get(captures::one))
         .route("/api/captures/{id}/video", get(captures::video))
         .route("/api/captures/{id}/segments/{number}", get(captures::segment))
+        .route("/api/rooms", get(rooms::list).post(rooms::add))
+        .route("/api/rooms/{number}", get(rooms::one).delete(rooms::remove))
+        .route("/api/rooms/{number}/pin", post(rooms::pin))
+        .route("/api/rooms/{number}/slots/{slot}/{action}", post(rooms::slot))
         .route("/api/events", get(events::events))
         .merge(assets::routes())
+        .merge(socket_io)
         .fallback(async || Refusal::NoPath)
         .method_not_allowed_fallback(async || Refusal::NoMethod)
         .layer(DefaultBodyLimit::max(BODY_MAX))

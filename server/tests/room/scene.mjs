@@ -12,7 +12,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
-const SERVER = process.env.CLOUDTALKER_SERVER ?? join(root, "server/target/debug/cloudtalker-server");
+export const SERVER = process.env.CLOUDTALKER_SERVER ?? join(root, "server/target/debug/cloudtalker-server");
 const require = createRequire(join(root, "tests/package.json"));
 
 /** Generous: it only ends a test that would hang. */
@@ -103,18 +103,16 @@ export class Scene {
   }
 
   /** A client that is connected. */
-  async connect({ library, transports } = NEWEST, options = {}) {
-    const client = this.client({ library, transports }, options);
-    await client.connected();
-    return client;
+  async connect(client = NEWEST, options = {}) {
+    const opened = this.client(client, options);
+    await opened.connected();
+    return opened;
   }
 
-  client({ library, transports } = NEWEST, options = {}) {
-    const { io } = require(library);
-    const all = { path: `/socket.io/${ROOM + 4000}`, transports, forceNew: true, reconnectionDelay: 50, ...options };
-    const client = new Client(io(this.url, all));
-    this.#sockets.push(client);
-    return client;
+  client(client = NEWEST, options = {}) {
+    const opened = clientOf(this.url, { path: `/socket.io/${ROOM + 4000}`, ...client, ...options });
+    this.#sockets.push(opened);
+    return opened;
   }
 
   /** A client that has shown the token of slot 1. */
@@ -150,6 +148,19 @@ export class Scene {
     await this.end("SIGKILL");
     await rm(this.dir, { recursive: true });
   }
+}
+
+function clientOf(url, { library, transports, ...options }) {
+  const { io } = require(library);
+  return new Client(io(url, { transports, forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 500, ...options }));
+}
+
+/** A client of any server that is connected, for as long as a test takes. */
+export async function connectTo(t, url, options) {
+  const client = clientOf(url, { ...NEWEST, ...options });
+  t.after(() => client.close());
+  await client.connected();
+  return client;
 }
 
 /** A client of Socket.IO, and what it was told. */

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step of the scenery fails the test")]
 
+mod rooms;
 mod scene;
 
 use axum::{

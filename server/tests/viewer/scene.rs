@@ -9,6 +9,10 @@ use cloudtalker_server::{
     bus::Event,
     library::{CameraId, CaptureId, Identity, Joined, Listed, Lost, intake::WholeSegment},
     net::{self, Door, Stop},
+    room::{
+        self, Rooms,
+        hosted::{Hosted, Janus},
+    },
     server::{DEFAULT_QUOTA, Server, random_name},
     store::{OnConflict, Placed, unix_now},
     viewer::{self, Reach},
@@ -53,13 +57,20 @@ pub(crate) struct Events {
 
 impl Scene {
     pub(crate) async fn open(reach: Reach) -> Scene {
+        Scene::with_janus(reach, None).await
+    }
+
+    pub(crate) async fn with_janus(reach: Reach, janus: Option<Janus>) -> Scene {
         let dir = TempDir::new().unwrap();
         let server = Arc::new(Server::open(dir.path(), DEFAULT_QUOTA).await.unwrap());
         let password = viewer::first_password(&server.store).await.unwrap().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = Stop::new();
-        tokio::spawn(net::serve(listener, Door::Plain, viewer::router(server.clone(), reach), stopped));
+        let rooms = Rooms::new(room::Reach::Direct);
+        let rooms = Hosted::open(server.store.clone(), server.bus.clone(), rooms, janus).await.unwrap();
+        let router = viewer::router(server.clone(), reach, rooms);
+        tokio::spawn(net::serve(listener, Door::Plain, router, stopped));
         Scene { server, password, address, _stop: stop, _dir: dir }
     }
 

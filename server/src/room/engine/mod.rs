@@ -134,6 +134,7 @@ pub enum Wish {
 pub struct Room {
     settings: Settings,
     slots: Vec<Slot>,
+    is_kept: bool,
     sockets: BTreeMap<SocketId, Socket>,
     guesses: Guesses,
     /// Answers that wait, by when they are due.
@@ -172,6 +173,7 @@ impl Room {
         Room {
             settings,
             slots,
+            is_kept: false,
             sockets: BTreeMap::new(),
             guesses: Guesses::default(),
             waiting: BTreeMap::new(),
@@ -194,8 +196,14 @@ impl Room {
             }
             Input::Said(id, said, reply) => self.handle_said(now, id, said, reply),
             Input::Disconnected(id) => self.handle_disconnected(id),
-            Input::JanusKept => self.ask_to_publish_again(),
-            Input::JanusLost => self.forget_feeds(),
+            Input::JanusKept => {
+                self.is_kept = true;
+                self.ask_to_publish_again();
+            }
+            Input::JanusLost => {
+                self.is_kept = false;
+                self.forget_feeds();
+            }
             Input::Tick => {}
             Input::Stop => self.tell_receivers(Event::RemoveAllFeeds),
         }
@@ -231,6 +239,11 @@ impl Room {
     /// The slots as they are, by number.
     pub fn slots(&self) -> impl Iterator<Item = SlotView<'_>> {
         self.slots.iter().enumerate().map(|(number, slot)| slot.view(number))
+    }
+
+    /// Whether Janus keeps the room.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     fn handle_said(&mut self, now: Mono, id: SocketId, said: Said, reply: Option<ReplyId>) {

@@ -1,0 +1,151 @@
+// Rooms in `serve`: made and driven by people who are signed in, kept over restarts, in a real Janus.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import { ADMIN_KEY, Janus } from "../web/room/janus.mjs";
+import { CLIENTS, SERVER, connectTo, feed, until, within } from "./scene.mjs";
+
+/** A server with rooms, and somebody who is signed in. */
+class Serving {
+  #child;
+  #cookie;
+  #people = "127.0.0.1:0";
+
+  static async open(t, janus) {
+    const serving = new Serving();
+    serving.dir = await mkdtemp(join(tmpdir(), "cloudtalker-rooms-"));
+    serving.janus = janus;
+    await writeFile(join(serving.dir, "admin-key"), `${ADMIN_KEY}\n`);
+    t.after(() => serving.close());
+    await serving.start();
+    return serving;
+  }
+
+  /** Serves: at any free port, or again where it did before. */
+  async start() {
+    const args = ["serve", "--data", join(this.dir, "data"), "--camera-addr", "127.0.0.1:0", "--web-addr", this.#people,
+      "--janus-url", this.janus.url, "--janus-admin-key", join(this.dir, "admin-key")];
+    this.#child = spawn(SERVER, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const told = {};
+    for await (const line of createInterface({ input: this.#child.stdout })) {
+      const [, name, value] = line.match(/^(\w+): (.*)$/);
+      told[name] = value;
+      if (told.people && (this.#cookie || told.password)) break;
+    }
+    this.url = told.people.replace(/\/$/, "");
+    this.#people = new URL(this.url).host;
+    if (!this.#cookie) await this.#signIn(told.password);
+  }
+
+  async #signIn(password) {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(`${this.url}/api/session`, { method: "POST", headers, body: JSON.stringify({ password }) });
+    this.#cookie = answer.headers.get("set-cookie").split(";")[0];
+  }
+
+  async ask(method, path, body) {
+    const headers = { cookie: this.#cookie, "content-type": "application/json" };
+    const answer = await fetch(`${this.url}/api/rooms${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const json = await answer.json();
+    assert.ok(answer.ok, JSON.stringify(json));
+    return json;
+  }
+
+  async end(signal) {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill(signal);
+      await within("the end of the server", once(this.#child, "exit"));
+    }
+    return this.#child.exitCode;
+  }
+
+  async close() {
+    await this.end("SIGKILL");
+    await rm(this.dir, { recursive: true });
+  }
+}
+
+async function janusFor(t) {
+  const janus = await Janus.start();
+  t.after(() => janus.close());
+  return janus;
+}
+
+async function numbers(janus) {
+  const { list } = await janus.ask({ request: "list", admin_key: ADMIN_KEY });
+  return list.map(({ room }) => room).sort();
+}
+
+function connect(t, serving, number, client) {
+  return connectTo(t, serving.url, { path: `/socket.io/${number + 4000}`, ...client });
+}
+
+for (const client of CLIENTS.filter(({ library }) => library === "socket.io-client")) {
+  test(`a room is made, driven and removed, over ${client.transports.join(" and ")}`, async (t) => {
+    const janus = await janusFor(t);
+    const serving = await Serving.open(t, janus);
+    const { number, pin } = await serving.ask("POST", "", { name: "Lecture" });
+    const other = await serving.ask("POST", "", { name: "Seminar" });
+    assert.ok(pin);
+    await until("Janus to keep both", async () => (await serving.ask("GET", "")).every(({ kept }) => kept));
+    assert.deepEqual(await numbers(janus), [number, other.number]);
+
+    const { slots } = await serving.ask("POST", `/${number}/slots/1/activate`, { annotation: "<i>Ada</i>" });
+    const { token } = slots[1];
+    const receiver = await connect(t, serving, number, client);
+    const sender = await connect(t, serving, number, client);
+    assert.equal((await sender.ask("sender_init", { slot: 1, token })).success, true);
+    assert.equal((await sender.ask("set_feed_id", feed(11, { customName: "Ada" }))).success, true);
+    assert.equal((await receiver.next("new_feed")).annotation, "<i>Ada</i>");
+    const shown = await serving.ask("GET", `/${number}`);
+    assert.equal(shown.slots[1].feed, 11);
+    assert.equal(shown.slots[1].name_html, "Ada");
+
+    const stranger = await connect(t, serving, other.number, client);
+    assert.equal((await stranger.ask("sender_init", { slot: 1, token })).success, false, "a token is one room's");
+    assert.deepEqual(await stranger.ask("query_state"), {});
+
+    await serving.ask("POST", `/${number}/slots/1/visibility`, { visible: false });
+    assert.deepEqual(await receiver.next("command"), { slot: 1, command: "hide", params: [] });
+    await serving.ask("POST", `/${number}/slots/1/deactivate`, {});
+    assert.equal(await sender.next("disconnect"), "io server disconnect");
+    await receiver.next("remove_feed");
+
+    await serving.ask("DELETE", `/${number}`);
+    await receiver.next("disconnect");
+    await until("Janus to be rid of it", async () => !(await numbers(janus)).includes(number));
+    assert.deepEqual(await stranger.ask("query_state"), {}, "the other room goes on");
+  });
+}
+
+test("rooms, tokens and places outlive the server, and its end takes the rooms out of Janus", async (t) => {
+  const janus = await janusFor(t);
+  const serving = await Serving.open(t, janus);
+  const { number } = await serving.ask("POST", "", { name: "Lecture" });
+  const place = { relative_to: "window", params: ["lt", "1", "2", "30", "40"] };
+  await serving.ask("POST", `/${number}/slots/1/geometry`, place);
+  const before = await serving.ask("POST", `/${number}/slots/1/activate`, { token: "t0ken" });
+  await until("Janus to keep it", async () => (await serving.ask("GET", `/${number}`)).kept);
+  const receiver = await connect(t, serving, number);
+  for (const signal of ["SIGTERM", "SIGKILL"]) {
+    const code = await serving.end(signal);
+    if (signal === "SIGTERM") {
+      assert.equal(code, 0);
+      await receiver.next("remove_all_feeds");
+      assert.deepEqual(await numbers(janus), []);
+    }
+    await serving.start();
+    await receiver.next("connect");
+    await until("Janus to keep it", async () => (await serving.ask("GET", `/${number}`)).kept);
+    assert.deepEqual(await serving.ask("GET", `/${number}`), { ...before, kept: true });
+    const sender = await connect(t, serving, number);
+    assert.equal((await sender.ask("sender_init", { slot: 1, token: "t0ken" })).success, true);
+    sender.close();
+  }
+});
