@@ -9,8 +9,12 @@ use cloudtalker_server::fuzz;
 use replay::Target;
 use std::path::Path;
 
-const TARGETS: [Target; 3] =
-    [("tus_requests", fuzz::tus_requests), ("join_mp4", fuzz::join_mp4), ("join_ts", fuzz::join_ts)];
+const TARGETS: [Target; 4] = [
+    ("tus_requests", fuzz::tus_requests),
+    ("join_mp4", fuzz::join_mp4),
+    ("join_ts", fuzz::join_ts),
+    ("room_talk", fuzz::room_talk),
+];
 
 fn fuzz_dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz"))

@@ -5,9 +5,12 @@
 //! |---|---|
 //! | [`tus_requests`] | header lines of a request to the upload endpoint |
 //! | [`join_mp4`], [`join_ts`] | segments of a capture, with [`PART`] between two of them |
+//! | [`room_talk`] | what sockets and a controller say to a room, line by line |
 
 mod joined;
 mod requests;
+mod rooms;
 
 pub use joined::{PART, join_mp4, join_ts};
 pub use requests::tus_requests;
+pub use rooms::room_talk;
