@@ -65,7 +65,7 @@ pub(super) struct Serve {
 }
 
 /// Serve one room of cameras in browsers, driven by lines on standard input, until SIGTERM. Its configuration is a JSON
-/// file named by CONFIG_PATH, and variables CVH_CAMERA_CONFIG_<key>.
+/// file named by CONFIG_PATH, and variables CVH_CAMERA_CONFIG_ and a key.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "room")]
 pub(super) struct Room {

@@ -1,7 +1,8 @@
 //! Notifications for a controller: lines, appended to a file or a named pipe.
 //!
 //! A pipe is opened without waiting, and again after its reader went; nobody has to read it. What waits for it is bounded:
-//! of a pipe that nobody reads the oldest lines go.
+//! of a pipe that nobody reads the oldest lines go. A file is opened whenever something is to be written, so that it may be
+//! moved away or removed in between.
 
 use nix::errno::Errno;
 use std::{
@@ -81,7 +82,10 @@ impl Queue {
                 Err(error) => Err(error),
             };
             match written {
-                Ok(never) => match never {},
+                Ok(()) => {
+                    complained = false;
+                    continue;
+                }
                 // No reader yet, or none any more.
                 Err(error) if is_unread(&error) => {}
                 Err(error) if !complained => {
@@ -105,11 +109,16 @@ impl Queue {
         }
     }
 
-    /// Writes each line that comes, until one can't be.
-    async fn write_to(&self, mut sink: Sink) -> io::Result<std::convert::Infallible> {
+    /// Writes each line: of a pipe as they come, of a file those that wait.
+    async fn write_to(&self, mut sink: Sink) -> io::Result<()> {
         loop {
-            self.wait().await;
-            let Some(line) = self.lock().waiting.front().cloned() else { continue };
+            let Some(line) = self.lock().waiting.front().cloned() else {
+                match sink {
+                    Sink::Pipe(_) => self.wait().await,
+                    Sink::File(_) => return Ok(()),
+                }
+                continue;
+            };
             match &mut sink {
                 Sink::Pipe(pipe) => pipe.write_all(line.as_bytes()).await?,
                 Sink::File(file) => {

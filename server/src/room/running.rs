@@ -56,6 +56,8 @@ struct Inner {
     replies: HashMap<ReplyId, Reply>,
     /// Sockets that hear nothing any more, of which the room doesn't know yet.
     deaf: Vec<SocketId>,
+    /// Janus had no room for the last wish.
+    is_crowded: bool,
     /// The last number that was given away.
     numbered: u64,
 }
@@ -81,6 +83,7 @@ impl RunningRoom {
             members: HashMap::new(),
             replies: HashMap::new(),
             deaf: Vec::new(),
+            is_crowded: false,
             numbered: 0,
         };
         let room = RunningRoom {
@@ -204,12 +207,14 @@ impl RunningRoom {
                     self.tell_pages();
                 }
                 Output::Janus(wish) => {
-                    if self.wishes.try_send(wish).is_err() {
+                    let is_full = self.wishes.try_send(wish).is_err();
+                    if is_full && !inner.is_crowded {
                         log::warn!(
                             "room {}: Janus is asked for nothing more, as it does nothing",
                             self.number
                         );
                     }
+                    inner.is_crowded = is_full;
                 }
             }
         }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
@@ -102,6 +102,11 @@ test("notifications are appended to a file, beside the configuration where it sa
   await sender.ask("set_feed_id", feed(11));
   await other.notified("new_feed 1");
   assert.deepEqual(await other.notifications(), ["before", "new_feed 1"]);
+  // Whoever reads it may take it away.
+  await rename(other.notifyPath, `${other.notifyPath}.old`);
+  sender.close();
+  await other.notified("remove_feed 1");
+  assert.deepEqual(await other.notifications(), ["remove_feed 1"]);
 });
 
 test("a controller that reads neither output nor log holds nothing up", async (t) => {

@@ -7,7 +7,7 @@
 //!  │    └──── the session or the room is gone ────┘
 //! ```
 //!
-//! While Janus keeps the room it is asked every [`LOOK`] whether it still does, which keeps the session alive, too. A
+//! While Janus keeps the room it is asked every two seconds whether it still does, which keeps the session alive, too. A
 //! Janus that was started anew knows nothing of us. Nothing that a socket says waits for any of this.
 
 mod client;
