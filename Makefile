@@ -89,9 +89,10 @@ test-server: debug-build ## The server: unit tests, routes, uploads, joining
 	cd server && cargo test --locked --no-fail-fast
 
 .PHONY: test-web
-test-web: debug-build ## The page, in a real browser; rooms, with the clients of Socket.IO and a real Janus
+test-web: debug-build ## The pages, in a real browser; rooms, with the clients of Socket.IO and a real Janus
 	@$(call title,web)
 	node --test server/tests/web/*.test.mjs server/tests/room/*.test.mjs
+	server/tests/web/room/lan.py node --test --test-concurrency=1 server/tests/web/room/*.test.mjs
 
 .PHONY: test-boot
 test-boot: debug-build ## Boards boot in an emulator, are used, cut off in mid-upload, boot again; TARGET=armv7 or aarch64 is one

@@ -159,7 +159,7 @@ fn options(arguments: Serve) -> Result<Options, String> {
     let janus = match (arguments.janus_url, arguments.janus_admin_key) {
         (Some(url), key) => {
             let admin_key = key.map(|file| admin_key(&file)).transpose()?;
-            Some(Janus { client: Client::new(url), admin_key })
+            Some(Janus { client: Client::new(url), admin_key, web_socket: *arguments.janus_ws_url })
         }
         (None, Some(_)) => return Err("--janus-admin-key needs --janus-url".into()),
         (None, None) => None,

@@ -9,8 +9,9 @@ use cloudtalker_server::fuzz;
 use replay::Target;
 use std::path::Path;
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 5] = [
     ("tus_requests", fuzz::tus_requests),
+    ("janus_messages", fuzz::janus_messages),
     ("join_mp4", fuzz::join_mp4),
     ("join_ts", fuzz::join_ts),
     ("room_talk", fuzz::room_talk),

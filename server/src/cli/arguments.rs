@@ -1,6 +1,13 @@
 //! The arguments as types, and their spellings.
 
-use crate::{library::CaptureId, room::janus::JanusUrl, server::DEFAULT_QUOTA};
+use crate::{
+    library::CaptureId,
+    room::{
+        door::{Upstream, UpstreamError},
+        janus::JanusUrl,
+    },
+    server::DEFAULT_QUOTA,
+};
 use argh::FromArgs;
 use cloudtalker::wire::command::Command;
 use std::{fs, io, net::IpAddr, path::PathBuf};
@@ -56,6 +63,10 @@ pub(super) struct Serve {
     /// where Janus' HTTP API is, as in http://127.0.0.1:8088/janus; without it there are no rooms
     #[argh(option, from_str_fn(janus_url))]
     pub(super) janus_url: Option<JanusUrl>,
+    /// where Janus' WebSocket API is, to which browsers come through this server (ws://localhost:8188)
+    // Boxed, because it takes more room than other commands have arguments.
+    #[argh(option, default = "Box::default()", from_str_fn(janus_ws_url))]
+    pub(super) janus_ws_url: Box<Upstream>,
     /// file with what Janus wants of those who make rooms
     #[argh(option)]
     pub(super) janus_admin_key: Option<PathBuf>,
@@ -239,6 +250,10 @@ fn directory(text: &str) -> Result<PathBuf, String> {
 
 fn janus_url(text: &str) -> Result<JanusUrl, String> {
     text.parse().map_err(|_| "expected http://HOST:PORT/PATH, without TLS".into())
+}
+
+fn janus_ws_url(text: &str) -> Result<Box<Upstream>, String> {
+    text.parse().map(Box::new).map_err(|error: UpstreamError| error.to_string())
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {

@@ -6,6 +6,7 @@
 //! | `cameraSlots` | how many slots there are | 4 |
 //! | `notifyPath` | where notifications go: a file or a named pipe, relative to the configuration's directory | none |
 //! | `janusURL` | Janus' HTTP API | `http://localhost:8088/janus` |
+//! | `janusWebSocketURL` | Janus' WebSocket API, to which our own pages come by `/janus`; not the original's key | `ws://localhost:8188` |
 //! | `janusRoom` | the room's number in Janus | 1000 |
 //! | `janusRoomSecret` | what administers it there | `default` |
 //! | `janusRoomPin` | what senders and receivers need there | none |
@@ -15,7 +16,11 @@
 //! They stand in the JSON file that `CONFIG_PATH` names, and each may also be an environment variable,
 //! `CVH_CAMERA_CONFIG_port` for instance, which wins.
 
-use super::{janus::JanusUrl, words::Secret};
+use super::{
+    door::{Upstream, UpstreamError},
+    janus::JanusUrl,
+    words::Secret,
+};
 use serde_json::{Map, Value};
 use std::{
     ffi::OsString,
@@ -43,6 +48,8 @@ pub struct Config {
     pub notify_path: Option<PathBuf>,
     /// Janus' HTTP API.
     pub janus_url: JanusUrl,
+    /// Janus' WebSocket API.
+    pub janus_web_socket: Upstream,
     /// The room's number in Janus.
     pub room: u64,
     /// What administers it there.
@@ -110,6 +117,7 @@ impl Config {
             slots: keys.number("cameraSlots", 4, 1, SLOTS_MAX)? as usize,
             notify_path: (!notify_path.is_empty()).then(|| dir.join(notify_path)),
             janus_url: keys.url("janusURL", "http://localhost:8088/janus")?,
+            janus_web_socket: keys.web_socket("janusWebSocketURL")?,
             room: keys.number("janusRoom", 1000, 1, ROOM_MAX)?,
             secret: Secret::of(&keys.text("janusRoomSecret", "default")?),
             pin: secret(keys.text("janusRoomPin", "")?),
@@ -119,11 +127,12 @@ impl Config {
     }
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "port",
     "cameraSlots",
     "notifyPath",
     "janusURL",
+    "janusWebSocketURL",
     "janusRoom",
     "janusRoomSecret",
     "janusRoomPin",
@@ -169,6 +178,12 @@ impl Keys {
         let url = self.text(key, default)?.parse();
         let from = || self.find(key).map_or_else(|| key.to_owned(), |(from, _)| from);
         url.map_err(|why| ConfigError::Value { from: from(), why })
+    }
+
+    fn web_socket(&self, key: &str) -> Result<Upstream, ConfigError> {
+        let Some((from, _)) = self.find(key) else { return Ok(Upstream::default()) };
+        let upstream = self.text(key, "")?.parse();
+        upstream.map_err(|error: UpstreamError| ConfigError::Value { from, why: error.to_string() })
     }
 
     /// A key's value, and where it stands.
@@ -252,6 +267,7 @@ mod tests {
             ("cameraSlots", "-1", "expected a number from 1 to 1000"),
             ("janusRoom", "lecture", "but came \"lecture\""),
             ("janusURL", "https://localhost/janus", "janusURL: expected http://HOST:PORT/PATH"),
+            ("janusWebSocketURL", "http://localhost", "janusWebSocketURL: expected ws://HOST:PORT"),
             ("janusBitrate", "1e6", "but came \"1e6\""),
         ] {
             let error = read(&[(&format!("{PREFIX}{key}"), value)]).unwrap_err().to_string();

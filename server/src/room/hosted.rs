@@ -2,6 +2,7 @@
 
 use super::{
     Rooms,
+    door::{Door, Upstream},
     engine::{Input, OrderRefused, Settings, SlotState, SlotView},
     janus::{self, Client, Codecs, JanusRoom},
     order::{Order, SlotOrder},
@@ -44,6 +45,8 @@ pub struct Janus {
     pub client: Client,
     /// What it wants of those who make rooms.
     pub admin_key: Option<Secret>,
+    /// Where its WebSocket API is, to which browsers come.
+    pub web_socket: Upstream,
 }
 
 /// A room that runs.
@@ -126,6 +129,11 @@ impl Hosted {
     /// Where Socket.IO finds them.
     pub fn rooms(&self) -> Arc<Rooms> {
         self.rooms.clone()
+    }
+
+    /// Browsers' way to Janus; none without one.
+    pub fn door(&self) -> Option<Door> {
+        self.janus.as_ref().map(|janus| self.rooms.door(janus.web_socket.clone()))
     }
 
     /// The numbers of all rooms.

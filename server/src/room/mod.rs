@@ -14,6 +14,7 @@
 //! | [`wire`], [`words`], [`order`], [`packet`] | events, orders and packets, from and to bytes |
 //! | [`running`], `sockets` | a room that runs, and the sockets in it |
 //! | [`janus`] | the room in Janus: made, kept, made again |
+//! | [`door`] | browsers' way to Janus |
 //! | [`input`], [`notify`] | orders from standard input; notifications, to a file or a named pipe |
 //! | [`hosted`] | rooms in `serve`, kept in the database |
 //! | [`process`], [`config`] | `cloudtalker-server room`, and the original's configuration |
@@ -22,6 +23,7 @@
 //! number in Janus, as the original's pages have it.
 
 pub mod config;
+pub mod door;
 pub mod engine;
 pub mod hosted;
 pub mod input;
@@ -47,6 +49,7 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use door::{Door, Upstream};
 use running::RunningRoom;
 use sockets::Place;
 use std::{
@@ -97,6 +100,12 @@ impl Rooms {
     /// Forgets a room: nobody finds it any more.
     pub fn remove(&self, number: u64) {
         self.rooms.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
+    /// Browsers' way to this Janus, into these rooms.
+    pub fn door(self: &Arc<Rooms>, janus: Upstream) -> Door {
+        let rooms = self.clone();
+        Door::new(janus, self.reach, move |number| rooms.room(number).is_some())
     }
 
     /// The room of this number in Janus.

@@ -3,6 +3,7 @@
 use super::{
     LAST_WORDS, Reach, Rooms,
     config::Config,
+    door,
     engine::{Input, Settings},
     input,
     janus::{self, Client, Codecs, JanusRoom},
@@ -10,11 +11,12 @@ use super::{
     router,
     running::{Listeners, RunningRoom},
 };
-use crate::net::{self, Door, Stop};
+use crate::net::{self, Stop};
 use axum::Router;
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -94,8 +96,9 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let client = Client::new(config.janus_url);
     let (end_room, room_ends) = Stop::new();
     let kept = tokio::spawn(janus::keep(room.clone(), client, janus_room, wished, room_ends));
-    let pages = Router::new().merge(router(rooms));
-    let port = tokio::spawn(net::serve(listener, Door::Plain, pages, stopped));
+    let to_janus = Arc::new(rooms.door(config.janus_web_socket));
+    let pages = Router::new().merge(router(rooms)).merge(door::routes(to_janus));
+    let port = tokio::spawn(net::serve(listener, net::Door::Plain, pages, stopped));
     ready(address);
 
     tokio::select! {

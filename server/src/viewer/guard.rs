@@ -16,13 +16,15 @@ use std::{
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const POLICY: [(HeaderName, &str); 5] = [
+const POLICY: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     // A cookie knows no port: without this, another program's page on this host could show our videos.
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    // A sender's page shows its camera. Nothing of ours has any business with a microphone.
+    (HeaderName::from_static("permissions-policy"), "camera=(self), microphone=()"),
 ];
 
 /// How people reach the server.
@@ -65,10 +67,14 @@ impl Reach {
 
 /// Lets a request in, or not, and gives every answer its policy.
 pub(super) async fn guard(State(viewer): State<Arc<Viewer>>, request: Request, next: Next) -> Response {
-    let mut response = match refusal(viewer.reach, &request) {
+    with_policy(match refusal(viewer.reach, &request) {
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,
-    };
+    })
+}
+
+/// The answer with what every answer carries.
+pub(super) fn with_policy(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in POLICY {
         headers.insert(name, HeaderValue::from_static(value));
@@ -87,7 +93,7 @@ fn refusal(reach: Reach, request: &Request) -> Option<Refusal> {
 }
 
 /// Whether it was our page, or no page at all, that sent this. `same-site` won't do: that is any port of this host.
-fn is_own_page(headers: &HeaderMap) -> bool {
+pub(crate) fn is_own_page(headers: &HeaderMap) -> bool {
     if let Some(site) = text(headers, HeaderName::from_static("sec-fetch-site")) {
         return ["same-origin", "none"].contains(&site);
     }

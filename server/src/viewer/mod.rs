@@ -18,7 +18,8 @@
 //! | `POST /api/rooms/N/slots/S/ACTION {…}` | drives a slot: `rooms` has the actions |
 //! | `GET /api/events` | what happens, as it happens: server-sent events |
 //!
-//! Rooms' Socket.IO is at `/socket.io/PORT` (see [`crate::room`]), for whoever has a slot's token or the room's pin.
+//! Rooms' Socket.IO is at `/socket.io/PORT` (see [`crate::room`]), and browsers' way to Janus at `/janus`, for whoever has a
+//! slot's token or the room's pin.
 //!
 //! A request passes `guard` (is it for us, is it from our page), then `session` (who sent it), then its handler.
 //! A refusal is `{"ok": false, "message"}` with a text that may be shown.
@@ -35,6 +36,7 @@ mod rooms;
 pub(crate) mod session;
 
 pub use guard::Reach;
+pub(crate) use guard::is_own_page;
 pub use session::{first_password, new_password};
 
 use crate::{
@@ -67,6 +69,7 @@ struct Viewer {
 /// `ConnectInfo<SocketAddr>`.
 pub fn router(server: Arc<Server>, reach: Reach, rooms: Arc<Hosted>) -> Router {
     let socket_io = room::router(rooms.rooms());
+    let to_janus = rooms.door().map(|door| room::door::routes(Arc::new(door))).unwrap_or_default();
     let viewer = Arc::new(Viewer { server, reach, rooms, attempts: Attempts::new() });
     Router::new()
         .route("/api/session", post(session::sign_in).delete(session::sign_out))
@@ -83,6 +86,7 @@ pub fn router(server: Arc<Server>, reach: Reach, rooms: Arc<Hosted>) -> Router {
         .route("/api/events", get(events::events))
         .merge(assets::routes())
         .merge(socket_io)
+        .merge(to_janus)
         .fallback(async || Refusal::NoPath)
         .method_not_allowed_fallback(async || Refusal::NoMethod)
         .layer(DefaultBodyLimit::max(BODY_MAX))

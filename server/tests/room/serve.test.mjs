@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
+import { WebSocket } from "ws";
 import { ADMIN_KEY, Janus } from "../web/room/janus.mjs";
 import { CLIENTS, SERVER, connectTo, feed, until, within } from "./scene.mjs";
 
@@ -30,7 +31,8 @@ class Serving {
   /** Serves: at any free port, or again where it did before. */
   async start() {
     const args = ["serve", "--data", join(this.dir, "data"), "--camera-addr", "127.0.0.1:0", "--web-addr", this.#people,
-      "--janus-url", this.janus.url, "--janus-admin-key", join(this.dir, "admin-key")];
+      "--janus-url", this.janus.url, "--janus-ws-url", this.janus.webSocketUrl,
+      "--janus-admin-key", join(this.dir, "admin-key")];
     this.#child = spawn(SERVER, args, { stdio: ["ignore", "pipe", "inherit"] });
     const told = {};
     for await (const line of createInterface({ input: this.#child.stdout })) {
@@ -71,6 +73,27 @@ class Serving {
   }
 }
 
+/** Asks Janus through the server whether it has these rooms, as a page does. */
+async function asked(t, serving, rooms) {
+  const socket = new WebSocket(`${serving.url.replace("http", "ws")}/janus`, "janus-protocol");
+  t.after(() => socket.terminate());
+  const messages = on(socket, "message");
+  await once(socket, "open");
+  const ask = async (message) => {
+    socket.send(JSON.stringify({ transaction: "t", ...message }));
+    return JSON.parse((await messages.next()).value[0]);
+  };
+  const session = { session_id: (await ask({ janus: "create" })).data.id };
+  const attached = await ask({ janus: "attach", plugin: "janus.plugin.videoroom", ...session });
+  const answers = [];
+  for (const room of rooms) {
+    const body = { request: "exists", room };
+    const { error, plugindata } = await ask({ janus: "message", ...session, handle_id: attached.data.id, body });
+    answers.push(error?.code ?? plugindata.data.exists);
+  }
+  return answers;
+}
+
 async function janusFor(t) {
   const janus = await Janus.start();
   t.after(() => janus.close());
@@ -85,6 +108,15 @@ async function numbers(janus) {
 function connect(t, serving, number, client) {
   return connectTo(t, serving.url, { path: `/socket.io/${number + 4000}`, ...client });
 }
+
+test("pages reach Janus through the server, in its own rooms alone", async (t) => {
+  const janus = await janusFor(t);
+  await janus.ask({ request: "create", room: 7, admin_key: ADMIN_KEY });
+  const serving = await Serving.open(t, janus);
+  const { number } = await serving.ask("POST", "", { name: "Lecture" });
+  await until("Janus to keep it", async () => (await serving.ask("GET", "")).every(({ kept }) => kept));
+  assert.deepEqual(await asked(t, serving, [number, 7]), [true, 403]);
+});
 
 for (const client of CLIENTS.filter(({ library }) => library === "socket.io-client")) {
   test(`a room is made, driven and removed, over ${client.transports.join(" and ")}`, async (t) => {

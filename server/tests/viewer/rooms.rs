@@ -8,6 +8,7 @@ use axum::{
 use cloudtalker_server::{
     room::{
         self, Rooms,
+        door::Upstream,
         hosted::{Hosted, Janus},
         janus::Client,
     },
@@ -17,7 +18,11 @@ use serde_json::{Value, json};
 
 /// A Janus that can't be reached.
 fn nowhere() -> Option<Janus> {
-    Some(Janus { client: Client::new("http://127.0.0.1:9/janus".parse().unwrap()), admin_key: None })
+    Some(Janus {
+        client: Client::new("http://127.0.0.1:9/janus".parse().unwrap()),
+        admin_key: None,
+        web_socket: Upstream::default(),
+    })
 }
 
 async fn delete(scene: &Scene, path: &str, cookie: &str) -> StatusCode {

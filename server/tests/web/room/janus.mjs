@@ -22,7 +22,7 @@ export class Janus {
   async #configure(httpPort, wsPort) {
     this.url = `http://127.0.0.1:${httpPort}/janus`;
     this.webSocketUrl = `ws://127.0.0.1:${wsPort}/`;
-    const modules = await modulesOf(await program());
+    const modules = await modulesOf(await program("janus"));
     const files = {
       "janus.jcfg": `general: {
           plugins_folder = "${modules}/plugins"
@@ -43,7 +43,7 @@ export class Janus {
   /** Starts it, or starts it again where it was before. */
   async run() {
     const args = ["-F", this.#dir, "-C", join(this.#dir, "janus.jcfg")];
-    this.#child = spawn(await program(), args, { stdio: ["ignore", "ignore", "inherit"] });
+    this.#child = spawn(await program("janus"), args, { stdio: ["ignore", "ignore", "inherit"] });
     const ended = once(this.#child, "exit").then(([code]) => {
       throw new Error(`expected janus to run, but it ended with ${code}`);
     });
@@ -88,16 +88,16 @@ export class Janus {
 
 export const ADMIN_KEY = "the-admins";
 
-/** Where janus is, in PATH or where scripts/install-tools puts it. */
-async function program() {
+/** Where a program is: in PATH, or where scripts/install-tools puts what must not be installed. */
+export async function program(name) {
   const cache = process.env.XDG_CACHE_HOME ?? join(process.env.HOME, ".cache");
   const tools = process.env.TOOLS ?? join(cache, "cloudtalker/tools");
   const dirs = [...process.env.PATH.split(delimiter), resolve(tools, "bin")];
   for (const dir of dirs) {
-    const path = join(dir, "janus");
+    const path = join(dir, name);
     if (await realpath(path).catch(() => null)) return path;
   }
-  throw new Error("expected janus in PATH: run scripts/install-tools test");
+  throw new Error(`expected ${name} in PATH: run scripts/install-tools test`);
 }
 
 /** Where a janus has its plugins and transports: in lib, or beneath it by the machine's architecture. */

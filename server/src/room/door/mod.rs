@@ -1,0 +1,285 @@
+//! `/janus`: the WebSocket that carries a browser's messages to Janus, and Janus' to the browser.
+//!
+//! So browsers need one port, one certificate and one origin, and Janus' own interfaces can stay on loopback. Each
+//! connection has one of its own to Janus, and only what [`admission`] lists passes. Whichever side goes, the other is
+//! told: a browser whose Janus is away or was restarted is closed with a reason, and comes back by itself.
+
+mod admission;
+mod bucket;
+mod upstream;
+
+pub use admission::{Admission, Refusal};
+pub use upstream::{Upstream, UpstreamError};
+
+use super::Reach;
+use crate::{
+    net::Peer,
+    viewer::{auth::household, is_own_page, session::client_of_proxy},
+};
+use axum::{
+    Extension, Router,
+    extract::{
+        ConnectInfo, State,
+        ws::{
+            CloseCode, CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
+            rejection::WebSocketUpgradeRejection,
+        },
+    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bucket::Bucket;
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    error::Error,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite;
+use upstream::Stream;
+
+/// Where browsers find it.
+pub const PATH: &str = "/janus";
+/// The subprotocol of Janus' own WebSockets.
+const PROTOCOL: &str = "janus-protocol";
+
+/// An offer of a browser with all its codecs has 10 kB.
+const MAX_MESSAGE: usize = 64 << 10;
+/// What a connection buffers each way.
+const BUFFER: usize = 8 << 10;
+/// Connections of one address: a school behind one address has so many screens, and no more.
+const MAX_OF_ADDRESS: usize = 512;
+/// A screen that finds 32 feeds at once says 500 messages: attach, join, start and a dozen candidates each.
+const BURST: u32 = 1000;
+/// And later two a second for each feed that comes or goes.
+const A_SECOND: u32 = 50;
+/// Janus forgets a session that says nothing for a minute, so a browser that says nothing for longer is gone.
+const SILENCE: Duration = Duration::from_secs(65);
+/// Who takes no byte for so long is gone.
+const SEND: Duration = Duration::from_secs(10);
+
+/// The door: which Janus is behind it, and for which rooms.
+pub struct Door {
+    janus: Upstream,
+    reach: Reach,
+    has_room: Box<dyn Fn(u64) -> bool + Send + Sync>,
+    of_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    /// The browser closed it, or the connection to it failed.
+    Left,
+    /// The browser sent what is no text.
+    NotText,
+    /// The browser sent more than [`MAX_MESSAGE`] at once.
+    TooLong,
+    /// The browser said nothing for [`SILENCE`], or took nothing for [`SEND`].
+    Silent,
+    /// Janus can't be reached.
+    Away(UpstreamError),
+    /// Janus closed the connection, or it failed.
+    Lost,
+    /// The process is to end.
+    Stopped,
+}
+
+/// One of an address's places, for as long as its connection lasts.
+struct Place {
+    door: Arc<Door>,
+    address: IpAddr,
+}
+
+impl Door {
+    /// A door to this Janus, for the rooms of which `has_room` says that they are ours.
+    pub fn new(
+        janus: Upstream,
+        reach: Reach,
+        has_room: impl Fn(u64) -> bool + Send + Sync + 'static,
+    ) -> Door {
+        Door { janus, reach, has_room: Box::new(has_room), of_address: Mutex::default() }
+    }
+
+    /// A place for one more connection of this address; none where it has all of its own.
+    fn place(self: &Arc<Door>, address: IpAddr) -> Option<Place> {
+        let mut places = self.of_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = places.entry(address).or_default();
+        if *taken >= MAX_OF_ADDRESS {
+            return None;
+        }
+        *taken += 1;
+        Some(Place { door: self.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut places = self.door.of_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = places.get_mut(&self.address) {
+            *taken -= 1;
+        }
+        places.retain(|_, taken| *taken > 0);
+    }
+}
+
+/// The door's route. Each request must carry the extensions [`Peer`] and `ConnectInfo<SocketAddr>`.
+pub fn routes<S: Clone + Send + Sync + 'static>(door: Arc<Door>) -> Router<S> {
+    Router::new().route(PATH, get(upgrade)).with_state(door)
+}
+
+async fn upgrade(
+    State(door): State<Arc<Door>>,
+    Extension(ConnectInfo(from)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
+    // Any page may open a WebSocket to anywhere, and rooms without a pin are shown to whoever reaches this network.
+    if !is_own_page(&headers) {
+        return (StatusCode::FORBIDDEN, "expected a page of this server's own origin").into_response();
+    }
+    let client = match door.reach {
+        Reach::Direct => None,
+        Reach::Proxied => client_of_proxy(&headers),
+    };
+    let Some(place) = door.place(household(client.unwrap_or(from.ip()))) else {
+        log::warn!("a browser was refused: its address has {MAX_OF_ADDRESS} connections to Janus already");
+        return (StatusCode::TOO_MANY_REQUESTS, "too many connections of this address").into_response();
+    };
+    upgrade
+        .protocols([PROTOCOL])
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .on_upgrade(move |browser| run(door, peer, place, browser))
+}
+
+async fn run(door: Arc<Door>, peer: Peer, _place: Place, mut browser: WebSocket) {
+    let Err(end) = carry(&door, &peer, &mut browser).await;
+    match &end {
+        End::Away(error) => log::warn!("a browser was sent away: {error}"),
+        _ => log::debug!("a browser's connection to Janus ended: {end}"),
+    }
+    let Some(code) = end.code() else { return };
+    let frame = CloseFrame { code, reason: end.to_string().into() };
+    let _ = timeout(SEND, browser.send(Message::Close(Some(frame)))).await;
+}
+
+/// Carries messages both ways until something ends it.
+async fn carry(door: &Door, peer: &Peer, browser: &mut WebSocket) -> Result<Infallible, End> {
+    let mut janus = Stream::open(&door.janus).await.map_err(End::Away)?;
+    let mut admission = Admission::default();
+    let began = Instant::now();
+    let mut bucket = Bucket::new(BURST, A_SECOND, Duration::ZERO);
+    let mut last_heard = began;
+    loop {
+        tokio::select! {
+            said = timeout_at(last_heard + SILENCE, browser.recv()) => {
+                let said = said.map_err(|_| End::Silent)?.ok_or(End::Left)?.map_err(|error| End::of(&error))?;
+                last_heard = Instant::now();
+                let text = match said {
+                    Message::Text(text) => text,
+                    Message::Ping(_) | Message::Pong(_) => continue,
+                    Message::Binary(_) => return Err(End::NotText),
+                    Message::Close(_) => return Err(End::Left),
+                };
+                // Who says too much is read more slowly.
+                tokio::time::sleep(bucket.take(began.elapsed())).await;
+                match admission.admit(&text, &door.has_room) {
+                    Ok(admitted) => janus.send(admitted).await.ok_or(End::Lost)?,
+                    Err(refusal) => {
+                        log::debug!("a browser's message was refused: {}", refusal.reason);
+                        send(browser, refusal.to_json()).await?;
+                    }
+                }
+            }
+            said = janus.next() => {
+                let text = said.ok_or(End::Lost)?;
+                admission.heard(&text);
+                send(browser, text).await?;
+            }
+            () = peer.stop.requested() => return Err(End::Stopped),
+        }
+    }
+}
+
+async fn send(browser: &mut WebSocket, text: String) -> Result<(), End> {
+    let sent = timeout(SEND, browser.send(Message::Text(text.into()))).await;
+    sent.map_err(|_| End::Silent)?.map_err(|_| End::Left)
+}
+
+impl End {
+    /// Why nothing more could be read of a browser.
+    fn of(error: &axum::Error) -> End {
+        let error = error.source().and_then(<dyn Error>::downcast_ref);
+        match error {
+            Some(tungstenite::Error::Capacity(_)) => End::TooLong,
+            _ => End::Left,
+        }
+    }
+
+    /// The code by which the browser is told; none where it has gone.
+    fn code(&self) -> Option<CloseCode> {
+        match self {
+            End::Left => None,
+            End::NotText => Some(close_code::UNSUPPORTED),
+            End::TooLong => Some(close_code::SIZE),
+            End::Silent => Some(close_code::POLICY),
+            End::Away(_) | End::Lost => Some(close_code::AGAIN),
+            End::Stopped => Some(close_code::AWAY),
+        }
+    }
+}
+
+/// Fit to be shown: the reason that the browser is told.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            End::Left => "The browser left.",
+            End::NotText => "Expected messages of text, got one of bytes.",
+            End::TooLong => "Expected shorter messages.",
+            End::Silent => "The browser fell silent.",
+            End::Away(_) => "The video server is away.",
+            End::Lost => "The video server ended the connection.",
+            End::Stopped => "The server is restarting.",
+        })
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("janus", &self.janus).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door() -> Arc<Door> {
+        Arc::new(Door::new("ws://127.0.0.1:8188".parse().unwrap(), Reach::Direct, |_| true))
+    }
+
+    #[test]
+    fn an_address_has_a_bounded_number_of_places_that_come_back() {
+        let (door, one, other) = (door(), IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut held: Vec<_> = (0..MAX_OF_ADDRESS).map(|_| door.place(one).unwrap()).collect();
+        assert!(door.place(one).is_none());
+        assert!(door.place(other).is_some());
+        held.pop();
+        held.push(door.place(one).unwrap());
+        held.clear();
+        assert!(door.of_address.lock().unwrap().is_empty(), "who has no connection is forgotten");
+    }
+}

@@ -1,0 +1,150 @@
+//! The connection to Janus' WebSocket interface.
+
+use axum::http::Uri;
+use futures_util::{SinkExt, StreamExt};
+use std::{fmt, io, str::FromStr, time::Duration};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{self, ClientRequestBuilder, Message, protocol::WebSocketConfig},
+};
+
+use super::{BUFFER, PROTOCOL, SEND};
+
+/// How long Janus may take to answer a new connection.
+const OPEN: Duration = Duration::from_secs(5);
+/// An offer of Janus' for a room's worth of feeds has 100 kB.
+const MAX_MESSAGE: usize = 1 << 20;
+
+/// Where Janus' WebSocket interface is: `ws://HOST[:PORT][/PATH]`. It is on this machine, or in a network of one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    uri: Uri,
+    host: String,
+    port: u16,
+}
+
+/// Why there is no connection to Janus.
+#[derive(Debug)]
+pub enum UpstreamError {
+    /// Its address is none.
+    Address(String),
+    /// It can't be reached.
+    Connect(String, io::Error),
+    /// What is there speaks no WebSocket, or not Janus' subprotocol.
+    Handshake(String, Box<tungstenite::Error>),
+    /// It does not answer.
+    Silent(String),
+}
+
+/// An open connection. Only texts come and go.
+pub(super) struct Stream(WebSocketStream<TcpStream>);
+
+/// Where Janus has it unless it is told otherwise.
+impl Default for Upstream {
+    fn default() -> Upstream {
+        "ws://localhost:8188".parse().expect("it has a host")
+    }
+}
+
+impl FromStr for Upstream {
+    type Err = UpstreamError;
+
+    fn from_str(text: &str) -> Result<Upstream, UpstreamError> {
+        let wrong = || UpstreamError::Address(text.to_owned());
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        if uri.scheme_str() != Some("ws") {
+            return Err(wrong());
+        }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        Ok(Upstream { port: uri.port_u16().unwrap_or(80), host, uri })
+    }
+}
+
+impl Stream {
+    pub(super) async fn open(janus: &Upstream) -> Result<Stream, UpstreamError> {
+        timeout(OPEN, Stream::connect(janus)).await.map_err(|_| UpstreamError::Silent(janus.to_string()))?
+    }
+
+    async fn connect(janus: &Upstream) -> Result<Stream, UpstreamError> {
+        let failed = |error| UpstreamError::Connect(janus.to_string(), error);
+        let stream = TcpStream::connect((janus.host.as_str(), janus.port)).await.map_err(failed)?;
+        let _ = stream.set_nodelay(true);
+        let request = ClientRequestBuilder::new(janus.uri.clone()).with_sub_protocol(PROTOCOL);
+        let bounds = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let opened = client_async_with_config(request, stream, Some(bounds)).await;
+        let (socket, _) =
+            opened.map_err(|error| UpstreamError::Handshake(janus.to_string(), Box::new(error)))?;
+        Ok(Stream(socket))
+    }
+
+    /// The next text; none once the connection is over.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        loop {
+            match self.0.next().await?.ok()? {
+                Message::Text(text) => return Some(text.as_str().to_owned()),
+                Message::Close(_) => return None,
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+    }
+
+    /// Sends a text; none once the connection is over.
+    pub(super) async fn send(&mut self, text: String) -> Option<()> {
+        timeout(SEND, self.0.send(Message::Text(text.into()))).await.ok()?.ok()
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.uri)
+    }
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpstreamError::Address(text) => {
+                write!(f, "expected ws://HOST:PORT of Janus' WebSocket interface, but came {text:?}")
+            }
+            UpstreamError::Connect(address, error) => {
+                write!(f, "janus can't be reached at {address}: {error}")
+            }
+            UpstreamError::Handshake(address, error) => {
+                write!(f, "expected Janus' WebSocket interface at {address}, but it refused: {error}")
+            }
+            UpstreamError::Silent(address) => write!(f, "janus does not answer at {address}"),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_scheme_a_host_and_a_usual_port() {
+        let parsed = |text: &str| text.parse().map(|Upstream { host, port, .. }| (host, port));
+        assert_eq!(parsed("ws://localhost:8188").unwrap(), ("localhost".into(), 8188));
+        assert_eq!(parsed("ws://[::1]:8188/janus").unwrap(), ("::1".into(), 8188));
+        assert_eq!(parsed("ws://janus.example").unwrap(), ("janus.example".into(), 80));
+        for wrong in [
+            "",
+            "localhost:8188",
+            "http://localhost:8088/janus",
+            "wss://localhost",
+            "ws://",
+            "ws:///janus",
+            "ws://a b",
+        ] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
+}
