@@ -11,7 +11,10 @@ use super::{
     router,
     running::{Listeners, RunningRoom},
 };
-use crate::net::{self, Stop};
+use crate::{
+    net::{self, Stop},
+    viewer,
+};
 use axum::Router;
 use std::{
     fmt, io,
@@ -97,7 +100,7 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let (end_room, room_ends) = Stop::new();
     let kept = tokio::spawn(janus::keep(room.clone(), client, janus_room, wished, room_ends));
     let to_janus = Arc::new(rooms.door(config.janus_web_socket));
-    let pages = Router::new().merge(router(rooms)).merge(door::routes(to_janus));
+    let pages = Router::new().merge(router(rooms)).merge(door::routes(to_janus)).merge(viewer::room_pages());
     let port = tokio::spawn(net::serve(listener, net::Door::Plain, pages, stopped));
     ready(address);
 

@@ -1,12 +1,13 @@
-//! The page itself: a dozen small files, in the binary.
+//! The pages themselves: some small files, in the binary.
 //!
 //! A table of `include_bytes!` is all it takes; a crate for it would bring a macro and a directory walk for the same
-//! bytes. A test keeps the table and the directory `web/` the same.
+//! bytes. A test keeps the tables and the directory `web/` the same.
 
-use super::{Viewer, range::Wanted};
+use super::{Viewer, guard, range::Wanted};
 use axum::{
     Router,
     http::{HeaderMap, StatusCode, header},
+    middleware::map_response,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -17,6 +18,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 macro_rules! assets {
     ($($name:literal: $kind:ident,)*) => {
@@ -26,19 +28,47 @@ macro_rules! assets {
 
 const INDEX: Asset = Asset { name: "", kind: HTML, bytes: include_bytes!("../../web/index.html") };
 
-const ASSETS: [Asset; 12] = assets! {
+/// The app's own.
+const APP: [Asset; 9] = assets! {
     "api.js": JS,
     "app.js": JS,
     "cameras.js": JS,
     "captures.js": JS,
-    "dom.js": JS,
     "events.js": JS,
     "format.js": JS,
-    "icon.svg": SVG,
     "player.js": JS,
     "signin.js": JS,
     "stills.js": JS,
+};
+
+/// What the pages of rooms need, some of which the app shares.
+const ROOM: [Asset; 26] = assets! {
+    "dom.js": JS,
+    "icon.svg": SVG,
+    "novnc.js": JS,
+    "receiver.html": HTML,
+    "room.css": CSS,
+    "room/address.js": JS,
+    "room/annotation.js": JS,
+    "room/attempt.js": JS,
+    "room/camera.js": JS,
+    "room/feed.js": JS,
+    "room/following.js": JS,
+    "room/geometry.js": JS,
+    "room/janus.js": JS,
+    "room/pauses.js": JS,
+    "room/peer.js": JS,
+    "room/publisher.js": JS,
+    "room/receiver.js": JS,
+    "room/sender.js": JS,
+    "room/sending.js": JS,
+    "room/stay_awake.js": JS,
+    "room/subscriber.js": JS,
+    "room/watching.js": JS,
+    "sender.html": HTML,
     "style.css": CSS,
+    "vendor/socket.io.LICENSE": TEXT,
+    "vendor/socket.io.esm.min.js": JS,
 };
 
 /// A file of the page.
@@ -49,16 +79,24 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-/// The routes of the page's files.
+/// The routes of all files.
 pub(super) fn routes() -> Router<Arc<Viewer>> {
-    let page = Router::new().route("/index.html", get(Redirect::permanent("/")));
-    ASSETS.into_iter().chain([INDEX]).fold(page, |page, asset| {
-        let tag = tag(asset.bytes);
-        page.route(
-            &format!("/{}", asset.name),
-            get(async move |headers: HeaderMap| asset.answer(&headers, &tag)),
-        )
-    })
+    let app = Router::new().route("/index.html", get(Redirect::permanent("/")));
+    ROOM.into_iter().chain(APP).chain([INDEX]).fold(app, with)
+}
+
+/// The pages of rooms alone, for a server that is nothing but a room.
+pub fn room_pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let pages = Router::new().route("/", get(Redirect::temporary("receiver.html")));
+    ROOM.into_iter()
+        .fold(pages, with)
+        .layer(map_response(async |response: Response| guard::with_policy(response)))
+}
+
+fn with<S: Clone + Send + Sync + 'static>(router: Router<S>, asset: Asset) -> Router<S> {
+    let tag = tag(asset.bytes);
+    router
+        .route(&format!("/{}", asset.name), get(async move |headers: HeaderMap| asset.answer(&headers, &tag)))
 }
 
 impl Asset {
@@ -85,18 +123,35 @@ fn tag(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_file_of_the_page_is_in_the_binary() {
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/web")).unwrap();
-        let mut files: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-        files.sort();
-        files.retain(|file| file != "index.html");
-        assert_eq!(files, ASSETS.map(|asset| asset.name));
+    fn all() -> impl Iterator<Item = Asset> {
+        APP.into_iter().chain(ROOM)
+    }
+
+    /// The files of a directory of `web/`, and of those in it, by their paths.
+    fn files(dir: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(format!("{}/web/{dir}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let files = entries.flat_map(|entry| {
+            let entry = entry.unwrap();
+            let path = format!("{dir}{}", entry.file_name().into_string().unwrap());
+            if entry.path().is_dir() { files(&format!("{path}/")) } else { vec![path] }
+        });
+        files.collect()
     }
 
     #[test]
-    fn nothing_on_the_page_needs_another_host_or_inline_code() {
-        for asset in ASSETS.into_iter().chain([INDEX]) {
+    fn every_file_of_the_pages_is_in_the_binary() {
+        let mut files = files("");
+        files.retain(|file| file != "index.html");
+        files.sort();
+        let mut names: Vec<_> = all().map(|asset| asset.name).collect();
+        names.sort_unstable();
+        assert_eq!(files, names);
+    }
+
+    #[test]
+    fn nothing_on_the_pages_needs_another_host_or_inline_code() {
+        let ours = all().chain([INDEX]).filter(|asset| !asset.name.starts_with("vendor/"));
+        for asset in ours {
             let text = std::str::from_utf8(asset.bytes).unwrap().replace("http://www.w3.org/2000/svg", "");
             for forbidden in
                 ["http://", "https://", "style=\"", "onclick=", "innerHTML", "<script>", "<style"]

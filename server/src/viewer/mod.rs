@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /` and the files of `web/` | the page |
+//! | `GET /` and the files of `web/` | the page, and those of rooms |
 //! | `POST /api/session {password}` | signs in: a cookie |
 //! | `DELETE /api/session` | signs out |
 //! | `GET /api/cameras` | every camera, by name |
@@ -35,6 +35,7 @@ mod range;
 mod rooms;
 pub(crate) mod session;
 
+pub use assets::room_pages;
 pub use guard::Reach;
 pub(crate) use guard::is_own_page;
 pub use session::{first_password, new_password};

@@ -1,0 +1,175 @@
+// The client of Janus by itself: our modules on an empty page, speaking with a real Janus and nothing in between.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { after, before, beforeEach, test } from "node:test";
+import { Browser } from "./browser.mjs";
+import { ADMIN_KEY, Janus } from "./janus.mjs";
+
+const WEB = new URL("../../../web/", import.meta.url);
+
+let janus, browser, site, url;
+let room = 1000;
+
+before(async () => {
+  janus = await Janus.start();
+  browser = await Browser.open();
+  site = createServer(async ({ url }, response) => {
+    if (url === "/") return response.setHeader("content-type", "text/html").end("<!doctype html><body>");
+    const file = await readFile(new URL(`.${url}`, WEB)).catch(() => null);
+    response.writeHead(file ? 200 : 404, { "content-type": "text/javascript" }).end(file);
+  });
+  await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
+  url = `http://127.0.0.1:${site.address().port}/`;
+});
+
+after(async () => {
+  await browser?.close();
+  site?.close();
+  await janus?.close();
+});
+
+beforeEach(() => (room += 1));
+
+const makeRoom = (more = {}) =>
+  janus.ask({ request: "create", room, admin_key: ADMIN_KEY, videocodec: "h264,vp8", publishers: 4, ...more });
+
+/** A page that opens a session; `call` of it runs a function with our modules and that session. */
+async function open() {
+  const page = await browser.page(url);
+  await page.evaluate(async (janusUrl) => {
+    const names = ["janus", "publisher", "subscriber"];
+    const modules = await Promise.all(names.map((name) => import(`/room/${name}.js`)));
+    Object.assign(globalThis, ...modules.map((module) => ({ ...module })));
+    globalThis.session = await globalThis.Janus.open(janusUrl);
+    globalThis.ended = [];
+  }, janus.webSocketUrl);
+  return page;
+}
+
+/** Publishes the page's camera. Resolves to the feed's number, or to what the page would be told. */
+const publish = (page, more = {}) =>
+  page.evaluate(async (options) => {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+    const [track] = stream.getVideoTracks();
+    const onEnd = (reason) => ended.push(reason);
+    try {
+      globalThis.publisher = await Publisher.start(session, { track, maxBitrate: 0, onEnd, ...options });
+    } catch (error) {
+      return { refusal: error.message, code: error.code };
+    }
+    return publisher.ids.feedId;
+  }, { room, pin: "", ...more });
+
+const subscribe = (page, feedId, more = {}) =>
+  page.evaluate(async (options) => {
+    const video = Object.assign(document.createElement("video"), { muted: true, autoplay: true });
+    document.body.append(video);
+    const onStream = (stream) => (video.srcObject = stream);
+    const onEnd = (reason) => ended.push(reason);
+    try {
+      globalThis.subscriber = await Subscriber.start(session, { onStream, onEnd, ...options });
+    } catch (error) {
+      return { refusal: error.message, code: error.code };
+    }
+  }, { room, pin: "", feedId, ...more });
+
+/** Resolves once so many more pictures are on the screen. */
+const shown = (page, more) =>
+  page.evaluate(async (more) => {
+    const count = () => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames;
+    const wanted = count() + more;
+    while (count() < wanted) await new Promise(requestAnimationFrame);
+  }, more);
+
+const codecOf = (page) =>
+  page.evaluate(async () => {
+    const { codecId } = await publisher.sent();
+    return codecId;
+  });
+
+test("a camera's picture reaches another page, as H.264", async () => {
+  await makeRoom();
+  const [sender, receiver] = [await open(), await open()];
+  const feedId = await publish(sender);
+  await subscribe(receiver, feedId);
+  await shown(receiver, 20);
+  assert.match(await codecOf(sender), /profile-level-id=42e0/);
+  await receiver.waitForFunction(() => {
+    const { videoWidth, videoHeight } = document.querySelector("video");
+    return videoWidth === 640 && videoHeight === 480;
+  });
+});
+
+test("a room of VP8 alone gets VP8", async () => {
+  await makeRoom({ videocodec: "vp8" });
+  const [sender, receiver] = [await open(), await open()];
+  await subscribe(receiver, await publish(sender));
+  await shown(receiver, 5);
+  assert.doesNotMatch(await codecOf(sender), /profile-level-id/);
+});
+
+test("a room that takes no video of this browser's is an error in clear words", async () => {
+  await makeRoom({ videocodec: "h265" });
+  const { refusal } = await publish(await open());
+  assert.match(refusal, /takes no video that this browser can send/);
+});
+
+test("a pin is needed where there is one", async () => {
+  await makeRoom({ pin: "1234" });
+  const [sender, receiver] = [await open(), await open()];
+  assert.equal((await publish(sender)).code, 433);
+  assert.equal((await publish(sender, { pin: "4321" })).code, 433);
+  const feedId = await publish(sender, { pin: "1234" });
+  assert.equal((await subscribe(receiver, feedId)).code, 433);
+  assert.equal(await subscribe(receiver, feedId, { pin: "1234" }), undefined);
+});
+
+test("a room or a feed that is not there is refused by its number", async () => {
+  assert.equal((await publish(await open())).code, 426);
+  await makeRoom();
+  assert.equal((await subscribe(await open(), 5)).code, 428);
+});
+
+test("the encoder obeys a limit", async () => {
+  await makeRoom();
+  const sender = await open();
+  await publish(sender);
+  const target = () => sender.evaluate(async () => (await publisher.sent()).targetBitrate);
+  const follows = (holds) => sender.waitForFunction(
+    async ([least, most]) => {
+      const { targetBitrate } = await publisher.sent();
+      return targetBitrate >= least && targetBitrate <= most;
+    }, holds);
+  await follows([200_000, Infinity]);
+  await sender.evaluate(() => publisher.limit(100_000));
+  await follows([1, 100_000]);
+  await sender.evaluate(() => publisher.limit(0));
+  await follows([200_000, Infinity]);
+  assert.ok(await target());
+});
+
+test("both sides learn that Janus is gone", async () => {
+  await makeRoom();
+  const [sender, receiver] = [await open(), await open()];
+  await subscribe(receiver, await publish(sender));
+  await janus.kill();
+  for (const page of [sender, receiver]) {
+    await page.waitForFunction(() => ended.length === 1 && !session.isOpen);
+    assert.deepEqual(await page.evaluate(() => ended), ["The video server ended the picture."]);
+    const refusal = await page.evaluate((url) => Janus.open(url).catch(({ message }) => message), janus.webSocketUrl);
+    assert.equal(refusal, "The video server can’t be reached.");
+  }
+  await janus.run();
+});
+
+test("a subscriber learns that its feed is gone", async () => {
+  await makeRoom();
+  const [sender, receiver] = [await open(), await open()];
+  await subscribe(receiver, await publish(sender));
+  await sender.close();
+  await receiver.waitForFunction(() => ended.length === 1);
+});
+
+test("nothing failed on any page", () => assert.deepEqual(browser.offences, []));

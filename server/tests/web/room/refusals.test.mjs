@@ -1,0 +1,105 @@
+// What a sender's page says where it can't send, and what becomes of hostile words.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { eventually } from "./browser.mjs";
+import { Stage, TOKEN, feed, live, moves, says } from "./stage.mjs";
+
+const PIN = "1234";
+/** Not loopback: a page of this address is no secure one. */
+const LAN = "192.0.2.1";
+
+let stage;
+
+before(async () => {
+  stage = await Stage.open({ janusRoomPin: PIN, args: ["--trust_annotations"] });
+  stage.server.order(`activate_slot 0 ${TOKEN}`);
+});
+
+after(() => stage?.close());
+
+test("without HTTPS there is no camera, and the page says why", async () => {
+  const page = await stage.browser.page(stage.server.url("sender.html", { token: TOKEN }, LAN));
+  await says(page, "Browsers give a camera only to pages that came by HTTPS");
+  assert.ok(await page.getByRole("button", { name: "Start camera" }).isDisabled());
+});
+
+test("a link without a token says so", async () => {
+  await says(await stage.browser.page(stage.server.url("sender.html")), "This link lacks its token.");
+});
+
+test("a camera that the person denied may be allowed and tried again", async () => {
+  const page = await stage.sender({ pin: PIN }, { hasCamera: false });
+  await says(page, "The browser was told not to give this page the camera.");
+  await page.context().grantPermissions(["camera"]);
+  await page.getByRole("button", { name: "Start camera" }).click();
+  await live(page);
+  await page.context().close();
+});
+
+test("a wrong token and a closed slot are refused in the server's words", async () => {
+  for (const parameters of [{ token: "guess" }, { slot: 1 }, { slot: 99 }]) {
+    const page = await stage.sender({ pin: PIN, ...parameters });
+    await page.locator("#status.refusal").waitFor();
+    assert.notEqual(await page.locator("#status").textContent(), "");
+    await page.getByRole("button", { name: "Start camera" }).waitFor();
+    await page.context().close();
+  }
+});
+
+test("a room's PIN is asked for where it is not in the link", async () => {
+  const page = await stage.senderPage({ pin: PIN });
+  await page.goto(stage.server.url("sender.html", { slot: 0, token: TOKEN }));
+  await page.getByLabel("Room PIN").fill("4321");
+  await page.keyboard.press("Enter");
+  await says(page, "That is not the room’s PIN.");
+  await page.getByLabel("Room PIN").fill(PIN);
+  await page.keyboard.press("Enter");
+  await live(page);
+  await page.context().close();
+});
+
+test("a receiver asks for the PIN, and again for a wrong one", async () => {
+  const [sender, receiver] = [await stage.sender({ pin: PIN }), await stage.receiver()];
+  await receiver.getByRole("heading", { name: "This room has a PIN" }).waitFor();
+  await receiver.getByLabel("Room PIN").fill("4321");
+  await receiver.keyboard.press("Enter");
+  await receiver.getByText("That is not the room’s PIN.").waitFor();
+  await receiver.getByLabel("Room PIN").fill(PIN);
+  await receiver.keyboard.press("Enter");
+  await moves(receiver, 0);
+  await receiver.context().close();
+  await sender.context().close();
+});
+
+test("a slot that somebody has is waited for", async () => {
+  const [first, second] = [await stage.sender({ pin: PIN }), await stage.senderPage({ pin: PIN })];
+  await live(first);
+  await second.getByRole("button", { name: "Start camera" }).click();
+  await says(second, "Trying again as soon as the slot is free…");
+  await first.getByRole("button", { name: "Stop camera" }).click();
+  await live(second);
+  await second.context().close();
+});
+
+test("script in names and annotations is shown as the text that it is", async () => {
+  const hostile = "<script>window.stolen = 1</script><img src=x onerror='window.stolen = 2'>";
+  const sender = await stage.sender({ pin: PIN, customNameAllowed: hostile });
+  const receiver = await stage.receiver({ pin: PIN });
+  await moves(receiver, 0);
+  const notified = (line) => line.startsWith("custom_name 0 ") && line.includes("&lt;script&gt;");
+  const lines = await eventually(() => stage.server.notifications(), (lines) => lines.some(notified));
+  const name = lines.find(notified).slice("custom_name 0 ".length);
+  assert.doesNotMatch(name, /[<>"']/);
+
+  // As a controller wraps a name, and as a hostile one would write.
+  stage.server.order(`set_annotation 0 <div>${name}</div>`);
+  await feed(receiver, 0).getByText("<script>window.stolen = 1</script>").waitFor();
+  stage.server.order(`set_annotation 0 <div>Hello ${hostile}<iframe src=javascript:alert(1)></iframe></div>`);
+  await feed(receiver, 0).getByText("Hello <script>window.stolen = 1</script>").waitFor();
+  assert.equal(await feed(receiver, 0).locator("script, iframe, [onerror], [src]").count(), 0);
+  assert.equal(await receiver.evaluate(() => window.stolen), undefined);
+  await sender.context().close();
+});
+
+test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));

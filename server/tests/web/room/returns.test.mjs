@@ -1,0 +1,55 @@
+// Whatever is away for a while, everybody comes back by themselves.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Stage, TOKEN, feed, live, moves } from "./stage.mjs";
+
+let stage, sender, receiver;
+
+before(async () => {
+  stage = await Stage.open();
+  stage.server.order(`activate_slot 0 ${TOKEN}`);
+  [sender, receiver] = [await stage.sender(), await stage.receiver()];
+  await live(sender);
+  await moves(receiver, 0);
+});
+
+after(() => stage?.close());
+
+test("after Janus was killed and is back, pictures are there within ten seconds", async () => {
+  await stage.janus.kill();
+  await feed(receiver, 0).waitFor({ state: "detached" });
+  await stage.janus.run();
+  const began = performance.now();
+  await moves(receiver, 0);
+  const seconds = (performance.now() - began) / 1000;
+  assert.ok(seconds < 10, `it took ${seconds.toFixed(1)} s`);
+});
+
+test("after the server was killed and is back, senders and receivers return", async () => {
+  await stage.server.end("SIGKILL");
+  await receiver.getByText("Reconnecting…").waitFor();
+  await stage.server.run();
+  stage.server.order(`activate_slot 0 ${TOKEN}`);
+  await receiver.getByText("Room 1000", { exact: true }).waitFor();
+  await live(sender);
+  await moves(receiver, 0);
+});
+
+test("after the server was stopped in good order, too", async () => {
+  assert.equal(await stage.server.end("SIGTERM"), 0);
+  await feed(receiver, 0).waitFor({ state: "detached" });
+  await stage.server.run();
+  stage.server.order(`activate_slot 0 ${TOKEN}`);
+  await live(sender);
+  await moves(receiver, 0);
+});
+
+test("a page that is loaded again has its slot at once", async () => {
+  await sender.reload();
+  await sender.getByRole("button", { name: "Start camera" }).click();
+  await live(sender);
+  await moves(receiver, 0);
+});
+
+test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));

@@ -1,0 +1,173 @@
+// One attempt to send a camera's picture in a slot: from the first connection to whatever ends it.
+//
+//   connect ──▶ sender_init ──▶ Janus: join, publish ──▶ set_feed_id ──▶ live
+//                                 ▲                                       │
+//                                 └──────────── publish_again ────────────┘
+
+import { io } from "../vendor/socket.io.esm.min.js";
+import { eventsOf, janusUrl } from "./address.js";
+import { Janus } from "./janus.js";
+import { Publisher } from "./publisher.js";
+
+const ANSWER_MS = 10_000;
+
+/** The server refused an event. The message is its own, and fit to be shown. */
+export class Refusal extends Error {
+  constructor(event, message) {
+    super(message);
+    this.event = event;
+  }
+}
+
+/** Somebody who looks after the room ended this camera. */
+export class Dismissal extends Error {}
+
+export class Attempt {
+  #sending;
+  #onLive;
+  #socket = null;
+  #janus = null;
+  #publisher = null;
+  #isOver = false;
+  #controllerLimit = 0;
+  #publishAgain = () => {};
+  #end;
+  #ended;
+
+  /**
+   * `sending` is what is sent: room, slot, token, pin, resume, name, track, userLimit. `onLive` is told each time that it
+   * flows, or has another limit.
+   */
+  constructor(sending, onLive) {
+    this.#sending = sending;
+    this.#onLive = onLive;
+    this.#ended = new Promise((_, reject) => (this.#end = reject));
+  }
+
+  /** Sends until something ends it, and throws what. */
+  async run() {
+    try {
+      await Promise.race([this.#ended, this.#share()]);
+    } finally {
+      this.close();
+    }
+  }
+
+  close() {
+    this.#isOver = true;
+    this.#end(new Error("over"));
+    this.#unpublish();
+    this.#socket?.disconnect();
+  }
+
+  /** The limit that the room's controller set, in bit/s; 0 is none. */
+  get controllerLimit() {
+    return this.#controllerLimit;
+  }
+
+  /** What the encoder has sent so far; undefined while nothing flows. */
+  sent() {
+    return this.#publisher?.sent();
+  }
+
+  async replace(track) {
+    await this.#publisher?.replace(track);
+  }
+
+  /** Another name, for those who see the picture. */
+  rename(newName) {
+    this.#socket?.emit("change_name", { newName });
+  }
+
+  /** The sender's own limit changed: the server is told, and the encoder obeys. */
+  async limit() {
+    if (!this.#publisher) return;
+    await this.#ask("set_bitrate_limit", { bitrateLimit: this.#sending.userLimit });
+    await this.#obey();
+  }
+
+  async #share() {
+    await this.#connect();
+    const { slot, token, resume } = this.#sending;
+    await this.#ask("sender_init", { slot, token, resume });
+    for (;;) {
+      const again = new Promise((resolve) => (this.#publishAgain = resolve));
+      await this.#publish();
+      await again;
+      this.#unpublish();
+    }
+  }
+
+  async #connect() {
+    const { origin, path } = eventsOf(this.#sending.room);
+    const socket = io(origin, {
+      path, transports: ["websocket", "polling"], tryAllTransports: true, reconnection: false, forceNew: true,
+      timeout: ANSWER_MS,
+    });
+    this.#socket = socket;
+    socket.on("publish_again", () => this.#publishAgain());
+    socket.on("new_controller_bitrate_limit", ({ bitrateLimit }) => {
+      this.#controllerLimit = bitrateLimit;
+      this.#obey().catch(this.#end);
+      this.#onLive();
+    });
+    socket.on("disconnect", (reason) => {
+      if (reason === "io server disconnect") this.#end(new Dismissal("This camera was ended by the room."));
+      else this.#end(new Error("The connection to the server broke."));
+    });
+    await new Promise((resolve, reject) => {
+      socket.on("connect", resolve);
+      socket.on("connect_error", () => reject(new Error("The server can’t be reached.")));
+    });
+  }
+
+  async #publish() {
+    const { room, pin, track, userLimit, name } = this.#sending;
+    this.#janus = await this.#unlessOver(Janus.open(janusUrl()));
+    const onEnd = (reason) => this.#end(new Error(reason));
+    const maxBitrate = this.#limitInForce();
+    const publishing = Publisher.start(this.#janus, { room, pin, track, maxBitrate, onEnd });
+    this.#publisher = await this.#unlessOver(publishing);
+    // Another camera may have been chosen meanwhile.
+    if (track !== this.#sending.track) await this.#publisher.replace(this.#sending.track);
+    const answer = await this.#ask("set_feed_id", { ...this.#publisher.ids, ...(name && { customName: name }) });
+    this.#controllerLimit = answer.controllerBitrateLimit ?? 0;
+    if (userLimit) await this.#ask("set_bitrate_limit", { bitrateLimit: userLimit });
+    await this.#obey();
+    this.#onLive();
+  }
+
+  /** What was opened after the attempt was over is closed at once. */
+  async #unlessOver(opening) {
+    const opened = await opening;
+    if (!this.#isOver) return opened;
+    opened.close();
+    throw new Error("over");
+  }
+
+  #unpublish() {
+    this.#publisher?.close();
+    this.#janus?.close();
+    this.#publisher = this.#janus = null;
+  }
+
+  async #obey() {
+    await this.#publisher?.limit(this.#limitInForce());
+  }
+
+  #limitInForce() {
+    const limits = [this.#controllerLimit, this.#sending.userLimit].filter((limit) => limit > 0);
+    return limits.length ? Math.min(...limits) : 0;
+  }
+
+  async #ask(event, data) {
+    let answer;
+    try {
+      answer = await this.#socket.timeout(ANSWER_MS).emitWithAck(event, data);
+    } catch {
+      throw new Error("The server does not answer.");
+    }
+    if (!answer.success) throw new Refusal(event, answer.message);
+    return answer;
+  }
+}

@@ -1,0 +1,88 @@
+// One feed's picture, kept coming for as long as the feed is there.
+
+import { JanusError, NO_SUCH_ROOM, WRONG_PIN } from "./janus.js";
+import { Pauses } from "./pauses.js";
+import { Subscriber } from "./subscriber.js";
+
+export class Following {
+  #feed;
+  #room;
+  #janus;
+  #onPinWanted;
+  #subscriber = null;
+  #isOver = false;
+  /** What the loop may be waiting for, each to be ended by a call. */
+  #endPicture = () => {};
+  #endWaitForPin = () => {};
+
+  /**
+   * Follows a feed. `room` has the room's number and its pin, which may change; `janus()` resolves to a session;
+   * `onPinWanted` is told when the pin is not the room's.
+   */
+  constructor(feed, room, janus, onPinWanted) {
+    this.#feed = feed;
+    this.#room = room;
+    this.#janus = janus;
+    this.#onPinWanted = onPinWanted;
+    feed.note("Connecting…");
+    this.#run();
+  }
+
+  /** Tries again at once where it waits for another pin. */
+  pinChanged() {
+    this.#endWaitForPin();
+  }
+
+  stop() {
+    this.#isOver = true;
+    this.#subscriber?.close();
+    this.#endPicture();
+    this.#endWaitForPin();
+  }
+
+  async #run() {
+    const pauses = new Pauses();
+    while (!this.#isOver) {
+      try {
+        await this.#receive(() => pauses.reset());
+      } catch (error) {
+        if (this.#isOver) return;
+        this.#feed.note(noteOf(error));
+        if (error.code === WRONG_PIN) await this.#otherPin();
+        else await pauses.pass();
+      }
+    }
+  }
+
+  /** Subscribes; throws as soon as the picture does not come any more. */
+  async #receive(onPicture) {
+    const janus = await this.#janus();
+    const ended = new Promise((resolve) => (this.#endPicture = resolve));
+    const onStream = (stream) => this.#isOver || this.#feed.play(stream);
+    const [{ number: room, pin }, { feedId }] = [this.#room, this.#feed];
+    const subscribed = Subscriber.start(janus, { room, pin, feedId, onStream, onEnd: this.#endPicture });
+    this.#subscriber = await subscribed;
+    if (this.#isOver) return this.#subscriber.close();
+    this.#feed.note("");
+    onPicture();
+    throw new Error(await ended);
+  }
+
+  async #otherPin() {
+    const changed = new Promise((resolve) => (this.#endWaitForPin = resolve));
+    this.#onPinWanted();
+    await changed;
+  }
+}
+
+function noteOf(error) {
+  if (!(error instanceof JanusError)) return `${error.message} Trying again…`;
+  switch (error.code) {
+    case WRONG_PIN:
+      return "This room has a PIN.";
+    case NO_SUCH_ROOM:
+      return "The video server does not know this room yet.";
+    default:
+      return `${error.message} Trying again…`;
+  }
+}

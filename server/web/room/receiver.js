@@ -1,0 +1,63 @@
+// The receiver's page: every camera of a room, in a grid, or each where the room's controller put it.
+//
+// Its address holds the room, and may hold `pin` (`none` is a room without one) and `view=arranged`.
+
+import { announce, byId } from "../dom.js";
+import { pinOf, roomOf } from "./address.js";
+import { Watching } from "./watching.js";
+
+const parameters = new URLSearchParams(location.search);
+const room = roomOf(parameters);
+let isArranged = parameters.get("view") === "arranged";
+let wasAsked = false;
+
+const watching = new Watching({ room, pin: pinOf(parameters) ?? "" }, {
+  added(feed) {
+    byId("feeds").append(feed.node);
+    announce(`${feed.name} is there`);
+    layOut();
+  },
+  changed: layOut,
+  removed(feed) {
+    announce(`${feed.name} is gone`);
+    layOut();
+  },
+  link(isThere) {
+    byId("link").textContent = isThere ? `Room ${room}` : "Reconnecting…";
+    byId("link").classList.toggle("live", isThere);
+    layOut();
+  },
+  pinWanted: askForPin,
+  command: (told) => document.dispatchEvent(new CustomEvent("cloudtalker:command", { detail: told })),
+});
+
+document.title = `Room ${room} – cloudtalker`;
+byId("view").addEventListener("click", () => {
+  isArranged = !isArranged;
+  layOut();
+});
+byId("pin-dialog").addEventListener("close", () => (watching.pin = byId("pin").value));
+// There is nothing to see without it.
+byId("pin-dialog").addEventListener("cancel", (event) => event.preventDefault());
+addEventListener("resize", layOut);
+layOut();
+
+function layOut() {
+  document.body.classList.toggle("arranged", isArranged);
+  byId("view").setAttribute("aria-pressed", isArranged);
+  const frame = { window: { width: document.documentElement.clientWidth, height: innerHeight } };
+  const { feeds } = watching;
+  for (const feed of feeds) {
+    if (isArranged) feed.placeIn(frame);
+    else feed.unplace();
+  }
+  byId("nothing").hidden = feeds.length > 0;
+}
+
+function askForPin() {
+  if (byId("pin-dialog").open) return;
+  byId("pin-refusal").textContent = wasAsked ? "That is not the room’s PIN." : "";
+  wasAsked = true;
+  byId("pin").value = "";
+  byId("pin-dialog").showModal();
+}
