@@ -120,6 +120,14 @@ cross: ## Static binaries for boards, with sums and SBOMs: dist/; TARGET=armv7, 
 	cross/build $(TARGET)
 	$(TOOLS)/cross/bin/python cross/check $(if $(RECORD),--record) $(TARGET)
 
+.PHONY: vendor
+vendor: ## Gather the agent's crates into vendor/, for Buildroot with CLOUDTALKER_OVERRIDE_SRCDIR
+	scripts/vendor
+
+.PHONY: source
+source: ## The agent's source with its crates, as image builders take it: dist/cloudtalker-VERSION-vendored.tar.gz
+	scripts/vendor --tarball
+
 .PHONY: release-check
 release-check: ## Build a board's binary twice, in different directories, and compare byte for byte; TARGET=armv7
 	scripts/install-tools cross
@@ -178,7 +186,8 @@ audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf dist/cloudtalker-* dist/SHA256SUMS target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules
+	rm -rf dist/cloudtalker-* dist/SHA256SUMS target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules \
+		vendor
 
 .PHONY: help
 help: ## This list

@@ -97,6 +97,54 @@ fn an_order_of_the_clouds_becomes_a_capture_of_rpicam_vid() {
 }
 
 #[test]
+fn motion_is_told_what_the_cloud_wants() {
+    let server = Server::start();
+    let board = Board::new(&server);
+    let told = board.capture_dir().join("told");
+    let wget = format!("#!/bin/sh\nfor url; do :; done\necho \"$url\" >>{}\n", told.display());
+    write_program(&bin(&board).join("wget"), &wget);
+    let tell = |command: &str| {
+        let mut script = Command::new("sh");
+        script.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("buildroot/package/cloudtalker/motion.sh"));
+        with_environment(&board, script.arg(command)).env("CAPTURE_SECONDS", "0").output().unwrap()
+    };
+    for command in ["arm", "capture", "disarm"] {
+        assert_succeeded(&tell(command));
+    }
+    let urls = fs::read_to_string(&told).unwrap();
+    let paths: Vec<&str> =
+        urls.lines().map(|url| url.strip_prefix("http://127.0.0.1:8080/0/").unwrap()).collect();
+    assert_eq!(paths, ["detection/start", "action/eventstart", "action/eventend", "detection/pause"]);
+
+    let refused = tell("dance");
+    assert_eq!(refused.status.code(), Some(64));
+    assert_eq!(String::from_utf8_lossy(&refused.stderr), "expected arm, disarm or capture, got 'dance'\n");
+}
+
+#[test]
+fn the_sample_configuration_lacks_the_endpoint_alone() {
+    let sample = fs::read_to_string(example("cloudtalker.conf")).unwrap();
+    let server = Server::start();
+    let board = Board::new(&server);
+    let written = board.capture_dir().join("sample.conf");
+    let check = |text: &str| {
+        fs::write(&written, text).unwrap();
+        let output = program().args(["check", "--config"]).arg(&written).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(check(&sample).contains("expected the cloud's address"), "{}", check(&sample));
+    // What is commented out may be had: those lines are `name = value`, too.
+    let all: String = sample.lines().map(|line| format!("{}\n", setting(line).unwrap_or(line))).collect();
+    let said = check(&all);
+    assert!(said.contains("configuration ok "), "{said}");
+}
+
+/// The setting in a line that is commented out.
+fn setting(line: &str) -> Option<&str> {
+    line.strip_prefix('#').filter(|rest| rest.contains(" = ") && !rest.starts_with(' '))
+}
+
+#[test]
 fn the_shell_scripts_are_posix() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let scripts: Vec<String> =

@@ -92,7 +92,8 @@ impl Room {
         eventually(words, || self.log(), |log| log.contains(words));
     }
 
-    fn at(&self, path: &str) -> PathBuf {
+    /// Where a path of the room's lies outside of it.
+    pub fn at(&self, path: &str) -> PathBuf {
         within(self.dir.path(), path)
     }
 }

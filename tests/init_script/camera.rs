@@ -1,0 +1,149 @@
+//! The two scripts beside the agent's: the one that receives the cloud's commands, and the one that makes a board out of
+//! what its card brings.
+
+use super::{
+    assert_said,
+    harness::{Said, free_port},
+    room::Room,
+};
+use std::{fs, net::UdpSocket, path::Path};
+
+const LISTEN: &str = "/etc/init.d/S93cloudtalker-listen";
+const IDENTITY: &str = "/etc/init.d/S05identity";
+
+/// The room's scripts come from where Buildroot takes them.
+fn room_with(script: &str, directory: &str) -> Room {
+    let mut room = Room::new();
+    let name = Path::new(script).file_name().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("buildroot").join(directory).join(name);
+    fs::copy(&from, room.at(script)).unwrap();
+    room.ok(&format!("chmod 755 {script}"));
+    room
+}
+
+/// With a program that says what it was told, and by whom.
+fn listening_room(port: u16) -> Room {
+    let mut room = room_with(LISTEN, "package/cloudtalker");
+    room.ok("mkdir -p /usr/libexec/cloudtalker");
+    let program = "/usr/libexec/cloudtalker/on-command";
+    fs::write(room.at(program), "#!/bin/sh\necho \"$(id -un) in $CAPTURE_DIR: $1\"; echo aside >&2\n")
+        .unwrap();
+    room.ok(&format!("chmod 755 {program}"));
+    let defaults = format!("CLOUDTALKER_LISTEN_ARGS='--cam_addr 127.0.0.1:{port}'\n");
+    fs::write(room.at("/etc/default/cloudtalker-listen"), defaults).unwrap();
+    room
+}
+
+#[test]
+fn a_command_is_carried_out_as_the_agents_user_and_its_words_go_to_the_log() {
+    let port = free_port();
+    let mut room = listening_room(port);
+    assert_said(&room.run(&format!("{LISTEN} start")), 0, "Starting cloudtalker-listen: OK");
+    let listens = format!("until grep -q ':{port:04X} ' /proc/net/udp; do sleep 0.1; done");
+    room.ok(&listens);
+    let cloud = UdpSocket::bind("127.0.0.1:0").unwrap();
+    cloud.send_to(br#"{"command":"capture"}"#, ("127.0.0.1", port)).unwrap();
+    room.logs("cloudtalker-listen: cloudtalker in /var/lib/camera: capture");
+    room.logs("cloudtalker-listen: aside");
+    assert_eq!(room.ok("stat -c %U /var/lib/camera"), "cloudtalker");
+}
+
+#[test]
+fn the_listener_starts_once_restarts_and_stops() {
+    let mut room = listening_room(free_port());
+    let process = "/var/run/cloudtalker-listen.pid";
+    assert_said(&room.run(&format!("{LISTEN} status")), 3, "cloudtalker-listen does not run");
+    assert_said(&room.run(&format!("{LISTEN} start")), 0, "OK");
+    let first = room.ok(&format!("cat {process}"));
+    assert_said(&room.run(&format!("{LISTEN} start")), 0, &format!("OK: it runs already, process {first}"));
+    assert_said(&room.run(&format!("{LISTEN} status")), 0, &format!("runs, process {first}"));
+    assert_said(&room.run(&format!("{LISTEN} restart")), 0, "Starting cloudtalker-listen: OK");
+    assert_ne!(room.ok(&format!("cat {process}")), first);
+    assert_said(&room.run(&format!("{LISTEN} stop")), 0, "Stopping cloudtalker-listen: OK");
+    assert_eq!(room.agents(), 0);
+    assert_said(&room.run(&format!("{LISTEN} stop")), 0, "OK: it was not running");
+    assert_said(&room.run(&format!("{LISTEN} dance")), 2, "Usage: ");
+}
+
+#[test]
+fn the_listeners_defaults_file_names_what_the_script_has_anyway() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("buildroot/package/cloudtalker");
+    let settings = |file: &str| {
+        let text = fs::read_to_string(package.join(file)).unwrap();
+        let lines = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
+        let is_setting = |line: &&str| {
+            ["CLOUDTALKER_", "CAPTURE_", "SEGMENT_"].iter().any(|start| line.starts_with(start))
+        };
+        let mut found: Vec<String> = lines.filter(is_setting).map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(settings("S93cloudtalker-listen"), settings("cloudtalker-listen.default"));
+}
+
+/// Its card's partition is a file, of a type that every kernel of a test has: `/card/partition`.
+fn room_with_a_card() -> Room {
+    let mut room = room_with(IDENTITY, "board/common/rootfs_overlay/etc/init.d");
+    room.ok("mknod /dev/loop-control c 10 237; for n in 0 1 2 3 4 5 6 7; do mknod /dev/loop$n b 7 $n; done");
+    room.ok("mkdir -p /data /card && mount -t tmpfs none /card && cd /card && truncate -s 1M partition");
+    room.ok("mke2fs -F /card/partition >/dev/null && mount -t ext4 /card/partition /mnt");
+    room.ok("mkdir /mnt/cloudtalker && cd /mnt/cloudtalker && echo endpoint >cloudtalker.conf && echo secret >key.pem");
+    room.ok("umount /mnt");
+    let defaults = "IDENTITY_DEVICE=/card/partition\nIDENTITY_TYPE=ext4\n";
+    fs::write(room.at("/etc/default/identity"), defaults).unwrap();
+    room
+}
+
+fn identity(room: &mut Room) -> Said {
+    room.run(&format!("{IDENTITY} start"))
+}
+
+/// What the card still brings.
+fn brought(room: &mut Room) -> String {
+    room.ok("mount -t ext4 -o ro /card/partition /mnt; ls /mnt; umount /mnt")
+}
+
+#[test]
+fn what_the_card_brings_becomes_the_cameras_and_is_gone_from_it() {
+    let mut room = room_with_a_card();
+    room.ok("mkdir /data/identity && touch /data/identity/earlier");
+    let said = identity(&mut room);
+    assert_eq!((said.code, said.text.as_str()), (0, "Starting identity: OK: taken to /data/identity"));
+    let modes = room.ok("cd /data && stat -c '%n %a %U:%G' * identity/*");
+    let expected = [
+        "identity 750 root:cloudtalker",
+        "identity/cloudtalker.conf 640 root:cloudtalker",
+        "identity/key.pem 640 root:cloudtalker",
+    ];
+    assert_eq!(modes.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(brought(&mut room), "lost+found");
+    assert_said(&identity(&mut room), 0, "OK: nothing is brought");
+    assert!(room.has("/data/identity/key.pem"));
+}
+
+#[test]
+fn a_card_that_cant_be_written_stops_no_start() {
+    let mut room = room_with_a_card();
+    room.ok("mount -o remount,ro /card");
+    let words = "OK: taken to /data/identity, but it can't be removed from /card/partition";
+    assert_said(&identity(&mut room), 0, words);
+    assert!(room.has("/data/identity/key.pem"));
+    assert_eq!(brought(&mut room), "cloudtalker\nlost+found");
+}
+
+#[test]
+fn a_card_that_is_not_there_stops_no_start() {
+    let mut room = room_with_a_card();
+    room.ok("rm /card/partition");
+    let words = "OK: nothing is brought, /card/partition can't be mounted";
+    assert_said(&identity(&mut room), 0, words);
+}
+
+#[test]
+fn what_cant_be_copied_stays_on_the_card() {
+    let mut room = room_with_a_card();
+    room.ok("mount -t tmpfs -o ro none /data");
+    let words = "FAIL: /run/identity/cloudtalker can't be copied to /data/identity";
+    assert_said(&identity(&mut room), 1, words);
+    assert_eq!(brought(&mut room), "cloudtalker\nlost+found");
+}
