@@ -25,7 +25,7 @@ demo: debug-build ## Server, agent and a synthetic camera until Ctrl-C; ONCE=1 p
 		--server server/target/debug/cloudtalker-server $(if $(ONCE),--once)
 
 .PHONY: lint
-lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core, shell scripts
+lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core, scripts, recipes
 	scripts/install-tools lint
 	@$(call title,formatting)
 	cargo fmt --check
@@ -40,6 +40,11 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	@$(call title,scripts)
 	scripts/when-changed --self-test
 	shellcheck --external-sources $$(git grep -lE '^#!.*\b(ba)?sh$$')
+	flake8 --max-line-length 132 --extend-ignore E203 $$(git grep -lE '^#!.*\bpython3$$')
+	@$(call title,image builders)
+	scripts/recipes --check
+	cd yocto/meta-cloudtalker && oelint-adv --quiet --release wrynose $(unknown_of_recipes) \
+		conf/layer.conf $$(git ls-files '*.bb' '*.inc')
 	@$(call title,licences and banned crates)
 	cargo deny --locked check bans licenses sources
 	cd server && cargo deny --locked check bans licenses sources
@@ -55,6 +60,10 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	@$(call title,rustdoc)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 	cd server && RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+
+# There is no page of the project's yet, and nobody runs a camera's agent while an image is built.
+unknown_of_recipes = $(addprefix --suppress ,oelint.var.mandatoryvar.HOMEPAGE oelint.var.suggestedvar.BUGTRACKER \
+	oelint.var.bbclassextend)
 
 .PHONY: test
 test: ## Install what the tests need, build both programs, run every test
@@ -127,6 +136,10 @@ vendor: ## Gather the agent's crates into vendor/, for Buildroot with CLOUDTALKE
 .PHONY: source
 source: ## The agent's source with its crates, as image builders take it: dist/cloudtalker-VERSION-vendored.tar.gz
 	scripts/vendor --tarball
+
+.PHONY: yocto-crates
+yocto-crates: ## The list of crates in Yocto's recipe, anew from Cargo.lock
+	scripts/recipes
 
 .PHONY: release-check
 release-check: ## Build a board's binary twice, in different directories, and compare byte for byte; TARGET=armv7
