@@ -69,16 +69,26 @@ impl World {
     }
 
     /// Whether nothing is left in the spool but strays: beside the captures, where a start puts them aside, and in the
-    /// directory of one that is owed no longer, where that has failed.
+    /// directory of one that is owed no longer, where that has failed. Where one came into `refused/`, and it can't be made
+    /// sure that it stays there, its former directory stays as well.
     pub(super) fn holds_only_strays(&self) -> bool {
         let is_left_of_a_capture = |name: &str| {
+            let Some(capture) = name.strip_prefix(".gone.") else { return false };
             let dir = format!("/spool/{name}");
             let files = self.files.all_contents(&dir);
-            name.starts_with(".gone.")
-                && !self.files.contents(&dir).is_empty()
-                && files.iter().all(|bytes| self.strays.contains(bytes))
+            match self.files.contents(&dir).is_empty() {
+                true => self.has_put_aside_of(capture),
+                false => files.iter().all(|bytes| self.strays.contains(bytes)),
+            }
         };
         let names = self.files.contents("/spool").into_iter().map(|(name, _)| name);
         names.into_iter().all(|name| self.strays_beside.contains(&name) || is_left_of_a_capture(&name))
+    }
+
+    /// Whether a stray of this capture, or of one of the same name, is in `refused/`.
+    fn has_put_aside_of(&self, capture: &str) -> bool {
+        let parts: Vec<&str> = capture.splitn(3, '.').collect();
+        let prefix = format!("stray.{}.", parts[..parts.len().min(2)].join("."));
+        self.files.contents("/refused").into_iter().any(|(name, _)| name.starts_with(&prefix))
     }
 }

@@ -1,7 +1,7 @@
 //! `/janus`: the WebSocket that carries a browser's messages to Janus, and Janus' to the browser.
 //!
 //! So browsers need one port, one certificate and one origin, and Janus' own interfaces can stay on loopback. Each
-//! connection has one of its own to Janus, and only what [`admission`] lists passes. Whichever side goes, the other is
+//! connection has one of its own to Janus, and only what `admission` lists passes. Whichever side goes, the other is
 //! told: a browser whose Janus is away or was restarted is closed with a reason, and comes back by itself.
 
 mod admission;
