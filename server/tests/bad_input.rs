@@ -81,7 +81,7 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
 #[test]
 fn arguments_that_are_missing_are_named() {
     for (arguments, message) in [
-        ([].as_slice(), "expected a command: serve, camera, captures, password"),
+        ([].as_slice(), "expected a command: serve, room, camera, captures, password"),
         (&["camera"], "expected a command: add, list, remove, command"),
         (&["serve"], "missing: --data; see --help"),
         (&["serve", "--data"], "--data: expected a value, but none came"),
