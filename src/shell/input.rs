@@ -1,17 +1,16 @@
-//! The input sockets, Unix and TCP, and their connections.
+//! What listens for local programs, and their connections.
 
-use super::{executor::Executor, handed::Handed};
+use super::{
+    executor::Executor,
+    handed::Handed,
+    sockets::{self, ListenError},
+};
 use crate::{
     config::InputConfig,
     engine::{Input, SourceId, SourceKind},
     wire::input::{Request, Scanner, StreamError},
 };
 use async_channel::{Receiver, Sender};
-use rustix::{
-    fs::Mode,
-    io::Errno,
-    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
-};
 use smol::{
     Async, Task, Timer,
     future::FutureExt,
@@ -20,13 +19,9 @@ use smol::{
 use std::{
     cell::Cell,
     collections::{BTreeMap, VecDeque},
-    fmt, fs, io,
-    net::{SocketAddr, TcpListener},
-    os::unix::{
-        fs::{FileTypeExt, PermissionsExt},
-        net::UnixListener,
-    },
-    path::{Path, PathBuf},
+    fs, io,
+    net::SocketAddr,
+    path::PathBuf,
     rc::Rc,
     time::Duration,
 };
@@ -82,23 +77,6 @@ impl Sources {
     }
 }
 
-/// Why an input socket can't be opened.
-#[derive(Debug)]
-pub enum ListenError {
-    /// Another process answers there.
-    Answered(PathBuf),
-    /// Something that is no socket is there.
-    NoSocket(PathBuf),
-    /// A socket that is no dead agent's.
-    Foreign(PathBuf, Errno),
-    /// The system says no to a socket file.
-    Unix(PathBuf, io::Error),
-    /// The system says no to a port.
-    Tcp(SocketAddr, io::Error),
-    /// The system says no to a socket of the supervisor's.
-    Handed(io::Error),
-}
-
 /// Open input sockets. Dropping them closes them soon and removes the socket file that they have made, which may take its
 /// time; connections go on.
 pub struct Listeners {
@@ -124,10 +102,10 @@ impl Listeners {
             inputs: inputs.clone(),
         };
         let unix = match (&handed.unix, &config.unix) {
-            (Some(listener), _) => Some(handed_unix(listener).map_err(ListenError::Handed)?),
+            (Some(listener), _) => Some(sockets::handed_unix(listener).map_err(ListenError::Handed)?),
             (None, Some(path)) => {
                 let (bound, mode) = (path.clone(), config.mode);
-                let listener = smol::unblock(move || bind_unix(&bound, mode)).await?;
+                let listener = smol::unblock(move || sockets::bind_unix(&bound, mode)).await?;
                 listeners.unix = Some(path.clone());
                 Some(Async::new(listener).map_err(|error| ListenError::Unix(path.clone(), error))?)
             }
@@ -145,8 +123,8 @@ impl Listeners {
             }));
         }
         let tcp = match (&handed.tcp, config.tcp) {
-            (Some(listener), _) => Some(handed_tcp(listener).map_err(ListenError::Handed)?),
-            (None, Some(address)) => Some(bind_tcp(address)?),
+            (Some(listener), _) => Some(sockets::handed_tcp(listener).map_err(ListenError::Handed)?),
+            (None, Some(address)) => Some(sockets::bind_tcp(address)?),
             (None, None) => None,
         };
         if let Some(listener) = tcp {
@@ -189,64 +167,6 @@ async fn rest(error: &io::Error) {
     const REST: Duration = Duration::from_millis(200);
     log::warn!("a local connection can't be taken: {error}");
     Timer::after(REST).await;
-}
-
-fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, ListenError> {
-    let no = |error| ListenError::Unix(path.to_owned(), error);
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(ListenError::NoSocket(path.to_owned()));
-        }
-        Ok(_) => match knock(path) {
-            // A queue that is full has an owner, too.
-            Ok(()) | Err(Errno::AGAIN) => return Err(ListenError::Answered(path.to_owned())),
-            // Left by a process that died.
-            Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(no)?,
-            Err(error) => return Err(ListenError::Foreign(path.to_owned(), error)),
-        },
-        Err(_) => {}
-    }
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::create_dir_all(parent).map_err(no)?;
-    }
-    // Until its mode is set, nobody else may connect.
-    let umask = rustix::process::umask(Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(umask);
-    let listener = bound.map_err(no)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(no)?;
-    log::info!("listening on {}", path.display());
-    Ok(listener)
-}
-
-fn bind_tcp(address: SocketAddr) -> Result<Async<TcpListener>, ListenError> {
-    let no = |error| ListenError::Tcp(address, error);
-    let listener = Async::<TcpListener>::bind(address).map_err(no)?;
-    // Where the port was left to the system, people need to know which one it is.
-    log::info!("listening on {}", listener.get_ref().local_addr().map_err(no)?);
-    Ok(listener)
-}
-
-/// Another descriptor of the same socket: this one is closed when the agent listens no more.
-fn handed_unix(listener: &UnixListener) -> io::Result<Async<UnixListener>> {
-    match listener.local_addr()?.as_pathname() {
-        Some(path) => log::info!("listening on {}, opened by the supervisor", path.display()),
-        None => log::info!("listening on a socket without a path, opened by the supervisor"),
-    }
-    Async::new(listener.try_clone()?)
-}
-
-/// The same.
-fn handed_tcp(listener: &TcpListener) -> io::Result<Async<TcpListener>> {
-    log::info!("listening on {}, opened by the supervisor", listener.local_addr()?);
-    Async::new(listener.try_clone()?)
-}
-
-/// Whether somebody answers at a socket. Does not wait for one who is busy.
-fn knock(path: &Path) -> Result<(), Errno> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    connect(&socket, &SocketAddrUnix::new(path)?)
 }
 
 #[derive(Clone)]
@@ -389,41 +309,6 @@ impl Connection {
         }
     }
 }
-
-impl fmt::Display for ListenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ListenError::Answered(path) => {
-                write!(f, "{}: another agent answers there; stop it, or give --input_sock", path.display())
-            }
-            ListenError::NoSocket(path) => {
-                let path = path.display();
-                write!(
-                    f,
-                    "{path}: expected a socket or nothing, but something else is there; give another --input_sock"
-                )
-            }
-            ListenError::Foreign(path, error) => {
-                let path = path.display();
-                write!(
-                    f,
-                    "{path}: expected a dead agent's socket or nothing, but: {error}; give another --input_sock"
-                )
-            }
-            ListenError::Unix(path, error) => {
-                write!(f, "--input_sock: expected to open a socket at {}, but: {error}", path.display())
-            }
-            ListenError::Tcp(address, error) => {
-                write!(f, "--input_port: expected to open {address}, but: {error}")
-            }
-            ListenError::Handed(error) => {
-                write!(f, "expected a socket of the supervisor's that can be listened on, but: {error}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ListenError {}
 
 #[cfg(test)]
 mod tests {

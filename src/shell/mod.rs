@@ -25,6 +25,7 @@ pub(crate) mod progress;
 mod reload;
 mod rhythm;
 mod signals;
+mod sockets;
 mod start;
 mod start_error;
 mod supervisor;

@@ -1,7 +1,7 @@
 //! Why the agent can't start, and what that tells a supervisor.
 
 use super::{
-    handed::HandedError, input::ListenError, lock::LockError, pidfile::PidfileError, upkeep::SignError,
+    handed::HandedError, lock::LockError, pidfile::PidfileError, sockets::ListenError, upkeep::SignError,
     watchdog::WatchdogError,
 };
 use crate::{cli::exit, tls::TlsError};
