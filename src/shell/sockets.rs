@@ -1,9 +1,9 @@
 //! Input sockets: made by the agent, or taken as the supervisor has made them.
 
 use rustix::{
-    fs::Mode,
+    fs::{Mode, fchmod},
     io::Errno,
-    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with},
 };
 use smol::Async;
 use std::{
@@ -51,14 +51,21 @@ pub fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, ListenError> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).map_err(no)?;
     }
-    // Until its mode is set, nobody else may connect.
-    let umask = rustix::process::umask(Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(umask);
-    let listener = bound.map_err(no)?;
+    let listener = bind_privately(path).map_err(|error| no(error.into()))?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(no)?;
     log::info!("listening on {}", path.display());
     Ok(listener)
+}
+
+/// Until its mode is set, nobody else may connect: a socket's file has the mode that the socket had before. A umask would do,
+/// too, but it is the whole process's, and the disk worker makes directories meanwhile.
+fn bind_privately(path: &Path) -> Result<UnixListener, Errno> {
+    const BACKLOG: i32 = 128;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 pub fn bind_tcp(address: SocketAddr) -> Result<Async<TcpListener>, ListenError> {
@@ -125,3 +132,17 @@ impl fmt::Display for ListenError {
 }
 
 impl std::error::Error for ListenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_its_owners_alone_from_the_first() {
+        let path = std::env::temp_dir().join(format!("cloudtalker-private-{}.sock", std::process::id()));
+        let _listener = bind_privately(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
