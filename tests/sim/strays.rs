@@ -197,6 +197,18 @@ fn a_start_puts_aside_what_is_beside_the_captures() {
 }
 
 #[test]
+fn a_start_puts_aside_a_directory_in_the_place_of_each_file_beside_the_spool() {
+    for file in ["alarms", "lost.log", "lost.log.1", "state.json"] {
+        let mut scene = Scene::new();
+        scene.put_dir(file);
+        let told = format!("{file} is a directory in the place of a file: it is refused/stray.{file} now");
+        assert_eq!(scene.restart(), [told]);
+        assert!(scene.holds(&format!("refused/stray.{file}/notes"), &format!("{file}/notes")));
+        assert!(scene.restart().is_empty(), "{file} is out of the way");
+    }
+}
+
+#[test]
 fn what_was_put_aside_is_never_given_up_for_space() {
     let mut scene = Scene::new();
     scene.put_dir("spool/5.pir/thumbs");

@@ -1,6 +1,6 @@
 //! The small files beside the spool: the loss ledger, owed alarms, and what the cloud last said.
 
-use super::{Files, HERE, Remembered, absent_is_fine, read_bytes, read_text, write_whole};
+use super::{Files, HERE, Remembered, absent_is_fine, read_bytes, read_text, strays, write_whole};
 use crate::wire::cloud::Alarm;
 use serde::Serialize;
 use std::io;
@@ -29,6 +29,13 @@ pub struct Loss<'a> {
     pub reason: &'a str,
     /// Why, in words.
     pub why: &'a str,
+}
+
+/// Puts aside what would be in the way of each of these files for ever.
+pub fn make_way<F: Files>(files: &mut F, problems: &mut Vec<String>) {
+    for file in [LEDGER, FORMER_LEDGER, ALARMS, STATE] {
+        strays::put_aside_in_the_place_of(files, file, problems);
+    }
 }
 
 /// Adds lines to the ledger, durably.

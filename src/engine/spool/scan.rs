@@ -128,6 +128,7 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
         }
     }
     scanned.captures.sort_unstable_by_key(|capture| capture.name);
+    ledger::make_way(files, &mut scanned.problems);
     let (alarms, problem) = ledger::read_alarms(files);
     scanned.problems.extend(problem);
     Scanned { alarms, ..scanned }

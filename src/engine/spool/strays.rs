@@ -1,7 +1,7 @@
 //! What lies in the spool and is no part of it: a person's notes, another program's directory. It is never removed. It is
 //! put aside into `refused/`, and where that fails it stays, and holds up nothing.
 
-use super::{CaptureName, Files, Place, REFUSED, absent_is_fine, parts::Part, settle};
+use super::{CaptureName, EntryKind, Files, Place, REFUSED, absent_is_fine, parts::Part, settle};
 use std::io;
 
 /// What names in `refused/` begin with that came there from the spool unasked.
@@ -65,6 +65,14 @@ pub fn put_aside_of<F: Files>(
 pub fn put_aside_beside<F: Files>(files: &mut F, dir: &str, name: &str, problems: &mut Vec<String>) {
     let (stray, plain) = (format!("{dir}/{name}"), format!("{STRAY}{name}"));
     tell(put_aside(files, &stray, &plain), &stray, "no capture's directory", problems);
+}
+
+/// Puts aside a directory where a file of ours should be: it could never be read or written.
+pub fn put_aside_in_the_place_of<F: Files>(files: &mut F, file: &str, problems: &mut Vec<String>) {
+    if matches!(files.kind(file), Ok(Some(EntryKind::Dir))) {
+        let aside = put_aside(files, file, &format!("{STRAY}{file}"));
+        tell(aside, file, "a directory in the place of a file", problems);
+    }
 }
 
 /// Puts aside a segment whose number another one has in its capture. It may be one that was acknowledged: like a stray it
