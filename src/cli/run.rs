@@ -28,7 +28,7 @@ SIGTERM ends the agent within five seconds.",
     error_code(64, "wrong usage, configuration, certificate or key"),
     error_code(69, "a socket, file or watchdog can't be opened, or another program has it"),
     error_code(75, "the system lacks threads or memory for the moment"),
-    error_code(78, "something else is in the place of a file of the agent's")
+    error_code(78, "something else is in the place of a file or socket of the agent's")
 )]
 pub struct Run {
     /// the cloud, HOST:PORT/PATH; required; the port is 443 unless given

@@ -29,8 +29,11 @@ impl StartError {
         match self {
             StartError::Handed(_) | StartError::Tls(_) => exit::USAGE,
             StartError::Pidfile(PidfileError::Misplaced(..))
+            | StartError::Listen(ListenError::NoSocket(_) | ListenError::Foreign(..))
             | StartError::Metrics(SignError::Misplaced { .. })
-            | StartError::Watchdog(WatchdogError::File(SignError::Misplaced { .. })) => exit::CONFIG,
+            | StartError::Watchdog(
+                WatchdogError::Other(..) | WatchdogError::File(SignError::Misplaced { .. }),
+            ) => exit::CONFIG,
             StartError::Pidfile(PidfileError::Taken(..) | PidfileError::Unwritten(..))
             // Whoever feeds a device may let go of it, and its driver may still come.
             | StartError::Watchdog(
@@ -40,7 +43,12 @@ impl StartError {
                 | WatchdogError::File(SignError::Unwritten { .. }),
             )
             | StartError::Metrics(SignError::Unwritten { .. })
-            | StartError::Listen(_)
+            | StartError::Listen(
+                ListenError::Answered(_)
+                | ListenError::Unix(..)
+                | ListenError::Tcp(..)
+                | ListenError::Handed(_),
+            )
             | StartError::Lock(_)
             | StartError::Commands(_) => exit::UNAVAILABLE,
             StartError::Thread(_) | StartError::Signals(_) | StartError::Seed(_) => exit::TEMPORARY,

@@ -351,6 +351,11 @@ fn what_is_no_watchdog_ends_the_start_and_stays_as_it_is() {
             "expected a watchdog at /dev/nowatchdog, but there is no such device".into(),
         ),
         (
+            "/dev/null".into(),
+            78,
+            "expected a watchdog at /dev/null, but it is a device of the class mem; give another".into(),
+        ),
+        (
             at("missing/alive"),
             69,
             "missing/alive, but: No such file or directory (os error 2); is its directory".into(),

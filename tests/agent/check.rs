@@ -1,12 +1,15 @@
 //! `check`, on boards that lack something: what a person reads of it.
 
-use crate::harness::{Board, Camera, Disk, Identity, Server, file_names, free_port};
+use crate::harness::{
+    Board, Camera, Disk, Happenings, Identity, Server, WatchdogDevice, file_names, free_port,
+};
 use cloudtalker::wire::utc::Utc;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use rustix::process::Signal;
+use rustix::{fs::inotify::WatchFlags, process::Signal};
 use serde_json::{Value, json};
 use std::{
     fs, io,
+    path::Path,
     process::{Command, Output},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -80,6 +83,19 @@ fn a_board_that_lacks_nothing_passes() {
         assert!(line.starts_with(expected), "expected {expected:?}: {line:?}");
     }
     assert_eq!(fs::read_dir(state).unwrap().count(), 0, "what it tried is removed");
+}
+
+#[test]
+fn a_watchdogs_device_is_not_opened() {
+    let device = WatchdogDevice::new();
+    let mut happenings = Happenings::within(Path::new(&device.path), WatchFlags::OPEN | WatchFlags::ATTRIB);
+    let checked = Scene::new().with(&["--watchdog", &device.path]).board.check(&[]);
+    let fine = format!("watchdog      ok      {} may be written by root; whether", device.path);
+    assert!(told(&checked).iter().any(|line| line.starts_with(&fine)), "{checked:?}");
+    // Were it opened, that would come first.
+    let permissions = fs::metadata(&device.path).unwrap().permissions();
+    fs::set_permissions(&device.path, permissions).unwrap();
+    assert_eq!(happenings.next().1.bits(), WatchFlags::ATTRIB.bits());
 }
 
 #[test]

@@ -363,7 +363,7 @@ fn a_file_in_the_sockets_place_is_an_error_and_stays() {
     let board = Board::new(&server);
     fs::write(board.input_sock(), "precious").unwrap();
     let ended = board.launch().ends();
-    assert_eq!(ended.code(), Some(69), "{}", ended.log);
+    assert_eq!(ended.code(), Some(78), "{}", ended.log);
     assert!(ended.log.contains("input.sock: expected a socket or nothing, but something else is there"));
     assert_eq!(fs::read_to_string(board.input_sock()).unwrap(), "precious");
 }
@@ -373,7 +373,7 @@ fn a_camera_programs_socket_in_the_sockets_place_is_an_error_and_stays() {
     let board = Board::alone();
     let camera = Camera::at(&board.input_sock());
     let ended = board.launch().ends();
-    assert_eq!(ended.code(), Some(69), "{}", ended.log);
+    assert_eq!(ended.code(), Some(78), "{}", ended.log);
     let why = "input.sock: expected a dead agent's socket or nothing, but: Protocol wrong type for socket";
     assert!(ended.log.contains(why), "{}", ended.log);
     UnixDatagram::unbound().unwrap().send_to(b"arm", board.input_sock()).unwrap();

@@ -95,6 +95,13 @@ impl Device {
     }
 }
 
+/// What the kernel has a device for that is no watchdog: `mem`, `tty`. Of one that sysfs does not know nobody can tell.
+pub fn other_class(number: u64) -> Option<String> {
+    let class = fs::read_link(Sysfs::of(major(number), minor(number)).0.join("subsystem")).ok()?;
+    let class = class.file_name()?.to_string_lossy().into_owned();
+    (class != "watchdog").then_some(class)
+}
+
 impl Sysfs {
     fn of(major: u32, minor: u32) -> Sysfs {
         match (major, minor) {
@@ -180,6 +187,13 @@ mod tests {
     fn dev_watchdog_is_watchdog0() {
         assert_eq!(Sysfs::of(10, 130).0, Path::new("/sys/class/watchdog/watchdog0"));
         assert_eq!(Sysfs::of(249, 1).0, Path::new("/sys/dev/char/249:1"));
+    }
+
+    #[test]
+    fn a_device_of_another_class_is_told_from_one_that_nobody_knows() {
+        let number = |path: &str| fs::metadata(path).unwrap().rdev();
+        assert_eq!(other_class(number("/dev/null")).as_deref(), Some("mem"));
+        assert_eq!(other_class(rustix::fs::makedev(4095, 4095)), None);
     }
 
     #[test]

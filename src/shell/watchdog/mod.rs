@@ -21,7 +21,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::{
     fmt, fs,
     io::{self, ErrorKind},
-    os::unix::fs::FileTypeExt,
+    os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -51,6 +51,8 @@ pub enum WatchdogError {
     Busy(PathBuf),
     /// There is no such device.
     Missing(PathBuf),
+    /// The device is one of another class.
+    Other(PathBuf, String),
     /// The device can't be opened.
     Unopened(PathBuf, io::Error),
     /// The file can't be kept.
@@ -151,7 +153,11 @@ impl Fed {
 /// Whether this is a device's name, or that of a file to touch, which need not be there yet.
 fn kind(path: &Path) -> Result<Kind, WatchdogError> {
     match fs::metadata(path) {
-        Ok(about) if about.file_type().is_char_device() => Ok(Kind::Device),
+        // One of another class may well take the food: the board would only look guarded.
+        Ok(about) if about.file_type().is_char_device() => match device::other_class(about.rdev()) {
+            Some(class) => Err(WatchdogError::Other(path.to_owned(), class)),
+            None => Ok(Kind::Device),
+        },
         // A file among the devices, made where a driver is missing, would only look like one.
         Ok(_) | Err(_) if is_in_dev(path) => Err(WatchdogError::Missing(path.to_owned())),
         Ok(_) | Err(_) => Ok(Kind::File),
@@ -184,6 +190,11 @@ impl fmt::Display for WatchdogError {
                 f,
                 "--watchdog: expected a watchdog at {}, but there is no such device; load its driver (softdog, where the \
                  board has none), or leave --watchdog out",
+                path.display()
+            ),
+            WatchdogError::Other(path, class) => write!(
+                f,
+                "--watchdog: expected a watchdog at {}, but it is a device of the class {class}; give another",
                 path.display()
             ),
             WatchdogError::Unopened(path, error) => {
