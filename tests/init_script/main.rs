@@ -55,22 +55,27 @@ fn what_the_kernel_does_not_let_it_say_of_memory_is_no_failure() {
 }
 
 #[test]
-fn inits_own_line_runs_the_agent_in_the_foreground_as_its_user() {
+fn inits_own_line_starts_the_agent_as_its_user_and_anew_and_waits_where_it_fails() {
     let mut room = Room::new();
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let line = readme.lines().find_map(|line| line.strip_prefix("::respawn:")).expect("the README has one");
+    let line = readme.lines().find(|line| line.starts_with("::respawn:")).expect("the README has one");
+    fs::write(room.at("/etc/inittab"), format!("{line}\n")).unwrap();
     room.ok("mkdir -p /run/cloudtalker /var/lib/cloudtalker; chown cloudtalker /run/cloudtalker /var/lib/cloudtalker");
     // Without a pidfile, start-stop-daemon would take this for the agent.
     room.ok(&format!("{PROGRAM} listen --cam_addr 127.0.0.1:0 >/dev/null 2>&1 &"));
-    for _ in 0..2 {
-        room.ok(&format!("{line} >/dev/null 2>&1 & echo $! >/tmp/process"));
-        room.ok(&format!("until {PROGRAM} status >/dev/null 2>&1; do sleep 0.1; done"));
-        let ids = room.ok("grep Uid: /proc/$(cat /tmp/process)/status");
-        assert!(ids.split_whitespace().skip(1).all(|id| id == UID.to_string()), "{ids}");
-        room.ok(
-            "kill -9 $(cat /tmp/process); while kill -0 $(cat /tmp/process) 2>/dev/null; do sleep 0.1; done",
-        );
-    }
+    room.ok(&format!("echo 'max_rate = fast' >>{CONFIG}"));
+    // init is the first process of its own numbers; the room sees all.
+    room.ok("unshare -m -p -f sh -c 'mount -t proc none /proc && exec init' >/dev/null 2>&1 &");
+    room.logs("max_rate: expected");
+    room.calls("sleep 10");
+    room.ok(&format!("sed -i /max_rate/d {CONFIG}"));
+    let agent = format!("{PROGRAM} --config");
+    let first = room.calls(&agent);
+    let ids = room.ok(&format!("grep Uid: /proc/{first}/status"));
+    assert!(ids.split_whitespace().skip(1).all(|id| id == UID.to_string()), "{ids}");
+    room.ok(&format!("kill -9 {first}; while kill -0 {first} 2>/dev/null; do sleep 0.1; done"));
+    room.calls(&agent);
+    room.ok(&format!("until {PROGRAM} status >/dev/null 2>&1; do sleep 0.1; done"));
 }
 
 #[test]
@@ -128,20 +133,34 @@ fn of_two_starts_at_once_one_starts_the_agent() {
 #[test]
 fn while_another_start_is_under_way_nothing_is_started() {
     let mut room = Room::new();
-    let other = room.ok("sleep 1000 >/dev/null 2>&1 & echo $!");
-    room.ok(&format!("echo {other} >/var/run/cloudtalker.start"));
+    let other = room.ok("sh -c 'sleep 1000; :' S92cloudtalker >/dev/null 2>&1 & echo $!");
+    room.ok(&format!("ln -s {other} /var/run/cloudtalker.start"));
     let words = format!("Starting cloudtalker: FAIL: another start is under way, process {other}");
     assert_said(&room.init("start"), 1, &words);
     assert_eq!(room.agents(), 0);
-    assert!(room.has("/var/run/cloudtalker.start"), "it is the other's");
+    assert_eq!(room.ok("readlink /var/run/cloudtalker.start"), other, "it is the other's");
 }
 
 #[test]
 fn a_start_that_was_killed_is_in_nobodys_way() {
+    let others = ["sleep 0 & echo $!; wait", "sleep 1000 >/dev/null 2>&1 & echo $!"];
+    for its_number in others {
+        let mut room = Room::new();
+        let number = room.ok(its_number);
+        room.ok(&format!("ln -s {number} /var/run/cloudtalker.start"));
+        assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+        assert!(room.run("readlink /var/run/cloudtalker.start").text.is_empty());
+    }
+}
+
+#[test]
+fn a_full_run_is_told_and_leaves_nothing_in_the_way() {
     let mut room = Room::new();
-    room.ok("sleep 0 & echo $! >/var/run/cloudtalker.start; wait");
+    room.ok("mount -t tmpfs -o nr_inodes=1 none /run");
+    let words = "Starting cloudtalker: FAIL: /var/run/cloudtalker.start: No space left on device";
+    assert_said(&room.init("start"), 1, words);
+    room.ok("umount /run");
     assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
-    assert!(!room.has("/var/run/cloudtalker.start"));
 }
 
 #[test]
@@ -202,6 +221,14 @@ fn what_is_not_configured_is_told_and_nothing_runs() {
             "/etc/cloudtalker/cert.pem, but: No such file or directory (os error 2)",
         ),
         ("chown root /etc/cloudtalker/key.pem".into(), "/etc/cloudtalker/key.pem, but: Permission denied"),
+        (
+            format!("echo 'watchdog = /dev/watchdog' >>{CONFIG}"),
+            "--watchdog: expected a watchdog at /dev/watchdog, but there is no such device",
+        ),
+        (
+            format!("echo 'metrics = /nowhere/metrics.prom' >>{CONFIG}"),
+            "--metrics: expected to write /nowhere/metrics.prom, but: No such file",
+        ),
         (r#"echo CLOUDTALKER_ARGS=--wings >/etc/default/cloudtalker"#.into(), "--wings"),
         (
             "sed -i /^cloudtalker/d /etc/passwd".into(),
@@ -305,7 +332,7 @@ fn the_defaults_file_changes_what_the_script_has() {
     for line in [
         "CLOUDTALKER_CONFIG=/data/agent.conf",
         "CLOUDTALKER_STATE_DIR=/data/state",
-        r#"CLOUDTALKER_ARGS=\"--log_level debug\""#,
+        r#"CLOUDTALKER_ARGS=\"--log_level debug --input_sock /run/cloudtalker/other.sock\""#,
     ] {
         room.ok(&format!("echo {line} >>/etc/default/cloudtalker"));
     }
@@ -314,7 +341,7 @@ fn the_defaults_file_changes_what_the_script_has() {
     let process = room.process();
     let arguments = room.ok(&format!("tr '\\0' ' ' </proc/{process}/cmdline"));
     assert!(
-        arguments.contains("--config /data/agent.conf") && arguments.ends_with("--log_level debug"),
+        arguments.contains("--config /data/agent.conf") && arguments.ends_with("/run/cloudtalker/other.sock"),
         "{arguments}"
     );
 }

@@ -14,6 +14,7 @@ use std::{
 /// Mounts what belongs to the running system, and becomes the room's first process. `$0` is the room's directory, `$1`
 /// the agent's program; the system's libraries are for a program that is not static.
 const ENTER: &str = r#"set -e
+mount --bind "$0" "$0"
 mount -t proc none "$0/proc"
 mount -t tmpfs none "$0/dev"
 for device in null urandom; do touch "$0/dev/$device"; mount --bind "/dev/$device" "$0/dev/$device"; done
@@ -42,7 +43,7 @@ impl Room {
         let (dir, server) = (TempDir::new(), Server::stopped());
         image::lay_out(dir.path(), &found("busybox"), &server.add("porch"), &server.endpoint());
         ok(Command::new("chown").arg("-R").arg(UID.to_string()).arg(dir.at("etc/cloudtalker")));
-        fs::copy(found("dash"), dir.at("bin/dash")).unwrap();
+        image::install(&found("dash"), &dir.at("bin/dash"));
         ok(Command::new("chroot").arg(dir.path()).args(["/bin/busybox", "--install", "-s", "/bin"]));
         let mut enter = Command::new("unshare");
         enter.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER]).arg(dir.path());
@@ -71,11 +72,22 @@ impl Room {
 
     /// How many run.
     pub fn agents(&mut self) -> usize {
-        self.run("cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'")
-            .text
-            .lines()
-            .filter(|line| *line == PROGRAM)
-            .count()
+        self.called(PROGRAM).len()
+    }
+
+    /// The processes that were called so, whatever else they were told.
+    pub fn called(&mut self, command: &str) -> Vec<String> {
+        let each =
+            "for dir in /proc/[0-9]*; do echo ${dir#/proc/} $(tr '\\0' ' ' <$dir/cmdline); done 2>/dev/null";
+        let all = self.run(each).text;
+        let of_it =
+            all.lines().filter_map(|line| line.split_once(' ').filter(|(_, of)| of.starts_with(command)));
+        of_it.map(|(process, _)| process.to_owned()).collect()
+    }
+
+    /// Waits for one that was called so.
+    pub fn calls(&mut self, command: &str) -> String {
+        eventually(command, || self.called(command), |processes| !processes.is_empty()).remove(0)
     }
 
     pub fn has(&self, path: &str) -> bool {

@@ -3,8 +3,9 @@
 use super::Identity;
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 pub const INIT: &str = "/etc/init.d/S92cloudtalker";
@@ -47,8 +48,9 @@ pub fn within(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-/// Copies a program.
+/// Copies a program, in a process that does nothing else: what another thread starts meanwhile would have it open for
+/// writing for a moment, and nobody could run it.
 pub fn install(from: &Path, to: &Path) {
-    fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
-    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
+    let copied = Command::new("install").args(["-m", "755"]).args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "{} can't be installed", from.display());
 }
