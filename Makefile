@@ -105,8 +105,9 @@ test-web: debug-build ## The pages, in a real browser; rooms, with the clients o
 
 .PHONY: test-boot
 test-boot: debug-build ## Boards boot in an emulator, are used, cut off in mid-upload, boot again; TARGET=armv7 or aarch64 is one
-	scripts/install-tools boot
+	scripts/install-tools cross boot
 	@$(call title,boot)
+	cross/build $(arm)
 	TMPDIR=/dev/shm cargo test --locked --test boot $(TARGET) -- --nocapture --test-threads 1
 
 .PHONY: test-systemd
@@ -154,7 +155,7 @@ size-table: ## What each choice saves in a board's binary, and what that is made
 	cross/size-table
 
 .PHONY: test-arm
-test-arm: debug-build ## tests/agent with the boards' binaries under qemu; TARGET=armv7 or aarch64 is one
+test-arm: debug-build ## tests/agent with the boards' binaries under qemu; TARGET=armv7, aarch64 or armv6 is one
 	scripts/install-tools cross test test-arm
 	cd tests/faultfs && cargo build --locked
 	@$(call title,agent under qemu)
