@@ -8,9 +8,9 @@ use std::{
 
 /// How long a message is not written again.
 const QUIET: Duration = Duration::from_secs(60);
-/// So many different messages are remembered. Where more come within [`QUIET`], as when somebody hands over one wrong
-/// name after the other, the first of them is forgotten early: memory is bounded.
-const REMEMBERED: usize = 64;
+/// So many different messages are remembered. Where more come within [`QUIET`], as when a backlog goes out, the first of
+/// them is forgotten early, and of those that came again only where all have: memory is bounded.
+const REMEMBERED: usize = 256;
 
 /// What was written lately, the oldest first, and how often it was said since.
 #[derive(Debug)]
@@ -48,7 +48,9 @@ impl Repeats {
             return due;
         }
         if self.written.len() == REMEMBERED {
-            due.extend(self.written.pop_front().and_then(|oldest| oldest.count(now)));
+            let unrepeated = self.written.iter().position(|written| written.more == 0);
+            let forgotten = self.written.remove(unrepeated.unwrap_or(0));
+            due.extend(forgotten.and_then(|forgotten| forgotten.count(now)));
         }
         due.push(message.clone());
         self.written.push_back(Written { message, at: now, more: 0 });
@@ -186,14 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_again_is_counted_among_more_messages_than_are_remembered() {
+        let mut log = Said::new();
+        let mut written = Vec::new();
+        for number in 0..10 * REMEMBERED {
+            written.extend(log.say(1, &format!("segment {number}")));
+            written.extend(log.say(1, "the disk is slow"));
+        }
+        assert_eq!(written.iter().filter(|text| text.starts_with("the disk")).count(), 1);
+    }
+
+    #[test]
     fn memory_is_bounded_and_counts_are_not_forgotten() {
         let mut log = Said::new();
-        for _ in 0..3 {
-            log.say(0, "first");
+        for number in 0..REMEMBERED {
+            for _ in 0..2 {
+                log.say(0, &number.to_string());
+            }
         }
-        let written: Vec<String> = (0..1000).flat_map(|number| log.say(1, &number.to_string())).collect();
-        assert_eq!(written.len(), 1001);
-        assert_eq!(written[63], "first (2 times more within 1 s)");
+        assert_eq!(log.say(1, "else"), ["0 (once more within 1 s)", "else"]);
         assert_eq!(log.repeats.written.len(), REMEMBERED);
     }
 }
