@@ -109,8 +109,16 @@ impl StateDir {
     /// Makes the directory if need be. A directory that can't be made is told by every later call.
     fn new(dir: &Path, sources: SourceDirs, pulse: Pulse) -> StateDir {
         if let Err(error) = make_dirs(dir) {
-            let dir = dir.display();
-            log::warn!("{dir} can't be made: {error}; make it for this user, or give another --state_dir");
+            let (dir, cure) = (
+                dir.display(),
+                match error.kind() {
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                        "remove what is in its place"
+                    }
+                    _ => "make it for this user",
+                },
+            );
+            log::warn!("{dir} can't be made: {error}; {cure}, or give another --state_dir");
         }
         StateDir { dir: dir.to_owned(), lock: None, sources, pulse }
     }

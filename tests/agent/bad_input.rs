@@ -313,6 +313,7 @@ fn a_state_directory_that_can_not_be_made_is_told_and_made_later() {
     fs::write(board.state_dir(), "a file").unwrap();
     let mut agent = board.launch();
     let dir = board.state_dir().display().to_string();
+    agent.says(&format!("{dir} can't be made: File exists (os error 17); remove what is in its place, or"));
     agent.says(&format!("the state directory {dir}: spool/ can't be made: Not a directory"));
     let segment = board.record(&format!("pir.{TIME}.0.mp4"), 3000);
     let refusal = Source::at(&board.input_sock()).refusal(segment.path());
