@@ -129,6 +129,39 @@ fn a_stopped_agent_leaves_the_rest_to_tell() {
 }
 
 #[test]
+fn of_the_systems_logs_the_agents_own_lines_are_told_and_nobody_elses() {
+    let scene = Scene::new();
+    let logs = scene.board.dir.at("logs");
+    fs::create_dir(&logs).unwrap();
+    fs::write(
+        logs.join("messages"),
+        "Nov 28 23:00:00 porch user.info cloudtalker[12]: expected name = value, but came livesecret\n\
+         Nov 28 23:00:01 porch daemon.info cloudtalker-server[44]: password: passsecret\n\
+         Nov 28 23:00:02 porch auth.info su[7]: cloudtalker: tokensecret\n\
+         Nov 28 23:00:03 porch user.warn cloudtalker: no connection to the cloud\n",
+    )
+    .unwrap();
+    fs::write(
+        logs.join("syslog"),
+        "2026-11-28T23:00:04.5+01:00 porch cloudtalker[12]: stopped\n\
+         2026-11-28T23:00:05.5+01:00 porch CRON[9]: (root) CMD (cloudtalker send --password usersecret)\n",
+    )
+    .unwrap();
+    let mount = format!("mount --bind {} /var/log", logs.display());
+    let text = Scene { board: scene.board.mounting(&mount), ..scene }.bundle();
+    let log = section(&text, "log");
+    tells(
+        log,
+        &[
+            "/var/log/messages, its last lines of cloudtalker: 2\n",
+            "cloudtalker[12]: expected name = value, but came …\n",
+            "cloudtalker: no connection to the cloud\n",
+            "/var/log/syslog, its last lines of cloudtalker: 1\n2026-11-28T23:00:04.5+01:00 porch cloudtalker[12]: stopped\n",
+        ],
+    );
+}
+
+#[test]
 fn a_wrong_configuration_is_told_and_hides_as_much() {
     let scene = Scene::new();
     let good = fs::read_to_string(scene.config()).unwrap();

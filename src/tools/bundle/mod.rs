@@ -9,6 +9,7 @@ mod facts;
 mod files;
 mod listing;
 mod scrub;
+mod syslog;
 
 use super::{Address, PATIENCE, ToolError, check, status};
 use crate::{
@@ -30,12 +31,6 @@ use std::{
 const LIMIT: usize = 128 * 1024;
 /// The listing is the longest.
 const LISTING_LIMIT: usize = 256 * 1024;
-/// Where systems without the journal keep their logs.
-const LOGS: [&str; 3] = ["/var/log/messages", "/var/log/syslog", "/var/log/daemon.log"];
-/// Of each of them, from its end.
-const LOG_TAIL: u64 = 256 * 1024;
-/// The last lines of the agent's in them.
-const LOG_LINES: usize = 200;
 
 /// Gathers and writes.
 pub fn run(bundle: &cli::Bundle) -> Result<(), ToolError> {
@@ -190,7 +185,7 @@ impl Gathered {
     fn log(&self) -> String {
         match &self.log {
             Ok(lines) => scrub::log(lines.iter().map(String::as_str)),
-            Err(error) => format!("{error}\n\n{}", files_of_logs()),
+            Err(error) => format!("{error}\n\n{}", syslog::text()),
         }
     }
 }
@@ -219,24 +214,6 @@ fn ask_log(address: &Address) -> Result<Vec<String>, ToolError> {
     let value: Value = serde_json::from_str(&answer).map_err(|error| nonsense(&error.to_string()))?;
     let lines = value["log"].as_array().ok_or_else(|| nonsense("\"log\" is missing"))?;
     Ok(lines.iter().filter_map(|line| line.as_str().map(ToOwned::to_owned)).collect())
-}
-
-/// What the system's logs say of an agent that does not answer.
-fn files_of_logs() -> String {
-    let mut text = String::new();
-    for path in LOGS {
-        match files::tail(Path::new(path), LOG_TAIL) {
-            Ok(tail) => {
-                let lines: Vec<&str> = tail.lines().filter(|line| line.contains("cloudtalker")).collect();
-                let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
-                text += &format!("{path}, its last lines of cloudtalker: {}\n", last.len());
-                text += &scrub::log(last.iter().copied());
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => text += &format!("{path} can't be read: {error}\n"),
-        }
-    }
-    text + "more may be in `journalctl -u cloudtalker` or `logread`\n"
 }
 
 /// Which part of a section says most.
