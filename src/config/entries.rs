@@ -1,6 +1,6 @@
 //! Settings as text, each with its origin.
 
-use super::{NAMES, value};
+use super::{NAMES, address::Address, value};
 use crate::cli;
 use std::{
     fmt, fs, io,
@@ -11,6 +11,9 @@ use std::{
 const REPEATABLE: &str = "capture_dir";
 /// Settings that exclude each other: a flag for one puts the file's other aside.
 const EITHER: [&str; 2] = ["cam_sock", "cam_addr"];
+
+/// Settings that are addresses of servers: who is let in there may depend on their user, path or query.
+const ADDRESSES: [&str; 2] = ["endpoint", "upload_url"];
 
 /// A setting as it was written: a flag, or a line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub enum ConfigError {
     UnknownName(Origin, String),
     /// A line of it sets what an earlier one sets.
     Repeated(Entry, Origin),
-    /// A setting's text is not what it should be: what that is.
+    /// A setting's text is not what it should be: what that is. Of a server's address not all is told.
     Value(Entry, &'static str),
     /// Two settings exclude each other.
     Both(Box<[Entry; 2]>),
@@ -58,6 +61,13 @@ pub enum ConfigError {
     BindWithoutPort(Entry),
     /// Anyone on the network could have any file of the board uploaded.
     OpenBind(Entry),
+}
+
+impl Entry {
+    /// The value as a server's address, if it is one: then not all of it may be told.
+    pub fn address(&self) -> Option<Address<'_>> {
+        ADDRESSES.contains(&self.name).then(|| Address::of(&self.value))
+    }
 }
 
 /// All settings that count.
@@ -217,7 +227,13 @@ impl fmt::Display for ConfigError {
                 write!(f, "{entry} is already set at {earlier}: leave one out")
             }
             ConfigError::Value(entry, expected) => {
-                write!(f, "{entry}: expected {expected}, but came {:?}", entry.value)
+                // Whoever reads this may be no more than a log's reader.
+                let shown = entry.address().map(|address| address.shown());
+                write!(
+                    f,
+                    "{entry}: expected {expected}, but came {:?}",
+                    shown.as_ref().unwrap_or(&entry.value)
+                )
             }
             ConfigError::Both(entries) => {
                 let [one, other] = entries.as_ref();

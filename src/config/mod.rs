@@ -5,6 +5,8 @@
 //! change; a flag for one end of the camera's commands (`cam_sock`, `cam_addr`) puts both of the file's aside.
 //! Certificates and keys are only named here: [`tls`](crate::tls) reads them.
 
+pub mod address;
+
 mod entries;
 mod rates;
 mod value;
@@ -178,7 +180,7 @@ impl Config {
 
     fn take(entries: &Entries) -> Result<Config, ConfigError> {
         let spool = SpoolConfig::take(entries)?;
-        let endpoint = entries.parse("endpoint", "HOST:PORT/PATH (wss:// is implied)", value::endpoint)?;
+        let endpoint = entries.read("endpoint", value::endpoint)?;
         Ok(Config {
             endpoint: endpoint.ok_or(ConfigError::NoEndpoint)?,
             cert: entries.path("cert")?.unwrap_or_else(|| "cert.pem".into()),
@@ -188,7 +190,7 @@ impl Config {
             motion_file_list: entries.path("motion_file_list")?,
             commands: CommandTarget::take(entries)?,
             spool,
-            upload_url: entries.parse("upload_url", "https://HOST:PORT/PATH", value::url)?,
+            upload_url: entries.read("upload_url", value::url)?,
             max_rate: entries.read("max_rate", rates::parse)?.unwrap_or_default(),
             monthly_budget: entries.parse("monthly_budget", "at least 1M, as 500M or 2G", |text| {
                 value::bytes(text).filter(|bytes| *bytes >= budget::LEAST)

@@ -145,6 +145,30 @@ fn each_setting_says_what_it_expects() {
 }
 
 #[test]
+fn of_a_servers_address_that_is_wrong_only_the_server_is_told() {
+    let url = "upload_url: expected https://HOST:PORT/PATH, but came ";
+    let endpoint = "endpoint: expected HOST:PORT/PATH (wss:// is implied), but came ";
+    let path = "expected a path as URLs have it, in ASCII, without spaces and #, but came ";
+    for (line, expected) in [
+        ("upload_url = tus.example/files/secret", format!("{url}\"tus.example/…\"")),
+        ("upload_url = ftp://u:secret@tus.example:1/", format!("{url}\"ftp://…@tus.example:1/\"")),
+        (
+            "upload_url = https://u:secret@tus.example/ü secret",
+            format!("upload_url: {path}\"https://…@tus.example/…\""),
+        ),
+        ("endpoint = cam.example:abc/secret", format!("{endpoint}\"cam.example:abc/…\"")),
+        ("endpoint = secret@cam.example:1", format!("{endpoint}\"…@cam.example:1\"")),
+        ("endpoint = cam.example?token=secret", format!("{endpoint}\"cam.example/…\"")),
+        ("endpoint = cam.example/secret secret", format!("endpoint: {path}\"cam.example/…\"")),
+        ("endpoint = secret secret", format!("{endpoint}\"…\"")),
+    ] {
+        let flags = if line.starts_with("endpoint") { "" } else { "-e cloud.example" };
+        let error = File::new("secret", line).load(flags).unwrap_err();
+        assert_eq!(error, format!("FILE:1: {expected}"));
+    }
+}
+
+#[test]
 fn rates_by_time_of_day_are_read_from_flags_and_files() {
     let expected = config("--max_rate=1M,06:00-22:00=64K --monthly-budget 2G").unwrap();
     assert_eq!((expected.max_rate.at(360).bytes(), expected.monthly_budget), (Some(65_536), Some(2 << 30)));
@@ -187,7 +211,7 @@ fn a_file_holds_what_flags_hold() {
          spool_copy = yes\nlog_level = DEBUG\n",
     );
     let error = file.load("").unwrap_err();
-    assert!(error.starts_with("FILE:3: endpoint: expected HOST:PORT/PATH"), "{error}");
+    assert!(error.starts_with("FILE:3: endpoint: expected a path as URLs have it"), "{error}");
     let config = file.load("-e wss://other.example --spool_copy=false").unwrap();
     assert_eq!((config.endpoint.host.as_str(), config.cert), ("other.example", "a.pem".into()));
     assert_eq!(config.spool.capture_dirs, [PathBuf::from("/a"), PathBuf::from("/b c")]);

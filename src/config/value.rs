@@ -1,6 +1,6 @@
-//! A setting's text to its meaning; `None` where it has none.
+//! A setting's text to its meaning; `None`, or what was expected, where it has none.
 
-use super::{Endpoint, LogTo};
+use super::{Endpoint, LogTo, address::Address};
 use rustls::pki_types::ServerName;
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -10,6 +10,8 @@ use std::{
 use ureq::http::Uri;
 
 pub(super) const SOCKET_PATH: &str = "a path of 1 to 107 bytes, which is all that a socket's name holds";
+/// Where only that is wrong: it is not shown, so that it needs more words.
+const URL_PATH: &str = "a path as URLs have it, in ASCII, without spaces and #";
 /// `sun_path` has 108 bytes, and the last is its end.
 const LONGEST_SOCKET_PATH: usize = 107;
 
@@ -70,13 +72,15 @@ pub(super) fn some_bytes(text: &str) -> Option<u64> {
     bytes(text).filter(|bytes| *bytes > 0)
 }
 
-pub(super) fn endpoint(text: &str) -> Option<Endpoint> {
+/// The text's meaning, or what was expected.
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, &'static str> {
     let text = text.strip_prefix("wss://").unwrap_or(text);
     let (authority, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-    let (host, port) = host_port(authority, Some(443))?;
+    let server = host_port(authority, Some(443));
+    let (host, port) = server.ok_or("HOST:PORT/PATH (wss:// is implied)")?;
     let path = if path.is_empty() { "/" } else { path };
     let is_path = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-    is_path.then(|| Endpoint { host, port, path: path.into() })
+    is_path.then(|| Endpoint { host, port, path: path.into() }).ok_or(URL_PATH)
 }
 
 /// `HOST:PORT`, an IPv6 address in brackets; the brackets are taken off.
@@ -106,10 +110,20 @@ pub(super) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-pub(super) fn url(text: &str) -> Option<String> {
-    let uri: Uri = text.parse().ok()?;
+/// The text as it is, or what was expected.
+pub(super) fn url(text: &str) -> Result<String, &'static str> {
+    let Address { scheme, host, .. } = Address::of(text);
+    match () {
+        () if is_url(text) => Ok(text.to_owned()),
+        () if is_url(&format!("{scheme}{host}")) => Err(URL_PATH),
+        () => Err("https://HOST:PORT/PATH"),
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
     let is_http = matches!(uri.scheme_str(), Some("https" | "http"));
-    (is_http && uri.host().is_some_and(|host| !host.is_empty())).then(|| text.to_owned())
+    is_http && uri.host().is_some_and(|host| !host.is_empty())
 }
 
 /// Digits alone: `parse` would take a sign as well.
@@ -132,7 +146,7 @@ mod tests {
             ("wss://[fe80::1]", "[fe80::1]:443", "/"),
             ("cloud_server:9000", "cloud_server:9000", "/"),
         ] {
-            let endpoint = endpoint(text).unwrap_or_else(|| panic!("{text} is an endpoint"));
+            let endpoint = endpoint(text).unwrap_or_else(|why| panic!("{text}: {why}"));
             assert_eq!((endpoint.authority().as_str(), endpoint.path.as_str()), (authority, path), "{text}");
             assert!(!endpoint.host.contains('['), "{text}");
         }
@@ -160,7 +174,7 @@ mod tests {
             "u@a:1",
             "a:1:2",
         ] {
-            assert_eq!(endpoint(text), None, "{text}");
+            assert!(endpoint(text).is_err(), "{text}");
         }
     }
 
@@ -192,9 +206,9 @@ mod tests {
 
     #[test]
     fn uploads_go_by_http() {
-        assert!(url("https://tus.example/files/").is_some() && url("http://127.0.0.1:1080/files/").is_some());
+        assert!(url("https://tus.example/files/").is_ok() && url("http://127.0.0.1:1080/files/").is_ok());
         for text in ["", "tus.example/files", "ftp://a/", "https://", "/files"] {
-            assert_eq!(url(text), None, "{text}");
+            assert!(url(text).is_err(), "{text}");
         }
     }
 }

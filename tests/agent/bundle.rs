@@ -102,7 +102,7 @@ fn a_running_agent_tells_its_status_and_its_log() {
         configuration,
         &["endpoint = 127.0.0.1:", "/… (the command line)", &format!("min_free = 1M {from}")],
     );
-    tells(configuration, &["upload_url = https://127.0.0.1:", "/key.pem\n"]);
+    tells(configuration, &["upload_url = https://…@127.0.0.1:", "/key.pem\n"]);
     tells(section(&text, "status"), &["waiting       1 capture, 1 segment", "{\"version\":\""]);
     tells(
         section(&text, "log"),
@@ -197,6 +197,38 @@ fn a_line_that_a_running_agent_did_not_understand_is_not_told() {
     agent.reload();
     agent.says("expected name = value, but came \"livesecret and tokensecret\"");
     tells(section(&scene.bundle(), "log"), &["agent.conf:4: expected name = value, but came …\n"]);
+}
+
+#[test]
+fn a_servers_address_that_a_running_agent_did_not_understand_is_in_no_log() {
+    let mut board = Board::alone();
+    let config = board.dir.at("agent.conf");
+    board.flags.splice(0..2, ["--config".to_owned(), config.to_str().unwrap().to_owned()]);
+    let good = "endpoint = 127.0.0.1:9/\n";
+    fs::write(&config, good).unwrap();
+    let (file, key) = (board.dir.at("bundle.txt"), "-----BEGIN".to_owned());
+    let scene = Scene { board, file, key };
+    let mut agent = scene.board.start();
+    for (text, told) in [
+        (
+            "endpoint = 127.0.0.1:9/\nupload_url = tus.example/files/pathsecret\n",
+            "agent.conf:2: upload_url: expected https://HOST:PORT/PATH, but came \"tus.example/…\"",
+        ),
+        (
+            "endpoint = cam.example:abc/livesecret?tokensecret\n",
+            "agent.conf:1: endpoint: expected HOST:PORT/PATH (wss:// is implied), but came \"cam.example:abc/…\"",
+        ),
+    ] {
+        fs::write(&config, text).unwrap();
+        agent.reload();
+        agent.says(told);
+        fs::write(&config, good).unwrap();
+        agent.reload();
+        agent.says("read again");
+        let _ = fs::remove_file(&scene.file);
+        tells(section(&scene.bundle(), "log"), &[told]);
+    }
+    scene.is_clean(agent.log());
 }
 
 #[test]

@@ -108,8 +108,7 @@ impl Gathered {
             (Err(_), Err(_), None) => DEFAULT_STATE_DIR.into(),
         };
         let mut scrub = Scrub::default();
-        for entry in entries.iter().flatten().filter(|entry| ["endpoint", "upload_url"].contains(&entry.name))
-        {
+        for entry in entries.iter().flatten().filter(|entry| entry.address().is_some()) {
             scrub.learn(&entry.value);
         }
         for address in [&run.endpoint, &run.upload_url].into_iter().flatten() {
@@ -157,8 +156,8 @@ impl Gathered {
             Err(why) => format!("it is wrong: {why}\n"),
         };
         for entry in self.entries.iter().flatten() {
-            let Entry { name, value, origin } = entry;
-            text += &format!("{name} = {} ({origin})\n", scrub::value(name, value));
+            let Entry { name, origin, .. } = entry;
+            text += &format!("{name} = {} ({origin})\n", scrub::value(entry));
         }
         if self.entries.is_err() {
             text += "what the file says can't be told\n";

@@ -6,13 +6,13 @@
 //! that made no sense to the agent are in its log: they could be anything.
 
 use crate::{
-    config::{ConfigError, Entry},
+    config::{
+        ConfigError, Entry,
+        address::{Address, HIDDEN, shown_path},
+    },
     tools::text::printable,
-    wire::tus::DEFAULT_PATH,
 };
 
-/// Stands in the place of a secret.
-const HIDDEN: &str = "…";
 /// Of letters without any other between them: more than a digest has, and less than a key.
 const KEY: usize = 100;
 /// Of letters and digits without a slash: more than a name has, and less than what is left of a line of PEM.
@@ -59,11 +59,9 @@ impl Scrub {
 }
 
 /// A setting's value, as far as it may be told.
-pub fn value(name: &str, value: &str) -> String {
-    match name {
-        "endpoint" | "upload_url" => Address::of(value).shown(),
-        _ => Scrub::default().line(value),
-    }
+pub fn value(entry: &Entry) -> String {
+    let address = entry.address().map(|address| address.shown());
+    address.unwrap_or_else(|| Scrub::default().line(&entry.value))
 }
 
 /// What is wrong with a configuration, without the text that it is about where that could be anything.
@@ -74,7 +72,7 @@ pub fn error(error: ConfigError) -> String {
             ConfigError::UnknownName(origin, HIDDEN.to_owned())
         }
         ConfigError::Value(entry, expected) => {
-            let value = value(entry.name, &entry.value);
+            let value = value(&entry);
             ConfigError::Value(Entry { value, ..entry }, expected)
         }
         error @ (ConfigError::UnknownName(..)
@@ -150,70 +148,23 @@ fn has_port(word: &str) -> bool {
     authority.is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// `USER@HOST:PORT/PATH?QUERY`, with or without a scheme before it.
-struct Address<'a> {
-    scheme: &'a str,
-    user: &'a str,
-    host: &'a str,
-    /// With its slash.
-    path: &'a str,
-    /// Without its question mark; or the fragment.
-    query: &'a str,
-}
-
-impl<'a> Address<'a> {
-    fn of(text: &'a str) -> Address<'a> {
-        let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
-        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (path, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
-        Address { scheme, user, host, path, query: query.get(1..).unwrap_or_default() }
-    }
-
-    fn shown(&self) -> String {
-        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-        if !self.host.bytes().all(is_host) {
-            return HIDDEN.to_owned();
-        }
-        let path = if self.query.is_empty() { shown_path(self.path) } else { format!("/{HIDDEN}") };
-        format!("{}{}{path}", self.scheme, self.host)
-    }
-}
-
-/// A path that everybody has is no secret.
-fn shown_path(path: &str) -> String {
-    match path {
-        "" | "/" | DEFAULT_PATH => path.to_owned(),
-        _ => format!("/{HIDDEN}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Origin;
 
     #[test]
-    fn of_an_address_the_host_is_left() {
+    fn of_a_setting_that_is_an_address_the_host_is_left() {
         for (name, text, expected) in [
-            ("endpoint", "cam.example:8443/", "cam.example:8443/"),
-            ("endpoint", "wss://cam.example", "wss://cam.example"),
             ("endpoint", "cam.example/secret", "cam.example/…"),
-            ("endpoint", "[::1]:8443/?token=secret", "[::1]:8443/…"),
-            ("endpoint", "secret@cam.example/", "cam.example/"),
-            ("endpoint", "secret secret", "…"),
-            ("upload_url", "https://u:secret@tus.example/files/?q=secret#secret", "https://tus.example/…"),
-            ("upload_url", "https://tus.example:1/uploads/secret", "https://tus.example:1/…"),
-            ("upload_url", "https://tus.example?secret", "https://tus.example/…"),
+            ("upload_url", "https://u:secret@tus.example/files/", "https://…@tus.example/…"),
+            ("cam_addr", "secret@host?secret", "…@host?…"),
             ("key", "/etc/key.pem", "/etc/key.pem"),
             ("min_free", "64M", "64M"),
         ] {
-            assert_eq!(value(name, text), expected, "{text}");
+            let entry = Entry { name, value: text.into(), origin: Origin::Flag };
+            assert_eq!(value(&entry), expected, "{text}");
         }
-        assert_eq!(
-            value("upload_url", &format!("https://a{DEFAULT_PATH}")),
-            format!("https://a{DEFAULT_PATH}")
-        );
     }
 
     #[test]
@@ -241,7 +192,8 @@ mod tests {
             ("all is well, is it?", "all is well, is it?"),
             ("is --endpoint right?; or not", "is --endpoint right?; or not"),
             ("see (https://a.example/b?c): why", "see (https://a.example/…): why"),
-            ("\"wss://u:p@a.example:1/\"", "\"wss://a.example:1/\""),
+            ("\"wss://u:p@a.example:1/\"", "\"wss://…@a.example:1/\""),
+            ("https://a.example/secret?to=https://b.example/", "https://a.example/…"),
             ("cam.example/ws?token=x is away", "cam.example/ws?… is away"),
             ("u:p@cam.example", "…@cam.example"),
             ("cam.example:8443/live is away", "cam.example:8443/… is away"),
@@ -285,7 +237,7 @@ mod tests {
             ),
             (
                 ConfigError::Value(entry("upload_url", "ftp://u:secret@a/"), "https://HOST:PORT/PATH"),
-                "/a.conf:3: upload_url: expected https://HOST:PORT/PATH, but came \"ftp://a/\"",
+                "/a.conf:3: upload_url: expected https://HOST:PORT/PATH, but came \"ftp://…@a/\"",
             ),
             (
                 ConfigError::Value(entry("min_free", "much"), "bytes, as 64M or 1G"),
