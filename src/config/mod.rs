@@ -192,9 +192,11 @@ impl Config {
             spool,
             upload_url: entries.read("upload_url", value::url)?,
             max_rate: entries.read("max_rate", rates::parse)?.unwrap_or_default(),
-            monthly_budget: entries.parse("monthly_budget", "at least 1M, as 500M or 2G", |text| {
-                value::bytes(text).filter(|bytes| *bytes >= budget::LEAST)
-            })?,
+            monthly_budget: entries.parse(
+                "monthly_budget",
+                "at least 1M, in bytes or K, M or G of them, as 500M or 2G",
+                |text| value::bytes(text).filter(|bytes| *bytes >= budget::LEAST),
+            )?,
             log_level: entries
                 .parse("log_level", "error, warn, info, debug or trace", |text| text.parse().ok())?
                 .unwrap_or(LevelFilter::Info),
@@ -283,9 +285,13 @@ impl SpoolConfig {
         const TOGGLE: &str = "true or false";
         Ok(SpoolConfig {
             state_dir: entries.path("state_dir")?.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
-            max: entries.parse("spool_max", "bytes above 0, as 500M or 2G", value::some_bytes)?,
+            max: entries.parse(
+                "spool_max",
+                "bytes above 0, or K, M or G of them, as 500M or 2G",
+                value::some_bytes,
+            )?,
             min_free: entries
-                .parse("min_free", "bytes, as 64M or 1G", value::bytes)?
+                .parse("min_free", "bytes, or K, M or G of them, as 64M or 1G", value::bytes)?
                 .unwrap_or(DEFAULT_MIN_FREE),
             copy: entries.parse("spool_copy", TOGGLE, value::toggle)?.unwrap_or(false),
             capture_dirs: entries.parse_all("capture_dir", "a directory", value::path)?,

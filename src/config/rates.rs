@@ -4,7 +4,8 @@
 use super::value;
 use crate::engine::rates::{DAY, Rate, Rates, RatesError, Window};
 
-const FORM: &str = "bytes a second above 0, as 200K, or a list by local time, as 1M,06:00-22:00=64K";
+const FORM: &str =
+    "bytes a second above 0, or K, M or G of them, as 200K, or a list by local time, as 1M,06:00-22:00=64K";
 const ONE_BARE: &str = "one rate without times, at most";
 const APART: &str = "windows that do not overlap, as 06:00-22:00=64K,22:00-06:00=2M";
 const EVER: &str = "a rate above 0 at some time of the day";

@@ -123,13 +123,17 @@ fn each_setting_says_what_it_expects() {
         ("cam_addr", "nowhere", "HOST:PORT"),
         ("capture_dir", "", "a directory"),
         ("state_dir", "", "a path"),
-        ("spool_max", "0", "bytes above 0, as 500M or 2G"),
-        ("min_free", "-1", "bytes, as 64M or 1G"),
+        ("spool_max", "0", "bytes above 0, or K, M or G of them, as 500M or 2G"),
+        ("min_free", "-1", "bytes, or K, M or G of them, as 64M or 1G"),
         ("spool_copy", "perhaps", "true or false"),
         ("delete_uploaded", "2", "true or false"),
         ("upload_url", "ftp://a/", "https://HOST:PORT/PATH"),
-        ("max_rate", "0", "bytes a second above 0, as 200K, or a list by local time, as 1M,06:00-22:00=64K"),
-        ("monthly_budget", "1023K", "at least 1M, as 500M or 2G"),
+        (
+            "max_rate",
+            "0",
+            "bytes a second above 0, or K, M or G of them, as 200K, or a list by local time, as 1M,06:00-22:00=64K",
+        ),
+        ("monthly_budget", "1T", "at least 1M, in bytes or K, M or G of them, as 500M or 2G"),
         ("log_level", "loud", "error, warn, info, debug or trace"),
         ("log_to", "printer", "stderr or syslog"),
         ("pidfile", "", "a path"),
@@ -236,7 +240,10 @@ fn a_wrong_line_is_named() {
         ("\nend_point = a", r#"FILE:2: unknown name "end_point": did you mean endpoint?"#),
         ("cert = a\ncert = b", "FILE:2: cert is already set at FILE:1: leave one out"),
         ("config = b", r#"FILE:1: unknown name "config": did you mean endpoint?"#),
-        ("endpoint = a\nmin_free = all", r#"FILE:2: min_free: expected bytes, as 64M or 1G, but came "all""#),
+        (
+            "endpoint = a\nmin_free = all",
+            r#"FILE:2: min_free: expected bytes, or K, M or G of them, as 64M or 1G, but came "all""#,
+        ),
     ] {
         let file = File::new("wrong", text);
         let error = file.load("").unwrap_err();

@@ -106,7 +106,9 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
         (
             "a value that makes no sense",
             &|scene| scene.with(&["--min_free", "much"]),
-            &["configuration FAILED  --min_free: expected bytes, as 64M or 1G, but came \"much\""],
+            &[
+                "configuration FAILED  --min_free: expected bytes, or K, M or G of them, as 64M or 1G, but came \"much\"",
+            ],
         ),
         (
             "no certificate",

@@ -25,18 +25,24 @@ fn a_bad_configuration_is_told_before_anything_is_opened() {
         ),
         (&["--input_bind", "127.0.0.1"], "--input_bind has no port to open: give --input_port too"),
         (&["--input_mode", "rw"], "--input_mode: expected an octal mode, as 0660, but came \"rw\""),
-        (&["--spool_max", "much"], "--spool_max: expected bytes above 0, as 500M or 2G, but came \"much\""),
-        (&["--min_free", "-1"], "--min_free: expected bytes, as 64M or 1G, but came \"-1\""),
+        (
+            &["--spool_max", "much"],
+            "--spool_max: expected bytes above 0, or K, M or G of them, as 500M or 2G, but came \"much\"",
+        ),
+        (
+            &["--min_free", "-1"],
+            "--min_free: expected bytes, or K, M or G of them, as 64M or 1G, but came \"-1\"",
+        ),
         (
             &["--max_rate", "0"],
-            "--max_rate: expected bytes a second above 0, as 200K, or a list by local time",
+            "--max_rate: expected bytes a second above 0, or K, M or G of them, as 200K, or a list by local time",
         ),
         (&["--max_rate", "25:00-26:00=1K"], "as 1M,06:00-22:00=64K, but came \"25:00-26:00=1K\""),
         (&["--max_rate=06:00-22:00=64K,21:00-23:00=1M"], "--max_rate: expected windows that do not overlap"),
         (&["--max_rate=0,06:00-22:00=0"], "--max_rate: expected a rate above 0 at some time of the day"),
         (
             &["--monthly_budget", "64K"],
-            "--monthly_budget: expected at least 1M, as 500M or 2G, but came \"64K\"",
+            "--monthly_budget: expected at least 1M, in bytes or K, M or G of them, as 500M or 2G, but came \"64K\"",
         ),
         (&["--spool_copy=maybe"], "--spool_copy: expected true or false, but came \"maybe\""),
         (&["--cam_addr", "localhost"], "--cam_addr: expected HOST:PORT, but came \"localhost\""),

@@ -242,7 +242,10 @@ fn a_bad_configuration_at_sighup_leaves_the_former_one() {
     let mut agent = board.start();
     agent.says("connected to the cloud");
     for (config, why) in [
-        ("max_rate = fast\n", "agent.conf:1: max_rate: expected bytes a second above 0, as 200K, or a list"),
+        (
+            "max_rate = fast\n",
+            "agent.conf:1: max_rate: expected bytes a second above 0, or K, M or G of them, as 200K, or a list",
+        ),
         ("colour = red\n", "agent.conf:1: unknown name \"colour\""),
     ] {
         fs::write(&file, config).unwrap();
