@@ -3,7 +3,7 @@
 use super::report::{Outcome, Report, Subject};
 use crate::{
     config::{CommandTarget, Config},
-    shell::disk,
+    shell::{disk, upkeep},
     tls::{self, ClientTls, Floor},
     tools::{
         EXPIRES_SOON,
@@ -13,11 +13,10 @@ use crate::{
 };
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{self, ErrorKind, Write},
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
-    process,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -125,8 +124,7 @@ fn state_dir(dir: &Path) -> Outcome {
 
 /// Writes a file down to the card, and removes it. Asking for permissions would not tell of a card that is broken.
 fn probe(dir: &Path) -> io::Result<()> {
-    let path = dir.join(format!(".check.{}", process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    let (path, mut file) = upkeep::new_beside(&dir.join(".check"))?;
     let written = file.write_all(b"cloudtalker check\n").and_then(|()| file.sync_all());
     let removed = fs::remove_file(&path);
     written.and(removed)
@@ -280,6 +278,7 @@ pub fn user() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process;
 
     const DAY: u64 = 24 * 60 * 60;
     const MIB: u64 = 1 << 20;
@@ -326,6 +325,17 @@ mod tests {
         ] {
             is(&judge_clock(now, floor, latest), expected);
         }
+    }
+
+    #[test]
+    fn what_a_killed_check_of_the_same_number_has_left_is_no_fault_of_the_card() {
+        let dir = std::env::temp_dir().join(format!("cloudtalker-probe-{}", process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(format!(".check.{}", process::id())), "cloudtalker ch").unwrap();
+        is(&state_dir(&dir), "fine: ");
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+        fs::remove_dir(&dir).unwrap();
     }
 
     #[test]
