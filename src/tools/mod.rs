@@ -14,7 +14,11 @@ use crate::{
     wire::shortened,
 };
 use log::LevelFilter;
-use rustix::{io::Errno, net::sockopt};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::sockopt,
+};
 use serde_json::Value;
 use simple_logger::SimpleLogger;
 use std::{
@@ -71,6 +75,14 @@ impl Audience {
 fn print(text: &str) -> Result<Audience, ToolError> {
     let mut out = io::stdout().lock();
     Audience::of(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Whether who should read standard output has gone.
+fn is_unread() -> bool {
+    let out = io::stdout();
+    let mut polled = [PollFd::new(&out, PollFlags::empty())];
+    let is_asked = poll(&mut polled, Some(&Timespec::default())).is_ok();
+    is_asked && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// Why a command failed.

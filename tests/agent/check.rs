@@ -8,9 +8,11 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustix::{fs::inotify::WatchFlags, process::Signal};
 use serde_json::{Value, json};
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufRead, BufReader},
+    net::TcpListener,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -361,6 +363,17 @@ fn a_check_that_nobody_reads_is_no_error() {
     drop(reader);
     let mut check = scene.board.checking(&[]);
     assert_eq!(check.stdout(writer).status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_check_whose_reader_has_seen_enough_waits_for_no_server() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let scene = Scene::new().calling(&format!("{}/", silent.local_addr().unwrap()));
+    let mut check = scene.board.checking(&[]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(check.stdout.take().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line.starts_with("tcp ")).expect("the server takes connections");
+    drop(lines);
+    assert_eq!(check.wait().unwrap().code(), Some(0), "it is not told that the server does not answer");
 }
 
 /// What it printed, line by line; it has nothing else to say.

@@ -14,19 +14,26 @@ use crate::{
     cli::{self, exit},
     config::Config,
     tls::{self, Floor, IdentityFiles},
+    tools::is_unread,
 };
 use report::{Report, Subject};
+use smol::{Timer, future::FutureExt};
 use std::{
     io::{self, Write},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
+
+/// Between looks whether anybody still reads.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// Looks, and tells. The exit code is 1 where something has failed, or nobody could be told.
 pub fn run(check: &cli::Check) -> ExitCode {
     let mut report = if check.json { Report::quiet() } else { Report::told_at_once() };
     let loaded = Config::load(&check.run).map_err(|error| error.to_string());
-    examine(loaded, &mut report);
+    // The network may take its time, which is nobody's where nobody reads: `cloudtalker check | grep -m 1 quota`.
+    smol::block_on(unread().or(examine(loaded, &mut report)));
     if check.json {
         report.print(&report.json());
     }
@@ -40,12 +47,19 @@ pub fn run(check: &cli::Check) -> ExitCode {
 /// Looks, and gives what `check` would tell of this configuration, or of why there is none.
 pub(super) fn text(loaded: Result<Config, String>) -> String {
     let mut report = Report::quiet();
-    examine(loaded, &mut report);
+    smol::block_on(examine(loaded, &mut report));
     report.text()
 }
 
+/// Waits until nobody reads standard output any more.
+async fn unread() {
+    while !is_unread() {
+        Timer::after(GLANCE).await;
+    }
+}
+
 /// Looks at everything, in the order of [`Subject::ALL`].
-fn examine(loaded: Result<Config, String>, report: &mut Report) {
+async fn examine(loaded: Result<Config, String>, report: &mut Report) {
     let loaded = loaded.map(|config| (format!("the cloud is {}", config.endpoint), config));
     let config = match report.take(Subject::Configuration, loaded) {
         Ok(config) => config,
@@ -69,5 +83,5 @@ fn examine(loaded: Result<Config, String>, report: &mut Report) {
 
     board::look(&config, report);
     signs::look(&config, report);
-    smol::block_on(network::look(&config, tls.map(|tls| tls.config), report));
+    network::look(&config, tls.map(|tls| tls.config), report).await;
 }

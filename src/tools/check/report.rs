@@ -1,6 +1,6 @@
 //! What was found: for people a line each, as it comes; for programs one line of JSON.
 
-use crate::tools::{ToolError, print};
+use crate::tools::{Audience, ToolError, print};
 use serde_json::json;
 use std::{
     env, fmt,
@@ -45,8 +45,8 @@ pub enum Outcome {
 pub struct Report {
     findings: Vec<(Subject, Outcome)>,
     telling: Telling,
-    /// Why it could not be printed.
-    unprinted: Option<ToolError>,
+    /// Whether somebody has read what was printed last, or why it could not be printed.
+    printed: Result<Audience, ToolError>,
 }
 
 /// Whether each finding is printed as it comes: the network may take its time.
@@ -72,7 +72,7 @@ impl Report {
     }
 
     fn of(telling: Telling) -> Report {
-        Report { findings: Vec::new(), telling, unprinted: None }
+        Report { findings: Vec::new(), telling, printed: Ok(Audience::There) }
     }
 
     pub fn tell(&mut self, subject: Subject, outcome: Outcome) {
@@ -111,15 +111,15 @@ impl Report {
         self.findings.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)))
     }
 
-    /// Prints, unless that has failed before. Nobody reading it is no error.
+    /// Prints, unless that has failed before, or nobody reads it: that is no error.
     pub fn print(&mut self, text: &str) {
-        if self.unprinted.is_none() {
-            self.unprinted = print(text).err();
+        if let Ok(Audience::There) = self.printed {
+            self.printed = print(text);
         }
     }
 
     pub fn unprinted(&self) -> Option<&ToolError> {
-        self.unprinted.as_ref()
+        self.printed.as_ref().err()
     }
 
     /// The lines for people, without colours.

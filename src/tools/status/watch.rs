@@ -8,11 +8,10 @@ use super::{
     rate::Rate,
     screen::Screen,
 };
-use crate::tools::{Address, Audience, Connection, ToolError, is_nobody, print};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::tools::{Address, Audience, Connection, ToolError, is_nobody, is_unread, print};
 use serde_json::json;
 use std::{
-    io, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -143,12 +142,4 @@ impl Output {
             None => Ok(Audience::There),
         }
     }
-}
-
-/// Whether who should read standard output has gone.
-fn is_unread() -> bool {
-    let out = io::stdout();
-    let mut polled = [PollFd::new(&out, PollFlags::empty())];
-    let is_asked = poll(&mut polled, Some(&Timespec::default())).is_ok();
-    is_asked && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
