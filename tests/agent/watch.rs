@@ -145,7 +145,19 @@ fn a_pipe_gets_a_line_for_each_change() {
     watch.says(" away: ");
     let _agent = scene.board.start();
     watch.says(" up, armed; ");
-    assert_eq!(watch.terminate().signal(), Some(Signal::TERM.as_raw()));
+}
+
+#[test]
+fn a_watch_that_is_asked_to_stop_has_not_failed() {
+    let board = Board::alone();
+    let _agent = board.start();
+    for (flags, signal) in [(&[][..], Signal::TERM), (&[][..], Signal::INT), (&["--json"][..], Signal::TERM)]
+    {
+        let mut watch = Process::start("watch", &mut watching(&board, flags));
+        watch.says("");
+        watch.signal(signal);
+        assert_eq!(watch.ends().code(), Some(0), "{flags:?} {signal:?}");
+    }
 }
 
 #[test]

@@ -9,9 +9,11 @@ use super::{
     screen::Screen,
 };
 use crate::tools::{Address, Audience, Connection, ToolError, is_nobody, is_unread, print};
+use async_signal::{Signal, Signals};
 use serde_json::json;
+use smol::stream::StreamExt;
 use std::{
-    thread,
+    process, thread,
     time::{Duration, Instant},
 };
 
@@ -114,10 +116,11 @@ enum Output {
 
 impl Output {
     fn open(json: bool) -> Output {
-        if json {
-            return Output::Json;
+        if let Some(screen) = (!json).then(Screen::take).flatten() {
+            return Output::Screen(screen);
         }
-        Screen::take().map_or_else(|| Output::Lines(Told::default()), Output::Screen)
+        end_when_asked();
+        if json { Output::Json } else { Output::Lines(Told::default()) }
     }
 
     fn show(
@@ -142,4 +145,14 @@ impl Output {
             None => Ok(Audience::There),
         }
     }
+}
+
+/// To be asked to stop is no failure; and unlike a screen, a pipe takes no farewell.
+fn end_when_asked() {
+    // Without them a signal ends it all the same.
+    let Ok(mut signals) = Signals::new([Signal::Int, Signal::Term]) else { return };
+    thread::spawn(move || {
+        smol::block_on(signals.next());
+        process::exit(0);
+    });
 }
