@@ -1,5 +1,7 @@
 //! What is seen, as a frame of the terminal. Nothing in it is wider than the terminal, nor higher.
 
+mod paint;
+
 use super::{
     answer::{Command, Status, Upload},
     pace::RateInForce,
@@ -12,6 +14,7 @@ use crate::{
     },
     wire::utc::Utc,
 };
+use paint::{Line, Style, width};
 
 /// Where a row's value begins.
 const INDENT: usize = 11;
@@ -88,7 +91,7 @@ pub fn frame(view: &View<'_>, look: Look) -> String {
         frame.certificate(status);
         frame.commands(&status.commands);
     }
-    frame.lines.truncate(look.rows.max(1));
+    frame.cut(look.rows.max(1));
     frame.lines.join("\n")
 }
 
@@ -100,6 +103,23 @@ struct Frame<'v> {
 }
 
 impl Frame<'_> {
+    /// Leaves as many lines as there is room for, the last of which says what is missing.
+    fn cut(&mut self, rows: usize) {
+        let missing = self.lines.len().saturating_sub(rows);
+        self.lines.truncate(rows);
+        // One row is the title's.
+        if missing > 0 && rows > 1 {
+            self.lines.pop();
+            let (mark, count) = (if self.look.has_unicode { '…' } else { '~' }, missing + 1);
+            self.line(Style::Dim, &format!("{mark} {count} more lines"));
+        }
+    }
+
+    /// When the status was as it is shown, in seconds since 1970: while nobody answers, nobody knows what has gone on.
+    fn asked(&self) -> u64 {
+        self.view.away.map_or(self.view.now, |away| away.since)
+    }
+
     fn title(&mut self) {
         let clock = format!("{} UTC", Utc(self.view.now).time_of_day());
         let title = match self.view.status {
@@ -127,7 +147,7 @@ impl Frame<'_> {
     fn session(&mut self, status: &Status) {
         let session = &status.session;
         let style = if session.state == "up" { Style::Good } else { Style::Doubtful };
-        let since = self.view.now.checked_sub(session.since);
+        let since = self.asked().checked_sub(session.since);
         let since = since.map(|seconds| format!(" for {}", span(seconds))).unwrap_or_default();
         let reason = session.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         self.row("session", &[(style, &session.state), (Style::Plain, &(since + &reason))]);
@@ -164,7 +184,7 @@ impl Frame<'_> {
     fn bounds(&mut self, status: &Status) {
         let rate = status.rate.as_ref().map(RateInForce::brief).unwrap_or_default();
         self.parts("rate", &rate);
-        let budget = status.budget.as_ref().map(|budget| budget.brief(self.view.now)).unwrap_or_default();
+        let budget = status.budget.as_ref().map(|budget| budget.brief(self.asked())).unwrap_or_default();
         self.parts("budget", &budget);
     }
 
@@ -189,7 +209,7 @@ impl Frame<'_> {
             let left = self.view.left_of_all().map(left);
             self.parts("waiting", &status.waiting().into_iter().chain(left).collect::<Vec<_>>());
         }
-        let receipt = status.last_receipt.and_then(|receipt| self.view.now.checked_sub(receipt));
+        let receipt = status.last_receipt.and_then(|receipt| self.asked().checked_sub(receipt));
         let receipt = receipt.map_or("none yet".to_owned(), |seconds| format!("{} ago", span(seconds)));
         self.row("receipt", &[(Style::Plain, &receipt)]);
     }
@@ -296,100 +316,6 @@ fn wrapped(text: &str, room: usize) -> Vec<String> {
 
 fn left(seconds: u64) -> String {
     format!("{} left", span(seconds))
-}
-
-/// How a text looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    Plain,
-    Bold,
-    Dim,
-    Good,
-    Doubtful,
-    Bad,
-}
-
-impl Style {
-    fn code(self) -> &'static str {
-        match self {
-            Style::Plain => "",
-            Style::Bold => "\x1b[1m",
-            Style::Dim => "\x1b[2m",
-            Style::Good => "\x1b[32m",
-            Style::Doubtful => "\x1b[33m",
-            Style::Bad => "\x1b[1;31m",
-        }
-    }
-}
-
-/// A line that fits: what is too much is cut, and that is seen.
-struct Line {
-    look: Look,
-    /// What it tells is old: everything is dim.
-    is_stale: bool,
-    text: String,
-    /// Columns that are taken.
-    taken: usize,
-}
-
-impl Line {
-    fn new(look: Look, is_stale: bool) -> Line {
-        Line { look, is_stale, text: String::new(), taken: 0 }
-    }
-
-    fn put(&mut self, style: Style, text: &str) {
-        self.put_within(self.look.columns, style, text);
-    }
-
-    /// As `put`, up to this column.
-    fn put_within(&mut self, limit: usize, style: Style, text: &str) {
-        let text = self.cut(limit.saturating_sub(self.taken), text);
-        let style = if self.is_stale { Style::Dim } else { style };
-        let is_styled = self.look.has_colours && style != Style::Plain && !text.is_empty();
-        self.taken += width(&text);
-        match is_styled {
-            true => self.text.extend([style.code(), &text, "\x1b[0m"]),
-            false => self.text.push_str(&text),
-        }
-    }
-
-    fn pad_to(&mut self, column: usize) {
-        let spaces = column.min(self.look.columns).saturating_sub(self.taken);
-        self.text.extend(std::iter::repeat_n(' ', spaces));
-        self.taken += spaces;
-    }
-
-    fn cut(&self, room: usize, text: &str) -> String {
-        let known = |letter: char| if self.look.has_unicode || letter.is_ascii() { letter } else { '?' };
-        let letters = || text.chars().map(known);
-        if letters().map(columns).sum::<usize>() <= room {
-            return letters().collect();
-        }
-        let mut left = room;
-        let fits = |letter: &char| {
-            let is_last = left <= columns(*letter);
-            left = left.saturating_sub(columns(*letter));
-            !is_last
-        };
-        let mut cut: String = letters().take_while(fits).collect();
-        if room > 0 {
-            cut.push(if self.look.has_unicode { '…' } else { '~' });
-        }
-        cut
-    }
-}
-
-fn width(text: &str) -> usize {
-    text.chars().map(columns).sum()
-}
-
-/// The columns that a letter takes. Beyond the alphabets some take two, and none takes more.
-fn columns(letter: char) -> usize {
-    match letter {
-        '█' | '▌' | '░' | '…' => 1,
-        letter if letter < '\u{1100}' => 1,
-        _ => 2,
-    }
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ fn an_agent_that_is_away_is_told_with_what_it_said_last() {
     let away = Away { since: NOW - 7, why: "expected the agent at /input.sock, but: gone".into() };
     let lines = frame(&View { away: Some(&away), ..view(&status, None) }, plain(80));
     assert!(lines.contains("\nno answer for 7 s\nexpected the agent at /input.sock, but: gone\n"), "{lines}");
-    assert!(lines.contains("\nsession    down for 90 s"), "{lines}");
+    assert!(lines.contains("\nsession    down for 83 s"), "nobody knows of the time since: {lines}");
     let never = View { status: None, away: Some(&away), ..view(&status, None) };
     let expected = "\
 cloudtalker                                                         00:01:30 UTC
@@ -103,6 +103,34 @@ expected the agent at
 }
 
 #[test]
+fn what_an_agent_that_is_away_said_last_grows_no_older() {
+    let status = parse(BUSY).unwrap();
+    let rows_at = |now: u64| {
+        let away = Away { since: NOW, why: "gone".into() };
+        let lines = frame(&View { now, away: Some(&away), ..view(&status, None) }, plain(80));
+        lines.split_once("\nsession ").unwrap().1.to_owned()
+    };
+    assert_eq!(rows_at(NOW), rows_at(NOW + 3600));
+    assert!(rows_at(NOW + 3600).contains("receipt    100 s ago"));
+}
+
+#[test]
+fn a_terminal_that_is_too_low_is_told_how_many_lines_are_missing() {
+    let status = parse(BUSY).unwrap();
+    let shown = |rows: usize, has_unicode: bool| {
+        frame(&view(&status, Some(1024)), Look { rows, has_unicode, ..plain(80) })
+    };
+    let whole = shown(24, true);
+    let count = whole.lines().count();
+    assert_eq!(shown(count, true), whole);
+    let cut = shown(count - 1, true);
+    assert_eq!(cut.lines().last(), Some("… 2 more lines"));
+    assert!(whole.starts_with(cut.strip_suffix("… 2 more lines").unwrap()), "{cut}");
+    assert!(shown(3, false).ends_with(&format!("\n~ {} more lines", count - 2)));
+    assert_eq!(shown(1, true), whole.lines().next().unwrap());
+}
+
+#[test]
 fn nothing_is_wider_or_higher_than_the_terminal() {
     let strange =
         BUSY.replace("/camera.sock", "/日本/камера/Ω").replace("cloud.example", &"long.".repeat(50));
@@ -114,7 +142,7 @@ fn nothing_is_wider_or_higher_than_the_terminal() {
                 let lines = frame(&view(&status, Some(7)), look);
                 assert!(lines.split('\n').count() <= rows.max(1), "{lines}");
                 for line in lines.split('\n') {
-                    let taken: usize = line.chars().map(super::columns).sum();
+                    let taken = width(line);
                     assert!(taken <= columns, "{columns}: {line:?}");
                     assert!(has_unicode || line.is_ascii(), "{line:?}");
                 }
