@@ -1,6 +1,6 @@
 //! `bundle`: what a stranger reads of a board, and what nobody does.
 
-use crate::harness::{Board, Server, free_port, program};
+use crate::harness::{Board, Server, Terminal, free_port, program};
 use std::{
     fs, io,
     os::unix::fs::{PermissionsExt, symlink},
@@ -285,6 +285,16 @@ fn standard_output_takes_it_too_and_need_not_be_read() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     assert_eq!(scene.bundling().stdout(writer).status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn who_waits_for_a_bundle_is_told_for_what() {
+    let scene = Scene::new();
+    let mut terminal = Terminal::run(&mut scene.bundling(), 200, 24);
+    terminal.writes("waiting for 127.0.0.1:");
+    terminal.writes("bundle.txt is written; ");
+    let written = terminal.ends();
+    assert!(!SECRETS.iter().any(|secret| written.contains(secret)), "{written}");
 }
 
 #[test]

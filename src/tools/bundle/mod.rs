@@ -22,7 +22,7 @@ use scrub::Scrub;
 use serde_json::{Value, json};
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, IsTerminal, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -147,7 +147,19 @@ impl Gathered {
         section("log", &self.log(), LIMIT, Keep::End)?;
         let listing = listing::listing(&self.state_dir, self.now);
         section("state directory", &listing, LISTING_LIMIT, Keep::Beginning)?;
+        self.say_what_is_waited_for();
         section("check", &check::text(self.config.clone()), LIMIT, Keep::Beginning)
+    }
+
+    /// A server that does not answer takes its time, and a person who waits wonders.
+    fn say_what_is_waited_for(&self) {
+        if let Ok(config) = self.config.as_ref()
+            && io::stderr().is_terminal()
+        {
+            let cloud = config.endpoint.authority();
+            let _ =
+                writeln!(io::stderr(), "waiting for {cloud}; without an answer that takes up to a minute");
+        }
     }
 
     fn configuration(&self) -> String {
