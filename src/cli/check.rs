@@ -6,8 +6,9 @@ use argh::{CommandInfo, EarlyExit, FromArgs, SubCommand};
 const HELP: &str = "\
 Usage: cloudtalker check [OPTION...] [--json]
 
-Looks at all that the agent needs: configuration, certificate, clock, state directory, camera program, watchdog,
-metrics, network and cloud. One line each, with the cure where something is wrong. It may run beside the agent.
+Looks at all that the agent needs: configuration, certificate, clock, sockets and list for captures, state directory,
+camera program, pidfile, watchdog, metrics, network and cloud. One line each, with the cure where something is wrong.
+It may run beside the agent; run it as the agent's user.
 
 Options:
   --json            one line of JSON instead

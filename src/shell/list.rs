@@ -9,7 +9,7 @@ use crate::{
     wire::input::{MAX_OBJECT, Message, Request},
 };
 use async_channel::{Receiver, Sender};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat};
 use smol::{
     Async, Timer,
     future::FutureExt,
@@ -30,6 +30,9 @@ use std::{
 const RETRY: Duration = Duration::from_secs(10);
 /// The longest line: what names a file in any other way may be as long.
 const MAX_LINE: usize = MAX_OBJECT;
+
+/// In the place of a list's name.
+const STDIN: &str = "-";
 
 /// What is read at a time.
 const BUFFER: usize = 4 * 1024;
@@ -152,8 +155,19 @@ impl Follower {
     }
 }
 
+/// Tries whether the list could be read. A named pipe is not opened: who writes into it would take this for its reader.
+pub fn try_place(path: &Path) -> io::Result<()> {
+    if path == Path::new(STDIN) {
+        return Ok(());
+    }
+    if fs::metadata(path)?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS)?)
+}
+
 async fn open(path: &Path) -> io::Result<Opened> {
-    if path == Path::new("-") {
+    if path == Path::new(STDIN) {
         // Any kind of file may be there, so it is read on smol's thread for blocking calls.
         let stdin = smol::Unblock::new(io::stdin());
         return Ok(Opened::Once(Lines::of(stdin)));

@@ -3,13 +3,14 @@
 //! It is an flock(2) on the directory itself, so that nothing is left behind by an agent that is killed.
 
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FlockOperation, flock, major, minor},
     io::Errno,
 };
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +35,15 @@ pub fn take(dir: &Path) -> Result<File, LockError> {
         }
     }
     Ok(file)
+}
+
+/// Whether somebody has locked this file, as the kernel tells. Where it can't be found there, as on btrfs or from another
+/// container, nobody has. To lock it for a moment would tell more, but keep an agent out that starts just then.
+pub fn is_held(file: &File) -> bool {
+    let Ok(about) = file.metadata() else { return false };
+    let id = format!("{:02x}:{:02x}:{}", major(about.dev()), minor(about.dev()), about.ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    locks.lines().any(|line| line.contains("FLOCK") && line.split_whitespace().any(|word| word == id))
 }
 
 impl From<LockError> for io::Error {

@@ -4,7 +4,10 @@
 //! it, and what a dead agent has left is told from a live one's by the lock: the number would not do, for a board gives
 //! the same numbers at each boot, to other processes.
 
-use super::upkeep::new_beside;
+use super::{
+    lock,
+    upkeep::{new_beside, try_beside},
+};
 use rustix::{
     fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with},
     io::Errno,
@@ -65,6 +68,16 @@ impl Pidfile {
         }
     }
 
+    /// Tries whether it could be claimed. Nothing is changed.
+    pub fn try_claim(path: &Path) -> Result<(), PidfileError> {
+        match open_former(path)? {
+            Some((file, id)) if lock::is_held(&file) => Err(PidfileError::Taken(path.to_owned(), id)),
+            Some(_) | None => {
+                try_beside(path).map_err(|error| PidfileError::Unwritten(path.to_owned(), error))
+            }
+        }
+    }
+
     fn write_beside(path: &Path) -> io::Result<Pidfile> {
         let (path, mut file) = new_beside(path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
@@ -83,6 +96,16 @@ impl Drop for Pidfile {
 
 /// The file that a dead agent has left, locked; `None` where there is none.
 fn lock_former(path: &Path) -> Result<Option<File>, PidfileError> {
+    let Some((file, id)) = open_former(path)? else { return Ok(None) };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Err(PidfileError::Taken(path.to_owned(), id)),
+        Err(error) => Err(PidfileError::Unwritten(path.to_owned(), error.into())),
+    }
+}
+
+/// An agent's file, dead or alive, and the process that it names; `None` where there is none.
+fn open_former(path: &Path) -> Result<Option<(File, String)>, PidfileError> {
     let unwritten = |error: io::Error| PidfileError::Unwritten(path.to_owned(), error);
     let misplaced = |what: &'static str| PidfileError::Misplaced(path.to_owned(), what);
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -108,13 +131,8 @@ fn lock_former(path: &Path) -> Result<Option<File>, PidfileError> {
     if !content.iter().all(u8::is_ascii_digit) {
         return Err(misplaced("a file that holds no process's number"));
     }
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(Errno::WOULDBLOCK) => {
-            Err(PidfileError::Taken(path.to_owned(), String::from_utf8_lossy(content).into_owned()))
-        }
-        Err(error) => Err(unwritten(error.into())),
-    }
+    let id = String::from_utf8_lossy(content).into_owned();
+    Ok(Some((file, id)))
 }
 
 /// Whether this file is the one of this name.

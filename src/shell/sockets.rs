@@ -1,9 +1,13 @@
 //! Input sockets: made by the agent, or taken as the supervisor has made them.
 
+use super::upkeep;
 use rustix::{
     fs::{Mode, fchmod},
     io::Errno,
-    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with},
+    net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+        sockopt::set_socket_reuseaddr,
+    },
 };
 use smol::Async;
 use std::{
@@ -35,26 +39,46 @@ pub enum ListenError {
 
 pub fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, ListenError> {
     let no = |error| ListenError::Unix(path.to_owned(), error);
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(ListenError::NoSocket(path.to_owned()));
-        }
-        Ok(_) => match knock(path) {
-            // A queue that is full has an owner, too.
-            Ok(()) | Err(Errno::AGAIN) => return Err(ListenError::Answered(path.to_owned())),
-            // Left by a process that died.
-            Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(no)?,
-            Err(error) => return Err(ListenError::Foreign(path.to_owned(), error)),
-        },
-        Err(_) => {}
+    match place(path)? {
+        Place::Left => fs::remove_file(path).map_err(no)?,
+        Place::Empty => {}
     }
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::create_dir_all(parent).map_err(no)?;
-    }
+    fs::create_dir_all(upkeep::directory_of(path)).map_err(no)?;
     let listener = bind_privately(path).map_err(|error| no(error.into()))?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(no)?;
     log::info!("listening on {}", path.display());
     Ok(listener)
+}
+
+/// Tries whether it could be opened. What is there stays as it is, and who listens there hears a knock.
+pub fn try_unix(path: &Path) -> Result<(), ListenError> {
+    place(path)?;
+    let dir = upkeep::directory_of(path);
+    let tried = match upkeep::nearest(dir) {
+        there if there == dir => upkeep::try_beside(path),
+        there => upkeep::may_make_in(there),
+    };
+    tried.map_err(|error| ListenError::Unix(path.to_owned(), error))
+}
+
+/// What a socket would take the place of.
+enum Place {
+    Empty,
+    /// A socket of a process that died.
+    Left,
+}
+
+fn place(path: &Path) -> Result<Place, ListenError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => Err(ListenError::NoSocket(path.to_owned())),
+        Ok(_) => match knock(path) {
+            // A queue that is full has an owner, too.
+            Ok(()) | Err(Errno::AGAIN) => Err(ListenError::Answered(path.to_owned())),
+            Err(Errno::CONNREFUSED) => Ok(Place::Left),
+            Err(error) => Err(ListenError::Foreign(path.to_owned(), error)),
+        },
+        Err(_) => Ok(Place::Empty),
+    }
 }
 
 /// Until its mode is set, nobody else may connect: a socket's file has the mode that the socket had before. A umask would do,
@@ -74,6 +98,17 @@ pub fn bind_tcp(address: SocketAddr) -> Result<Async<TcpListener>, ListenError> 
     // Where the port was left to the system, people need to know which one it is.
     log::info!("listening on {}", listener.get_ref().local_addr().map_err(no)?);
     Ok(listener)
+}
+
+/// Tries whether it could be opened. Nobody listens meanwhile: who looks for the agent does not find this in its place.
+pub fn try_tcp(address: SocketAddr) -> Result<(), ListenError> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let tried = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).and_then(|socket| {
+        // As the agent's own: a port whose last connections have just ended is free.
+        set_socket_reuseaddr(&socket, true)?;
+        bind(&socket, &address)
+    });
+    tried.map_err(|error| ListenError::Tcp(address, error.into()))
 }
 
 /// Another descriptor of the same socket: this one is closed when the agent listens no more.
@@ -119,10 +154,19 @@ impl fmt::Display for ListenError {
                 )
             }
             ListenError::Unix(path, error) => {
-                write!(f, "--input_sock: expected to open a socket at {}, but: {error}", path.display())
+                let (path, cure) =
+                    (path.display(), "give its directory to this user, or give another --input_sock");
+                write!(f, "--input_sock: expected to open a socket at {path}, but: {error}; {cure}")
             }
             ListenError::Tcp(address, error) => {
-                write!(f, "--input_port: expected to open {address}, but: {error}")
+                let cure = match error.kind() {
+                    io::ErrorKind::AddrInUse => "stop who has it, or give another --input_port",
+                    io::ErrorKind::AddrNotAvailable => {
+                        "this board has no such address: give another --input_bind"
+                    }
+                    _ => "give another --input_port; those below 1024 are root's",
+                };
+                write!(f, "--input_port: expected to open {address}, but: {error}; {cure}")
             }
             ListenError::Handed(error) => {
                 write!(f, "expected a socket of the supervisor's that can be listened on, but: {error}")

@@ -64,14 +64,13 @@ pub fn try_place<S: Sign>(sign: &S) -> Result<(), SignError> {
         true => accessat(CWD, sign.path(), Access::WRITE_OK, AtFlags::EACCESS).map_err(io::Error::from),
         false => Ok(()),
     };
-    let tried = tried.and_then(|()| fs::remove_file(new_beside(sign.path())?.0));
+    let tried = tried.and_then(|()| try_beside(sign.path()));
     tried.map_err(|error| unwritten(sign, error))
 }
 
 /// What is wrong with where it lies; `None` also where that can't be told.
 pub fn wear(path: &Path) -> Option<String> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    is_memory(dir).is_ok_and(|is_memory| !is_memory).then(|| {
+    is_memory(directory_of(path)).is_ok_and(|is_memory| !is_memory).then(|| {
         format!(
             "{} is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run",
             path.display()
@@ -88,6 +87,27 @@ pub fn new_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let _ = fs::remove_file(&beside);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
     Ok((beside, file))
+}
+
+/// Tries whether a file can be made beside this one.
+pub fn try_beside(path: &Path) -> io::Result<()> {
+    fs::remove_file(new_beside(path)?.0)
+}
+
+/// Where a file of this name lies.
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// The nearest directory that is there: this one, or where it is still to be made.
+pub fn nearest(dir: &Path) -> &Path {
+    let there = dir.ancestors().find(|dir| !dir.as_os_str().is_empty() && dir.exists());
+    there.unwrap_or_else(|| Path::new("."))
+}
+
+/// Whether directories can be made in this one, by its permissions.
+pub fn may_make_in(dir: &Path) -> io::Result<()> {
+    Ok(accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
 }
 
 fn is_there<S: Sign>(sign: &S) -> Result<bool, SignError> {

@@ -131,9 +131,14 @@ impl Address {
     fn of(input: InputConfig) -> Address {
         match (input.unix, input.tcp) {
             (Some(path), _) => Address::Unix(path),
-            (None, Some(tcp)) => Address::Tcp(SocketAddr::new(reachable(tcp.ip()), tcp.port())),
+            (None, Some(tcp)) => Address::of_port(tcp),
             (None, None) => unreachable!("an agent has an input socket"),
         }
+    }
+
+    /// Where an agent is reached that listens here.
+    fn of_port(bound: SocketAddr) -> Address {
+        Address::Tcp(SocketAddr::new(reachable(bound.ip()), bound.port()))
     }
 
     fn connect(&self) -> Result<Connection, ToolError> {

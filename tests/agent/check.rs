@@ -1,7 +1,7 @@
 //! `check`, on boards that lack something: what a person reads of it.
 
 use crate::harness::{
-    Board, Camera, Disk, Happenings, Identity, Server, WatchdogDevice, file_names, free_port,
+    Board, Camera, Disk, Happenings, Identity, Server, WatchdogDevice, file_names, free_port, program,
 };
 use cloudtalker::wire::utc::Utc;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -11,6 +11,7 @@ use std::{
     fs,
     io::{self, BufRead, BufReader},
     net::TcpListener,
+    os::unix::fs::chown,
     path::Path,
     process::{Command, Output, Stdio},
     time::{SystemTime, UNIX_EPOCH},
@@ -66,12 +67,16 @@ fn a_board_that_lacks_nothing_passes() {
         format!("certificate   ok      {}", scene.board.identity.cert.display()),
         "expiry        ok      until 20".to_owned(),
         "clock         ok      20".to_owned(),
+        format!("input_sock    ok      {} can be opened by root", scene.board.input_sock().display()),
+        "input_port    ok      none (--input_port)".to_owned(),
+        "motion_list   ok      none (--motion_file_list)".to_owned(),
         format!("state_dir     ok      {} takes files of root", state.display()),
         format!("flash         ok      the file system of {} outlasts a power cut", state.display()),
         "free_space    ok      ".to_owned(),
         "quota         ok      none (--spool_max)".to_owned(),
         "capture_dir   ok      none (--capture_dir)".to_owned(),
         format!("camera        ok      somebody listens at {}", scene.board.cam_sock().display()),
+        "pidfile       ok      none (--pidfile)".to_owned(),
         "watchdog      ok      none (--watchdog)".to_owned(),
         "metrics       ok      none (--metrics)".to_owned(),
         "dns           ok      127.0.0.1".to_owned(),
@@ -85,6 +90,7 @@ fn a_board_that_lacks_nothing_passes() {
         assert!(line.starts_with(expected), "expected {expected:?}: {line:?}");
     }
     assert_eq!(fs::read_dir(state).unwrap().count(), 0, "what it tried is removed");
+    assert!(!scene.board.input_sock().exists());
 }
 
 #[test]
@@ -104,7 +110,7 @@ fn a_watchdogs_device_is_not_opened() {
 fn each_thing_that_is_wrong_is_told_with_its_cure() {
     let other = Server::stopped();
     let stranger = other.add("stranger");
-    let rows: [(&str, Spoil, &[&str]); 20] = [
+    let rows: [(&str, Spoil, &[&str]); 25] = [
         (
             "a value that makes no sense",
             &|scene| scene.with(&["--min_free", "much"]),
@@ -139,6 +145,43 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 "websocket     FAILED  the server refuses this camera's certificate: ",
                 "uploads       FAILED  ",
             ],
+        ),
+        (
+            "a file in the input socket's place",
+            &|scene| {
+                fs::write(scene.board.input_sock(), "precious").unwrap();
+                scene
+            },
+            &["input_sock    FAILED  "],
+        ),
+        (
+            "an input port that another program has",
+            &|scene| {
+                let port = scene.server.endpoint();
+                let port = port.trim_end_matches('/').rsplit(':').next().unwrap();
+                scene.with(&["--input_port", port])
+            },
+            &["input_port    FAILED  --input_port: expected to open 127.0.0.1:"],
+        ),
+        (
+            "no list of files",
+            &|scene| scene.with(&["--motion_file_list", "/nowhere/list"]),
+            &[
+                "motion_list   FAILED  expected a file or a named pipe at /nowhere/list that root may read, but: ",
+            ],
+        ),
+        (
+            "a pidfile where nothing can be made",
+            &|scene| scene.with(&["--pidfile", "/proc/agent.pid"]),
+            &["pidfile       FAILED  --pidfile: expected to write /proc/agent.pid, but: "],
+        ),
+        (
+            "something else in the pidfile's place",
+            &|scene| {
+                let file = scene.board.identity.ca.to_str().unwrap().to_owned();
+                scene.with(&["--pidfile", &file])
+            },
+            &["pidfile       FAILED  --pidfile: "],
         ),
         (
             "a file in the state directory's place",
@@ -258,7 +301,7 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
         let scene = spoil(Scene::new());
         let checked = scene.board.check(&[]);
         let lines = told(&checked);
-        assert_eq!((checked.status.code(), lines.len()), (Some(1), 17), "{what}: {lines:#?}");
+        assert_eq!((checked.status.code(), lines.len()), (Some(1), 21), "{what}: {lines:#?}");
         let failed: Vec<&String> = lines.iter().filter(|line| line.contains(" FAILED ")).collect();
         let is_so = failed.iter().zip(expected).all(|(line, expected)| line.starts_with(expected));
         assert!(is_so && failed.len() == expected.len(), "{what}: expected {expected:#?}: {lines:#?}");
@@ -274,12 +317,12 @@ type Spoil<'a> = &'a dyn Fn(Scene) -> Scene;
 fn what_stands_on_something_that_failed_is_not_asked() {
     let scene = Scene::new().calling(&format!("127.0.0.1:{}/", free_port()));
     let lines = told(&scene.board.check(&[]));
-    for (line, name) in lines[14..].iter().zip(["tls", "websocket", "uploads"]) {
+    for (line, name) in lines[18..].iter().zip(["tls", "websocket", "uploads"]) {
         assert_eq!(line, &format!("{name:<14}skipped tcp has to work first"));
     }
     let elsewhere = scene.server.upload_url();
     let lines = told(&scene.with(&["--upload_url", &elsewhere]).board.check(&[]));
-    assert!(lines[16].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
+    assert!(lines[20].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
 }
 
 #[test]
@@ -298,7 +341,7 @@ fn what_can_be_lived_with_is_a_warning() {
     let warnings: Vec<&str> =
         lines.iter().filter(|line| line.contains(" warning ")).map(|line| &line[..14]).collect();
     assert_eq!(warnings, ["clock         ", "camera        ", "watchdog      ", "metrics       "]);
-    assert!(lines[10].ends_with("alive is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run"), "{lines:#?}");
+    assert!(lines[14].ends_with("alive is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run"), "{lines:#?}");
     assert_eq!(file_names(&scene.disk.at("")), ["state"], "what it tried is removed");
 }
 
@@ -308,10 +351,88 @@ fn a_state_that_is_no_file_or_endless_holds_up_nothing() {
     fs::create_dir(board.state_dir()).unwrap();
     let state = board.state_dir().join("state.json");
     fs::File::create(&state).unwrap().set_len(1 << 40).unwrap();
-    assert_eq!(told(&board.check(&[])).len(), 17);
+    assert_eq!(told(&board.check(&[])).len(), 21);
     fs::remove_file(&state).unwrap();
     assert!(Command::new("mkfifo").arg(&state).status().unwrap().success());
-    assert_eq!(told(&board.check(&[])).len(), 17);
+    assert_eq!(told(&board.check(&[])).len(), 21);
+}
+
+#[test]
+fn what_the_running_agent_has_is_its_own() {
+    let scene = Scene::new();
+    let (pidfile, port) = (scene.board.dir.at("agent.pid"), free_port().to_string());
+    let scene = scene.with(&["--pidfile", pidfile.to_str().unwrap(), "--input_port", &port]);
+    let _agent = scene.board.start();
+    let checked = scene.board.check(&[]);
+    let lines = told(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
+    let input_sock = scene.board.input_sock();
+    let id = fs::read_to_string(&pidfile).unwrap();
+    let id = id.trim();
+    for line in [
+        format!("input_sock    ok      the running agent listens at {}", input_sock.display()),
+        format!("input_port    ok      the running agent listens at 127.0.0.1:{port}"),
+        format!("state_dir     ok      {} takes files of root", scene.board.state_dir().display()),
+        format!("pidfile       ok      {} is the running agent's, process {id}", pidfile.display()),
+    ] {
+        assert!(lines.contains(&line), "expected {line:?}: {lines:#?}");
+    }
+}
+
+#[test]
+fn what_an_agent_with_another_socket_has_is_not_ours() {
+    let scene = Scene::new();
+    let pidfile = scene.board.dir.at("agent.pid");
+    let scene = scene.with(&["--pidfile", pidfile.to_str().unwrap()]);
+    let _agent = scene.board.start();
+    let id = fs::read_to_string(&pidfile).unwrap();
+    let id = id.trim();
+    let elsewhere = checked_at(&scene.board, &scene.board.dir.at("elsewhere.sock"));
+    for (name, cure) in [
+        ("state_dir", "another agent has this state directory; stop it, or give --state_dir".to_owned()),
+        ("pidfile", format!("another agent has this file, process {id}; stop it, or give another --pidfile")),
+    ] {
+        let is_told =
+            |line: &&String| line.starts_with(name) && line.contains(" FAILED ") && line.ends_with(&cure);
+        assert_eq!(elsewhere.iter().filter(is_told).count(), 1, "{name}: {elsewhere:#?}");
+    }
+}
+
+#[test]
+fn a_socket_where_nothing_can_be_made_is_told_with_its_cure() {
+    let lines = checked_at(&Board::alone(), Path::new("/proc/agent.sock"));
+    let begins = "input_sock    FAILED  --input_sock: expected to open a socket at /proc/agent.sock, but: ";
+    let ends = "; give its directory to this user, or give another --input_sock";
+    assert!(lines[4].starts_with(begins) && lines[4].ends_with(ends), "{lines:#?}");
+}
+
+#[test]
+fn who_waits_to_write_into_the_list_is_not_woken() {
+    let scene = Scene::new();
+    let list = scene.board.dir.at("list");
+    assert!(Command::new("mkfifo").arg(&list).status().unwrap().success());
+    let mut happenings = Happenings::within(&list, WatchFlags::OPEN | WatchFlags::ATTRIB);
+    let lines = told(&scene.board.check(&["--motion_file_list", list.to_str().unwrap()]));
+    assert!(
+        lines.contains(&format!("motion_list   ok      {} can be read by root", list.display())),
+        "{lines:#?}"
+    );
+    // Were it opened, that would come first.
+    fs::set_permissions(&list, fs::metadata(&list).unwrap().permissions()).unwrap();
+    assert_eq!(happenings.next().1.bits(), WatchFlags::ATTRIB.bits());
+}
+
+#[test]
+fn a_state_directory_of_another_user_is_a_warning() {
+    let board = Board::alone();
+    fs::create_dir(board.state_dir()).unwrap();
+    chown(board.state_dir(), Some(990), None).unwrap();
+    let lines = told(&board.check(&[]));
+    let expected = format!(
+        "state_dir     warning {} takes files of root, but is user 990's",
+        board.state_dir().display()
+    );
+    assert!(lines.iter().any(|line| line.starts_with(&expected)), "{lines:#?}");
 }
 
 #[test]
@@ -322,7 +443,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     let checked = scene.board.check(&[]);
     let lines = told(&checked);
     assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
-    assert_eq!(lines[15], "websocket     ok      the running agent has its session");
+    assert_eq!(lines[19], "websocket     ok      the running agent has its session");
     let segments = scene.board.record_capture(TIME, &[3000]);
     agent.takes(&segments);
     agent.owes_nothing();
@@ -335,7 +456,8 @@ fn the_session_of_the_running_agent_is_left_alone() {
     agent.signal(Signal::CONT);
     let expected =
         "websocket     warning not tried, as it would end the session of an agent that does not tell";
-    assert!(lines[15].starts_with(expected), "{lines:#?}");
+    assert!(lines[19].starts_with(expected), "{lines:#?}");
+    assert!(lines[4].starts_with("input_sock    FAILED  the agent at "), "{lines:#?}");
     assert_eq!(scene.server.log().matches("session began").count(), 1);
 }
 
@@ -349,7 +471,7 @@ fn programs_have_it_as_one_line() {
     let [line] = &told(&checked)[..] else { panic!("expected one line: {checked:?}") };
     let json: Value = serde_json::from_str(line).unwrap();
     let checks = json["checks"].as_array().unwrap();
-    assert_eq!((&json["ok"], checks.len()), (&false.into(), 17));
+    assert_eq!((&json["ok"], checks.len()), (&false.into(), 21));
     let quota = checks.iter().find(|check| check["name"] == "quota").unwrap();
     assert_eq!(quota["outcome"], "failed");
     assert!(quota["says"].as_str().unwrap().contains("lower --spool_max to "), "{quota}");
@@ -374,6 +496,13 @@ fn a_check_whose_reader_has_seen_enough_waits_for_no_server() {
     lines.find(|line| line.starts_with("tcp ")).expect("the server takes connections");
     drop(lines);
     assert_eq!(check.wait().unwrap().code(), Some(0), "it is not told that the server does not answer");
+}
+
+/// What is told of a board whose agent would have another input socket.
+fn checked_at(board: &Board, input_sock: &Path) -> Vec<String> {
+    let mut check = program();
+    check.arg("check").args(&board.flags).arg("--input_sock").arg(input_sock);
+    told(&check.arg("--state_dir").arg(board.state_dir()).output().unwrap())
 }
 
 /// What it printed, line by line; it has nothing else to say.

@@ -3,7 +3,11 @@
 use super::report::{Outcome, Report, Subject};
 use crate::{
     config::{CommandTarget, Config},
-    shell::{disk, upkeep},
+    shell::{
+        disk,
+        lock::{self, LockError},
+        upkeep,
+    },
     tls::{self, ClientTls, Floor},
     tools::{
         EXPIRES_SOON,
@@ -11,21 +15,25 @@ use crate::{
     },
     wire::utc::Utc,
 };
-use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
+use rustix::{
+    fs::statvfs,
+    process::{Uid, geteuid},
+};
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, ErrorKind, Write},
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::MetadataExt, net::UnixDatagram},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Looks at the state directory, at where the camera records, and at its program's socket.
-pub fn look(config: &Config, report: &mut Report) {
+/// Looks at the state directory, which an agent that is there has already, at where the camera records, and at its program's
+/// socket.
+pub fn look(config: &Config, is_there: bool, report: &mut Report) {
     let dir = &config.spool.state_dir;
-    report.tell(Subject::StateDir, state_dir(dir));
+    report.tell(Subject::StateDir, state_dir(dir, is_there));
     // Where it is still to be made, it will be on the same file system as this.
-    let there = existing(dir);
+    let there = upkeep::nearest(dir);
     report.tell(Subject::Flash, flash(there, disk::forgetful(there)));
     match space(there) {
         Ok(space) => {
@@ -34,8 +42,7 @@ pub fn look(config: &Config, report: &mut Report) {
             report.tell(Subject::Quota, quota(max, min_free, space.total));
         }
         Err(error) => {
-            let why = format!("the file system of {} does not tell its space: {error}", there.display());
-            report.tell(Subject::FreeSpace, Outcome::Failed(why));
+            report.tell(Subject::FreeSpace, untold(there, "its space", &error));
             report.skip(&[Subject::Quota], Subject::FreeSpace);
         }
     }
@@ -93,21 +100,24 @@ fn judge_clock(now: u64, floor: u64, latest: u64) -> Outcome {
     Outcome::Fine(Utc(now).to_string())
 }
 
-fn state_dir(dir: &Path) -> Outcome {
+fn state_dir(dir: &Path, is_there: bool) -> Outcome {
     let (shown, user) = (dir.display(), user());
     match fs::metadata(dir) {
         Ok(about) if !about.is_dir() => Outcome::Failed(format!(
             "expected a directory at {shown}, but something else is there: remove it, or give another --state_dir"
         )),
-        Ok(_) => match probe(dir) {
-            Ok(()) => Outcome::Fine(format!("{shown} takes files of {user}")),
+        Ok(_) if !is_there && File::open(dir).is_ok_and(|dir| lock::is_held(&dir)) => {
+            Outcome::Failed(LockError::Taken(dir.to_owned()).to_string())
+        }
+        Ok(about) => match probe(dir) {
+            Ok(()) => owned(dir, about.uid()),
             Err(error) => {
                 Outcome::Failed(format!("{shown} takes no files of {user}: {error}; {}", cure(error.kind())))
             }
         },
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let parent = existing(dir);
-            match accessat(CWD, parent, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+            let parent = upkeep::nearest(dir);
+            match upkeep::may_make_in(parent) {
                 Ok(()) => Outcome::Fine(format!("{shown} is not there yet, and can be made by {user}")),
                 Err(error) => Outcome::Failed(format!(
                     "{shown} is not there, and can't be made by {user} in {}: {error}; make it and give it to the \
@@ -120,6 +130,19 @@ fn state_dir(dir: &Path) -> Outcome {
             Outcome::Failed(format!("{shown} can't be looked at by {user}: {error}; {}", cure(error.kind())))
         }
     }
+}
+
+/// It takes our files. Those of an agent that runs as another user it may not take, least of all where we are root.
+fn owned(dir: &Path, owner: u32) -> Outcome {
+    let (shown, user) = (dir.display(), user());
+    if owner == geteuid().as_raw() {
+        return Outcome::Fine(format!("{shown} takes files of {user}"));
+    }
+    let owner = named(Uid::from_raw(owner));
+    Outcome::Doubtful(format!(
+        "{shown} takes files of {user}, but is {owner}'s, and whether the agent may do there what it needs this does not \
+         tell: run this as the agent's user (su -s /bin/sh USER)"
+    ))
 }
 
 /// Writes a file down to the card, and removes it. Asking for permissions would not tell of a card that is broken.
@@ -141,21 +164,20 @@ fn cure(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// The nearest directory that is there.
-fn existing(dir: &Path) -> &Path {
-    let there = dir.ancestors().find(|dir| !dir.as_os_str().is_empty() && dir.exists());
-    there.unwrap_or_else(|| Path::new("."))
+fn flash(dir: &Path, forgetful: io::Result<Option<&'static str>>) -> Outcome {
+    let shown = dir.display();
+    match forgetful {
+        Ok(None) => Outcome::Fine(format!("the file system of {shown} outlasts a power cut")),
+        Ok(Some(kind)) => Outcome::Failed(format!(
+            "{shown} is on {kind}, which a power cut empties: give a --state_dir on flash or disk"
+        )),
+        Err(error) => untold(dir, "its kind", &error),
+    }
 }
 
-fn flash(dir: &Path, forgetful: io::Result<Option<&'static str>>) -> Outcome {
-    let dir = dir.display();
-    match forgetful {
-        Ok(None) => Outcome::Fine(format!("the file system of {dir} outlasts a power cut")),
-        Ok(Some(kind)) => Outcome::Failed(format!(
-            "{dir} is on {kind}, which a power cut empties: give a --state_dir on flash or disk"
-        )),
-        Err(error) => Outcome::Failed(format!("{dir} does not tell its file system: {error}")),
-    }
+fn untold(dir: &Path, what: &str, error: &io::Error) -> Outcome {
+    let (shown, cure) = (dir.display(), cure(error.kind()));
+    Outcome::Failed(format!("the file system of {shown} does not tell {what}: {error}; {cure}"))
 }
 
 /// Of a file system, in bytes.
@@ -268,8 +290,13 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Who runs this.
 pub fn user() -> String {
-    match rustix::process::geteuid() {
+    named(geteuid())
+}
+
+fn named(user: Uid) -> String {
+    match user {
         uid if uid.is_root() => "root".into(),
         uid => format!("user {}", uid.as_raw()),
     }
@@ -333,7 +360,7 @@ mod tests {
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join(format!(".check.{}", process::id())), "cloudtalker ch").unwrap();
-        is(&state_dir(&dir), "fine: ");
+        is(&state_dir(&dir, false), "fine: ");
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
         fs::remove_dir(&dir).unwrap();
     }
@@ -365,7 +392,9 @@ mod tests {
             &flash(dir, Ok(Some("tmpfs"))),
             "failed: /state is on tmpfs, which a power cut empties: give a --state_dir",
         );
-        is(&flash(dir, Err(ErrorKind::Unsupported.into())), "failed: ");
+        let told = flash(dir, Err(ErrorKind::Unsupported.into()));
+        is(&told, "failed: the file system of /state does not tell its kind: ");
+        assert!(told.to_string().ends_with("is the card whole, and mounted?"), "{told}");
     }
 
     #[test]
@@ -402,7 +431,34 @@ mod tests {
 
     #[test]
     fn what_is_there_of_a_path_is_found() {
-        assert_eq!(existing(Path::new("/nowhere/at/all")), Path::new("/"));
-        assert_eq!(existing(Path::new("nowhere")), Path::new("."));
+        assert_eq!(upkeep::nearest(Path::new("/nowhere/at/all")), Path::new("/"));
+        assert_eq!(upkeep::nearest(Path::new("nowhere")), Path::new("."));
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_says_little_of_the_agent() {
+        let (dir, user) = (Path::new("/state"), geteuid().as_raw());
+        is(&owned(dir, user), "fine: /state takes files of ");
+        let told = owned(dir, user + 1);
+        is(&told, "doubtful: /state takes files of ");
+        assert!(told.to_string().contains(&format!("but is user {}'s", user + 1)), "{told}");
+    }
+
+    #[test]
+    fn a_directory_that_another_agent_has_is_told_and_stays_locked() {
+        let dir = std::env::temp_dir().join(format!("cloudtalker-held-{}", process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir(&dir).unwrap();
+        let held = lock::take(&dir).unwrap();
+        let told = state_dir(&dir, false);
+        is(&told, "failed: ");
+        assert!(
+            told.to_string()
+                .ends_with("another agent has this state directory; stop it, or give --state_dir")
+        );
+        is(&state_dir(&dir, true), "fine: ");
+        drop(held);
+        is(&state_dir(&dir, false), "fine: ");
+        fs::remove_dir(&dir).unwrap();
     }
 }

@@ -1,11 +1,13 @@
 //! `cloudtalker check`: looks at all that the agent needs, and says what is wrong and what to do about it.
 //!
-//! It takes the agent's own options and goes the agent's own ways. Beside a running agent it disturbs nothing: it opens
-//! no socket of the agent's and no watchdog's device, and of the state directory it takes no lock; there, and beside the
-//! files that tell of the agent, it makes one small file, which it removes. What is judged is apart from what is looked at:
-//! the judgements are plain functions of what was seen.
+//! It takes the agent's own options and goes the agent's own ways. Beside a running agent it disturbs nothing: it listens
+//! nowhere, takes no lock, and opens no watchdog's device and no named pipe. At the input sockets it asks the agent how it
+//! is, as `status` does. In the state directory, and beside the names of the input socket and of the files that tell of the
+//! agent, it makes one small file, which it removes. What is judged is apart from what is looked at: the judgements are
+//! plain functions of what was seen.
 
 mod board;
+mod input;
 mod network;
 mod report;
 mod signs;
@@ -81,7 +83,8 @@ async fn examine(loaded: Result<Config, String>, report: &mut Report) {
     }
     report.tell(Subject::Clock, board::clock(floor.unix()));
 
-    board::look(&config, report);
-    signs::look(&config, report);
+    let is_there = input::look(&config, report);
+    board::look(&config, is_there, report);
+    signs::look(&config, is_there, report);
     network::look(&config, tls.map(|tls| tls.config), report).await;
 }

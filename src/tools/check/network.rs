@@ -3,7 +3,10 @@
 //! A server has one session with a camera, and a second one ends the first. So where the agent beside us has its
 //! session no other is begun: that it is there says all.
 
-use super::report::{Outcome, Report, Subject};
+use super::{
+    input,
+    report::{Outcome, Report, Subject},
+};
 use crate::{
     config::Config,
     shell::{
@@ -12,7 +15,7 @@ use crate::{
         progress::Pulse,
         ureq_tls::{self, Limits},
     },
-    tools::{Address, ToolError, is_nobody, status},
+    tools::{Address, ToolError, is_nobody},
     wire::tus::VERSION,
 };
 use rustls::ClientConfig;
@@ -121,15 +124,10 @@ enum Holder {
 }
 
 fn holder(config: &Config) -> Holder {
-    let address = Address::of(config.input.clone());
-    let mut connection = match address.connect() {
-        Ok(connection) => connection,
-        Err(ToolError::Absent(_, error)) if is_nobody(&error) => return Holder::Nobody,
-        Err(error) => return Holder::Unknown(error),
-    };
-    match status::ask(&mut connection) {
+    match input::ask(&Address::of(config.input.clone())) {
         Ok(status) if status.has_session_with(&config.endpoint.to_string()) => Holder::Agent,
         Ok(_) => Holder::Nobody,
+        Err(ToolError::Absent(_, error)) if is_nobody(&error) => Holder::Nobody,
         Err(error) => Holder::Unknown(error),
     }
 }

@@ -1,4 +1,4 @@
-//! What tells of the running agent: a watchdog, and a file with numbers.
+//! What tells of the running agent: a pidfile, a watchdog, and a file with numbers.
 
 use super::{
     board::user,
@@ -7,16 +7,31 @@ use super::{
 use crate::{
     config::Config,
     shell::{
-        metrics, upkeep,
+        metrics,
+        pidfile::{Pidfile, PidfileError},
+        upkeep,
         watchdog::{self, Kind},
     },
 };
 use std::{fmt::Display, path::Path};
 
-/// Looks at both. A device is not opened, for that would start its timer.
-pub fn look(config: &Config, report: &mut Report) {
+/// Looks at all of them, beside an agent or without one. A device is not opened, for that would start its timer.
+pub fn look(config: &Config, is_there: bool, report: &mut Report) {
+    report.tell(Subject::Pidfile, pidfile(config.pidfile.as_deref(), is_there));
     report.tell(Subject::Watchdog, watchdog(config.watchdog.as_deref()));
     report.tell(Subject::Metrics, metrics(config.metrics.as_deref()));
+}
+
+fn pidfile(path: Option<&Path>, is_there: bool) -> Outcome {
+    let Some(path) = path else { return Outcome::Fine("none (--pidfile)".into()) };
+    let shown = path.display();
+    match Pidfile::try_claim(path) {
+        Ok(()) => Outcome::Fine(format!("{shown} can be written by {}", user())),
+        Err(PidfileError::Taken(_, id)) if is_there => {
+            Outcome::Fine(format!("{shown} is the running agent's, process {id}"))
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 fn watchdog(path: Option<&Path>) -> Outcome {
@@ -58,6 +73,7 @@ mod tests {
 
     #[test]
     fn what_is_not_wanted_is_not_looked_at() {
+        assert_eq!(pidfile(None, false), Outcome::Fine("none (--pidfile)".into()));
         assert_eq!(watchdog(None), Outcome::Fine("none (--watchdog)".into()));
         assert_eq!(metrics(None), Outcome::Fine("none (--metrics)".into()));
     }
