@@ -57,7 +57,7 @@ impl Link {
         let (outgoing, waiting) = async_channel::unbounded();
         let task = executor.spawn(async move {
             let end = match live(&target, &waiting, &inputs).await {
-                End::Lost(reason) => Input::SessionDown(reason),
+                End::Lost(reason) | End::Denied(reason) => Input::SessionDown(reason),
                 End::Refused(refusal, reason) => Input::SessionRefused(refusal, reason),
             };
             // The loop that would hear it is gone only when the process ends.
@@ -91,7 +91,9 @@ impl Link {
 pub(crate) enum End {
     /// The link, the server or the agent has gone.
     Lost(String),
-    /// More tries alone will not mend that.
+    /// The server answers, but gives no session now; with what to look at.
+    Denied(String),
+    /// More tries alone will not mend that; with what will, but for a name.
     Refused(Refusal, String),
 }
 
@@ -105,7 +107,8 @@ impl End {
                 | rustls::Error::AlertReceived(_)
                 | rustls::Error::InvalidMessage(_),
             ) => End::Refused(Refusal::Distrust, reason),
-            Some(_) | None => End::Lost(reason),
+            Some(_) => End::Denied(reason),
+            None => End::Lost(reason),
         }
     }
 
@@ -118,24 +121,18 @@ impl End {
                 let said = if said.is_empty() { said } else { format!(": {said:?}") };
                 let status = response.status();
                 let cure = match status.as_u16() {
-                    200..=399 | 404 | 405 => "; is --endpoint right?",
-                    _ => "",
+                    200..=399 | 404 | 405 => "is --endpoint right?",
+                    401 | 403 => "is --cert the one that it issued, and the camera still known there?",
+                    _ => "is the server well? its log may say why",
                 };
-                let reason = format!("expected a WebSocket, but the server answered {status}{said}{cure}");
+                let reason = format!("expected a WebSocket, but the server answered {status}{said}; {cure}");
                 if matches!(status.as_u16(), 401 | 403 | 404) {
                     End::Refused(Refusal::Distrust, reason)
                 } else {
-                    End::Lost(reason)
+                    End::Denied(reason)
                 }
             }
             error => End::Lost(error.to_string()),
-        }
-    }
-
-    /// In words.
-    pub(crate) fn into_reason(self) -> String {
-        match self {
-            End::Lost(reason) | End::Refused(_, reason) => reason,
         }
     }
 
@@ -240,15 +237,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_in_a_websockets_place_makes_the_endpoint_suspect() {
-        for (status, is_suspect) in
-            [(200, true), (302, true), (404, true), (405, true), (401, false), (403, false), (502, false)]
-        {
+    fn whatever_comes_in_a_websockets_place_makes_something_suspect() {
+        let (endpoint, cert, server) = ("is --endpoint right?", "is --cert the one", "is the server well?");
+        for (status, suspect) in [
+            (200, endpoint),
+            (302, endpoint),
+            (404, endpoint),
+            (405, endpoint),
+            (401, cert),
+            (403, cert),
+            (429, server),
+            (502, server),
+        ] {
             let response = tungstenite::http::Response::builder().status(status).body(None).unwrap();
-            let reason = End::of_socket(&tungstenite::Error::Http(response.into())).into_reason();
+            let end = End::of_socket(&tungstenite::Error::Http(response.into()));
+            let (End::Denied(reason) | End::Refused(_, reason)) = end else { panic!("{status} has a cure") };
             let begins = format!("expected a WebSocket, but the server answered {status}");
             assert!(reason.starts_with(&begins), "{reason}");
-            assert_eq!(reason.ends_with("; is --endpoint right?"), is_suspect, "{reason}");
+            assert!(reason.contains(&format!("; {suspect}")), "{reason}");
         }
     }
 }

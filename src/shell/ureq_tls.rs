@@ -78,6 +78,12 @@ pub fn describe(error: &Error) -> String {
     }
 }
 
+/// Whether a request failed in TLS, not beneath it or above.
+pub fn is_of_tls(error: &Error) -> bool {
+    let Error::Io(error) = error else { return false };
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
+}
+
 /// Wraps a connection in TLS where the URL asks for it.
 struct TlsConnector(Arc<ClientConfig>);
 

@@ -24,7 +24,7 @@ fn has_long_expired(now: UnixTime, not_after: UnixTime) -> bool {
     now.as_secs().saturating_sub(not_after.as_secs()) > LONG_EXPIRED.as_secs()
 }
 
-/// Why a handshake failed.
+/// Why a handshake failed, and what to do or look at.
 pub fn describe(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => describe_certificate(error),
@@ -33,7 +33,7 @@ pub fn describe(error: &Error) -> String {
             "expected TLS, but the server speaks something else: is it the right port?".into()
         }
         Error::FailedToGetCurrentTime => "the board's clock is before 1970: set it".into(),
-        error => format!("TLS: {error}"),
+        error => format!("TLS: {error}: is it the right server, and the right port?"),
     }
 }
 
@@ -80,7 +80,7 @@ fn describe_certificate(error: &CertificateError) -> String {
             if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") },
             expected.to_str()
         ),
-        error => format!("the server's certificate does not hold: {error}"),
+        error => format!("the server's certificate does not hold: {error}: the server needs another one"),
     }
 }
 
@@ -94,7 +94,7 @@ fn describe_alert(alert: AlertDescription) -> String {
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateUnknown
         | AlertDescription::AccessDenied => "it does not know it",
-        alert => return format!("the server ended the handshake: {alert:?}"),
+        alert => return format!("the server ended the handshake: {alert:?}; its log may say why"),
     };
     format!("the server refuses this camera's certificate: {why}; is --cert the one that it issued?")
 }

@@ -155,7 +155,7 @@ impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TlsError::Unreadable(part, file, error) => {
-                write!(f, "{part} in {}, but: {error}", file.display())
+                write!(f, "{part} in {}, but: {error}; is it there, and this user's to read?", file.display())
             }
             // What these two hold may be the key: a file without line ends is one long marker.
             TlsError::NotPem(
@@ -169,9 +169,15 @@ impl fmt::Display for TlsError {
                     "{part} in {file}, but its -----BEGIN and -----END lines are not whole: was it cut short?"
                 )
             }
-            TlsError::NotPem(part, file, error) => write!(f, "{part} in {}, but: {error}", file.display()),
-            TlsError::Missing(part, file) => write!(f, "{part} in {}, but it holds none", file.display()),
-            TlsError::Malformed(part, file, error) => write!(f, "{part} in {}, but: {error}", file.display()),
+            TlsError::NotPem(part, file, error) => {
+                write!(f, "{part} in {}, but: {error}; is it the right file?", file.display())
+            }
+            TlsError::Missing(part, file) => {
+                write!(f, "{part} in {}, but it holds none; is it the right file?", file.display())
+            }
+            TlsError::Malformed(part, file, error) => {
+                write!(f, "{part} in {}, but: {error}; is it the right file?", file.display())
+            }
             TlsError::Mismatch(IdentityFiles { cert, key }) => write!(
                 f,
                 "the key in {} does not belong to the first certificate in {}: give the two that were made together",

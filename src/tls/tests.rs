@@ -343,7 +343,10 @@ fn a_server_that_refuses_the_camera_is_understood() {
         (AlertDescription::UnknownCA, refused("another authority signed it")),
         (AlertDescription::CertificateRequired, refused("it came without one")),
         (AlertDescription::CertificateUnknown, refused("it does not know it")),
-        (AlertDescription::ProtocolVersion, "the server ended the handshake: ProtocolVersion".to_owned()),
+        (
+            AlertDescription::ProtocolVersion,
+            "the server ended the handshake: ProtocolVersion; its log may say why".to_owned(),
+        ),
     ] {
         assert_eq!(describe(&Error::AlertReceived(alert)), expected);
     }

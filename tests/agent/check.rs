@@ -1,7 +1,8 @@
 //! `check`, on boards that lack something: what a person reads of it.
 
 use crate::harness::{
-    Board, Camera, Disk, Happenings, Identity, Server, WatchdogDevice, file_names, free_port, program,
+    Board, Camera, Disk, Happenings, Identity, Server, WatchdogDevice, file_names, free_port, has_words,
+    program,
 };
 use cloudtalker::wire::utc::Utc;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -110,13 +111,11 @@ fn a_watchdogs_device_is_not_opened() {
 fn each_thing_that_is_wrong_is_told_with_its_cure() {
     let other = Server::stopped();
     let stranger = other.add("stranger");
-    let rows: [(&str, Spoil, &[&str]); 25] = [
+    let rows: [(&str, Spoil, &[&str]); 26] = [
         (
             "a value that makes no sense",
             &|scene| scene.with(&["--min_free", "much"]),
-            &[
-                "configuration FAILED  --min_free: expected bytes, or K, M or G of them, as 64M or 1G, but came \"much\"",
-            ],
+            &["configuration FAILED  --min_free: expected …as 64M or 1G, but came \"much\""],
         ),
         (
             "no certificate",
@@ -124,7 +123,9 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 fs::remove_file(&scene.board.identity.cert).unwrap();
                 scene
             },
-            &["certificate   FAILED  --cert: expected a certificate (PEM) in "],
+            &[
+                "certificate   FAILED  --cert: expected a certificate (PEM) in …; is it there, and this user's to read?",
+            ],
         ),
         (
             "another camera's key",
@@ -132,7 +133,7 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 fs::copy(&stranger.key, &scene.board.identity.key).unwrap();
                 scene
             },
-            &["certificate   FAILED  the key in "],
+            &["certificate   FAILED  the key in …: give the two that were made together"],
         ),
         (
             "a certificate that has expired",
@@ -141,9 +142,9 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 scene
             },
             &[
-                "expiry        FAILED  this camera's certificate expired on 2026-01-01T00:00:00Z: have the server",
-                "websocket     FAILED  the server refuses this camera's certificate: ",
-                "uploads       FAILED  ",
+                "expiry        FAILED  this camera's certificate expired on 2026-01-01T00:00:00Z: …(`cloudtalker-server camera add`)",
+                "websocket     FAILED  the server refuses this camera's certificate: …; is --cert the one that it issued?",
+                "uploads       FAILED  https://…; is --cert the one that it issued?",
             ],
         ),
         (
@@ -152,7 +153,7 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 fs::write(scene.board.input_sock(), "precious").unwrap();
                 scene
             },
-            &["input_sock    FAILED  "],
+            &["input_sock    FAILED  /…but something else is there; give another --input_sock"],
         ),
         (
             "an input port that another program has",
@@ -161,19 +162,21 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 let port = port.trim_end_matches('/').rsplit(':').next().unwrap();
                 scene.with(&["--input_port", port])
             },
-            &["input_port    FAILED  --input_port: expected to open 127.0.0.1:"],
+            &["input_port    FAILED  expected the agent at 127.0.0.1:…; is --input_port right?"],
         ),
         (
             "no list of files",
             &|scene| scene.with(&["--motion_file_list", "/nowhere/list"]),
             &[
-                "motion_list   FAILED  expected a file or a named pipe at /nowhere/list that root may read, but: ",
+                "motion_list   FAILED  expected a file or a named pipe at /nowhere/list that root may read, but: …; make it (mkfifo), or give another --motion_file_list",
             ],
         ),
         (
             "a pidfile where nothing can be made",
             &|scene| scene.with(&["--pidfile", "/proc/agent.pid"]),
-            &["pidfile       FAILED  --pidfile: expected to write /proc/agent.pid, but: "],
+            &[
+                "pidfile       FAILED  --pidfile: expected to write /proc/agent.pid, but: …; is its directory there, and this user's?",
+            ],
         ),
         (
             "something else in the pidfile's place",
@@ -181,7 +184,9 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 let file = scene.board.identity.ca.to_str().unwrap().to_owned();
                 scene.with(&["--pidfile", &file])
             },
-            &["pidfile       FAILED  --pidfile: "],
+            &[
+                "pidfile       FAILED  --pidfile: …holds no process's number is there; remove it, or give another --pidfile",
+            ],
         ),
         (
             "a file in the state directory's place",
@@ -190,7 +195,9 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 fs::write(&file, "").unwrap();
                 Scene { board: scene.board.keeping_at(file), ..scene }
             },
-            &["state_dir     FAILED  expected a directory at "],
+            &[
+                "state_dir     FAILED  expected a directory at …is there: remove it, or give another --state_dir",
+            ],
         ),
         (
             "a state directory whose disk can't be written",
@@ -198,58 +205,66 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 scene.disk.fail("EROFS", 1);
                 scene
             },
-            &["state_dir     FAILED  "],
+            &["state_dir     FAILED  /…; mount it for writing, or give another --state_dir"],
         ),
         (
             "a state directory in memory",
             &|scene| Scene { board: scene.board.keeping_at("/dev/shm/cloudtalker".into()), ..scene },
             &[
-                "flash         FAILED  /dev/shm is on tmpfs, which a power cut empties: give a --state_dir on flash",
+                "flash         FAILED  /dev/shm is on tmpfs, which a power cut empties: …give a --state_dir on flash or disk",
             ],
         ),
-        ("a full disk", &|scene| scene.with(&["--min_free", "1000G"]), &["free_space    FAILED  "]),
+        (
+            "a full disk",
+            &|scene| scene.with(&["--min_free", "1000G"]),
+            &["free_space    FAILED  …: remove something, or lower --min_free"],
+        ),
         (
             "a quota that the disk does not have",
             &|scene| scene.with(&["--min_free", "1M", "--spool_max", "1000G"]),
             &[
-                "quota         FAILED  1000.0 GiB (--spool_max) and 1.0 MiB that stay free (--min_free) do not fit into ",
+                "quota         FAILED  1000.0 GiB (--spool_max) and 1.0 MiB that stay free (--min_free) do not fit into …B or less",
             ],
         ),
         (
             "a place for recordings that is not there",
             &|scene| scene.with(&["--capture_dir", "/nowhere/at/all"]),
             &[
-                "capture_dir   FAILED  expected a directory at /nowhere/at/all, but: No such file or directory (os error 2); make it, or give another --capture_dir",
+                "capture_dir   FAILED  expected a directory at /nowhere/at/all, but: …; make it, or give another --capture_dir",
             ],
         ),
         (
             "no camera program",
             &|scene| Scene { _camera: None, ..scene },
-            &["camera        FAILED  nobody can be told commands at "],
+            &[
+                "camera        FAILED  nobody can be told commands at …; start the camera program, or `cloudtalker listen --cam_sock …`",
+            ],
         ),
         (
             "a watchdog without a driver",
             &|scene| scene.with(&["--watchdog", "/dev/no-such-watchdog"]),
             &[
-                "watchdog      FAILED  --watchdog: expected a watchdog at /dev/no-such-watchdog, but there is no such device",
+                "watchdog      FAILED  --watchdog: expected a watchdog at /dev/no-such-watchdog, but there is no such device…or leave --watchdog out",
             ],
         ),
         (
             "a place for numbers that is not there",
             &|scene| scene.with(&["--metrics", "/nowhere/at/all.prom"]),
             &[
-                "metrics       FAILED  --metrics: expected to write /nowhere/at/all.prom, but: No such file or directory",
+                "metrics       FAILED  --metrics: expected to write /nowhere/at/all.prom, but: …; is its directory there, and this user's?",
             ],
         ),
         (
             "a name without an address",
             &|scene| scene.calling("nowhere.invalid/"),
-            &["dns           FAILED  no address is found for \"nowhere.invalid\": "],
+            &[
+                "dns           FAILED  no address is found for \"nowhere.invalid\": …; is --endpoint right, and does the board have a network?",
+            ],
         ),
         (
             "a server that does not run",
             &|scene| scene.calling(&format!("127.0.0.1:{}/", free_port())),
-            &["tcp           FAILED  127.0.0.1:"],
+            &["tcp           FAILED  127.0.0.1:…; does the server run, and is nothing between?"],
         ),
         (
             "a server of another authority",
@@ -258,7 +273,7 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 scene
             },
             &[
-                "tls           FAILED  the server's certificate is signed by no authority that this board trusts: ",
+                "tls           FAILED  the server's certificate is signed by no authority that this board trusts: …and --ca its authority's certificate?",
             ],
         ),
         (
@@ -268,16 +283,16 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 scene
             },
             &[
-                "websocket     FAILED  expected a WebSocket, but the server answered 403 Forbidden: ",
-                "uploads       FAILED  ",
+                "websocket     FAILED  expected a WebSocket, but the server answered 403 Forbidden: …; is --cert the one that it issued, and the camera still known there?",
+                "uploads       FAILED  https://…: is --cert the one that this server issued?",
             ],
         ),
         (
             "a camera of another authority",
             &|scene| scene.being(&stranger),
             &[
-                "websocket     FAILED  the server refuses this camera's certificate: another authority signed it; is --cert",
-                "uploads       FAILED  ",
+                "websocket     FAILED  the server refuses this camera's certificate: another authority signed it…; is --cert the one that it issued?",
+                "uploads       FAILED  https://…; is --cert the one that it issued?",
             ],
         ),
         (
@@ -286,7 +301,12 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 let elsewhere = format!("https://{}elsewhere", scene.server.endpoint());
                 scene.with(&["--upload_url", &elsewhere])
             },
-            &["uploads       FAILED  https://"],
+            &["uploads       FAILED  https://…: is --upload_url right, or --endpoint without it?"],
+        ),
+        (
+            "uploads to a server that does not run",
+            &|scene| scene.with(&["--upload_url", &format!("https://127.0.0.1:{}/files/", free_port())]),
+            &["uploads       FAILED  https://127.0.0.1:…; does the server run, and is nothing between?"],
         ),
         (
             "a server that hangs",
@@ -294,7 +314,9 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
                 scene.server.freeze();
                 scene
             },
-            &["tls           FAILED  no answer within 10 s"],
+            &[
+                "tls           FAILED  no answer within 10 s; …is --endpoint's port right, and is nothing between?",
+            ],
         ),
     ];
     for (what, spoil, expected) in rows {
@@ -303,11 +325,19 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
         let lines = told(&checked);
         assert_eq!((checked.status.code(), lines.len()), (Some(1), 21), "{what}: {lines:#?}");
         let failed: Vec<&String> = lines.iter().filter(|line| line.contains(" FAILED ")).collect();
-        let is_so = failed.iter().zip(expected).all(|(line, expected)| line.starts_with(expected));
+        let is_so = failed.iter().zip(expected).all(|(line, expected)| {
+            let (begin, cure) = expected.split_once('…').expect("each has a cure");
+            line.starts_with(begin) && has_words(&line[begin.len()..], cure) && line.ends_with(last(cure))
+        });
         assert!(is_so && failed.len() == expected.len(), "{what}: expected {expected:#?}: {lines:#?}");
         scene.server.thaw();
         scene.disk.recover();
     }
+}
+
+/// The words after which nothing comes.
+fn last(cure: &str) -> &str {
+    cure.rsplit('…').next().expect("a text has an end")
 }
 
 /// Makes something wrong.

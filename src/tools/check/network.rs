@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     config::Config,
+    engine::Refusal,
     shell::{
-        cloud::{self, Stream, Target},
+        cloud::{self, End, Stream, Target},
         meter::Meter,
         progress::Pulse,
         ureq_tls::{self, Limits},
@@ -25,6 +26,14 @@ use std::{io::Read, net::SocketAddr, sync::Arc, time::Duration};
 /// For each step.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { connect: PATIENCE, read: PATIENCE, write: PATIENCE };
+/// What to look at where a name leads nowhere.
+const NAME: &str = "is --endpoint right, and does the board have a network?";
+/// Where no server is reached.
+const SERVER: &str = "does the server run, and is nothing between?";
+/// Where one takes the connection, and then says nothing.
+const PORT: &str = "is --endpoint's port right, and is nothing between?";
+/// Where it speaks TLS, and then says nothing.
+const WELL: &str = "is the server well, and does nothing between hold WebSockets back?";
 /// Of a server's word to people.
 const MAX_TEXT: u64 = 300;
 
@@ -49,32 +58,34 @@ async fn reach(
     report: &mut Report,
 ) -> Result<(), Subject> {
     let endpoint = &config.endpoint;
-    let addresses = bounded(cloud::resolve(endpoint)).await.map(|found| (listed(&found), found));
-    let addresses =
-        addresses.map_err(|why| format!("{why}; is --endpoint right, and does the board have a network?"));
+    let addresses = bounded(NAME, cloud::resolve(endpoint)).await.map(|found| (listed(&found), found));
     let addresses = report.take(Subject::Dns, addresses)?;
 
-    let tcp = bounded(cloud::dial(&addresses)).await.map(|tcp| (connected(&tcp), tcp));
-    let refused = |why: String| {
-        format!("{}: {why}; does the server run, and is nothing between?", endpoint.authority())
-    };
-    let tcp = report.take(Subject::Tcp, tcp.map_err(refused))?;
+    let tcp = bounded(SERVER, cloud::dial(&addresses)).await.map(|tcp| (connected(&tcp), tcp));
+    let tcp = tcp.map_err(|why| format!("{}: {why}", endpoint.authority()));
+    let tcp = report.take(Subject::Tcp, tcp)?;
 
     let target = Target { endpoint: endpoint.clone(), tls: tls? };
-    let stream = bounded(target.greet(tcp)).await.map(|stream| (greeted(&stream), stream));
+    let stream = bounded(PORT, target.greet(tcp)).await.map(|stream| (greeted(&stream), stream));
     let stream = report.take(Subject::Tls, stream)?;
     report.tell(Subject::WebSocket, websocket(config, &target, stream).await);
     Ok(())
 }
 
-/// No step takes longer.
-async fn bounded<T>(step: impl Future<Output = Result<T, cloud::End>>) -> Result<T, String> {
-    async { step.await.map_err(cloud::End::into_reason) }.or(too_late()).await
+/// No step takes longer. Where nothing is known but that the way is closed, the cure is the step's.
+async fn bounded<T>(cure: &str, step: impl Future<Output = Result<T, End>>) -> Result<T, String> {
+    let stepped = async {
+        step.await.map_err(|end| match end {
+            End::Lost(why) | End::Refused(Refusal::Name, why) => format!("{why}; {cure}"),
+            End::Denied(why) | End::Refused(Refusal::Clock | Refusal::Distrust, why) => why,
+        })
+    };
+    stepped.or(too_late(cure)).await
 }
 
-async fn too_late<T>() -> Result<T, String> {
+async fn too_late<T>(cure: &str) -> Result<T, String> {
     Timer::after(PATIENCE).await;
-    Err(format!("no answer within {} s", PATIENCE.as_secs()))
+    Err(format!("no answer within {} s; {cure}", PATIENCE.as_secs()))
 }
 
 fn listed(addresses: &[SocketAddr]) -> String {
@@ -105,12 +116,12 @@ async fn websocket(config: &Config, target: &Target, stream: Stream) -> Outcome 
             ));
         }
     }
-    let (mut socket, _) = match bounded(target.upgrade(stream)).await {
+    let (mut socket, _) = match bounded(WELL, target.upgrade(stream)).await {
         Ok(upgraded) => upgraded,
         Err(why) => return Outcome::Failed(why),
     };
     // It was taken, which is all that was asked.
-    let _ = async { socket.close(None).await.map_err(|error| error.to_string()) }.or(too_late()).await;
+    let _ = async { socket.close(None).await.map_err(|error| error.to_string()) }.or(too_late(WELL)).await;
     Outcome::Fine(format!("{} takes a session; it was ended at once", target.endpoint))
 }
 
@@ -137,7 +148,7 @@ async fn uploads(url: String, tls: Arc<ClientConfig>) -> Outcome {
         let url = url.clone();
         smol::unblock(move || ask(&url, tls))
     };
-    match asked.or(too_late()).await {
+    match asked.or(too_late(SERVER)).await {
         Ok(answer) => judge_uploads(&url, &answer),
         Err(why) => Outcome::Failed(format!("{url}: {why}")),
     }
@@ -154,7 +165,11 @@ struct Options {
 
 fn ask(url: &str, tls: Arc<ClientConfig>) -> Result<Options, String> {
     let agent = ureq_tls::agent(tls, LIMITS, Pulse::new(), Meter::default());
-    let mut response = agent.options(url).call().map_err(|error| ureq_tls::describe(&error))?;
+    let mut response = agent.options(url).call().map_err(|error| {
+        let why = ureq_tls::describe(&error);
+        // What is wrong with TLS has its cure.
+        if ureq_tls::is_of_tls(&error) { why } else { format!("{why}; {SERVER}") }
+    })?;
     let versions = response.headers().get("Tus-Version").and_then(|versions| versions.to_str().ok());
     let (status, versions) = (response.status().as_u16(), versions.map(ToOwned::to_owned));
     let mut text = Vec::new();
