@@ -260,6 +260,22 @@ mod tests {
     }
 
     #[test]
+    fn programs_can_read_of_every_subject_and_outcome_in_the_papers() {
+        let papers = include_str!("../../../docs/protocol.md");
+        let (_, section) = papers.split_once("\n## I. `check --json`\n").unwrap();
+        let outcomes = [
+            Outcome::Fine(String::new()),
+            Outcome::Doubtful(String::new()),
+            Outcome::Failed(String::new()),
+            Outcome::NotAsked(Subject::Dns),
+        ];
+        let words = outcomes.iter().map(Outcome::word);
+        for word in Subject::ALL.iter().map(|subject| subject.as_str()).chain(words) {
+            assert!(section.contains(&format!("`{word}`")), "{word} is missing");
+        }
+    }
+
+    #[test]
     fn every_subject_has_a_name_of_its_own_that_fits() {
         for (index, subject) in Subject::ALL.iter().enumerate() {
             assert!(subject.as_str().len() < 14);
