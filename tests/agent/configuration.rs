@@ -133,20 +133,23 @@ fn an_input_that_can_not_be_opened_is_named_with_its_option() {
     let port = address.port().to_string();
     let board = Board::alone();
     let ca = board.identity.ca.display();
-    for (option, value, why) in [
+    for (option, value, code, why) in [
         (
             "--input_port",
             port.as_str(),
+            69,
             format!("--input_port: expected to open {address}, but: Address …in use (os error 98)"),
         ),
         (
             "--input_sock",
             &format!("{ca}/in.sock"),
+            69,
             format!("--input_sock: expected to open a socket at {ca}/in.sock, but: "),
         ),
         (
             "--input_sock",
             &ca.to_string(),
+            78,
             format!(
                 "{ca}: expected a socket or nothing, but something else is there; give another --input_sock"
             ),
@@ -155,7 +158,7 @@ fn an_input_that_can_not_be_opened_is_named_with_its_option() {
         let mut agent = program();
         agent.args([option, value, "--state_dir"]).arg(board.state_dir()).args(&board.flags);
         let ended = Process::start("agent", &mut agent).ends();
-        assert_eq!(ended.code(), Some(69), "{}", ended.log);
+        assert_eq!(ended.code(), Some(code), "{}", ended.log);
         assert!(has_words(&ended.log, &format!("can't start: {why}")), "expected {why:?}: {}", ended.log);
     }
 }
