@@ -11,6 +11,7 @@ mod input;
 mod network;
 mod report;
 mod signs;
+mod time;
 
 use crate::{
     cli::{self, exit},
@@ -76,12 +77,12 @@ async fn examine(loaded: Result<Config, String>, report: &mut Report) {
         (format!("{cert} and {key} belong together"), tls)
     });
     let tls = report.take(Subject::Certificate, read.map_err(|error| error.to_string()));
-    board::raise_to_good_time(&floor, &config.spool.state_dir, tls.as_ref().ok());
+    time::raise_to_good_time(&floor, &config.spool.state_dir, tls.as_ref().ok());
     match &tls {
-        Ok(tls) => report.tell(Subject::Expiry, board::expiry(tls.certificate_expires, floor.unix())),
+        Ok(tls) => report.tell(Subject::Expiry, time::expiry(tls.certificate_expires, floor.unix())),
         Err(failed) => report.skip(&[Subject::Expiry], *failed),
     }
-    report.tell(Subject::Clock, board::clock(floor.unix()));
+    report.tell(Subject::Clock, time::clock(floor.unix()));
 
     let is_there = input::look(&config, report);
     board::look(&config, is_there, report);

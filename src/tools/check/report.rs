@@ -230,8 +230,20 @@ impl fmt::Display for Outcome {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    #[track_caller]
+    pub fn is(outcome: &Outcome, expected: &str) {
+        let word = match outcome {
+            Outcome::Fine(_) => "fine",
+            Outcome::Doubtful(_) => "doubtful",
+            Outcome::Failed(_) => "failed",
+            Outcome::NotAsked(_) => "not asked",
+        };
+        let told = format!("{word}: {outcome}");
+        assert!(told.starts_with(expected), "expected {expected:?}: {told:?}");
+    }
 
     #[test]
     fn lines_stand_below_each_other_and_failures_stand_out() {
