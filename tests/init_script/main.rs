@@ -222,6 +222,10 @@ fn what_is_not_configured_is_told_and_nothing_runs() {
         ),
         ("chown root /etc/cloudtalker/key.pem".into(), "/etc/cloudtalker/key.pem, but: Permission denied"),
         (
+            "mkdir /run/cloudtalker; echo >/run/cloudtalker/input.sock".into(),
+            "/run/cloudtalker/input.sock: expected a socket or nothing, but something else is there",
+        ),
+        (
             format!("echo 'watchdog = /dev/watchdog' >>{CONFIG}"),
             "--watchdog: expected a watchdog at /dev/watchdog, but there is no such device",
         ),
