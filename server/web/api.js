@@ -33,6 +33,20 @@ export async function captures({ camera, before }) {
   return { captures: answer, next: response.headers.has("link") ? answer.at(-1).id : null };
 }
 
+/** What this server is: whether it can have `rooms`, and its `version`. */
+export const server = () => json("GET", "/api/server");
+
+/** Every room, by number. */
+export const rooms = () => json("GET", "/api/rooms");
+
+/** Makes a room: `{name, slots}`. */
+export const addRoom = (wanted) => json("POST", "/api/rooms", wanted);
+
+export const removeRoom = (number) => json("DELETE", `/api/rooms/${number}`);
+
+/** Drives a slot by an action of the room's; resolves to the room as it is then. */
+export const driveSlot = (room, slot, action, body) => json("POST", `/api/rooms/${room}/slots/${slot}/${action}`, body);
+
 const json = async (...request) => (await answered(...request)).answer;
 
 async function answered(method, path, body) {

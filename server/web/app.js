@@ -1,17 +1,20 @@
-// The page: signed out it asks for the password, signed in it shows cameras and captures, which the server's events
-// keep true.
+// The page: signed out it asks for the password, signed in it shows cameras and captures, or rooms, which the server's
+// events keep true. Its address says which: #captures, #rooms, #rooms/NUMBER.
 
 import * as api from "./api.js";
 import { Cameras } from "./cameras.js";
 import { Captures } from "./captures.js";
 import { announce, byId, showText } from "./dom.js";
 import { Events } from "./events.js";
+import { Rooms } from "./rooms.js";
 import { setUpSignIn } from "./signin.js";
 
 const LINKS = { live: "Live", away: "Reconnecting…", refused: "Not connected" };
 
 const cameras = new Cameras();
 const captures = new Captures((capture) => cameras.captureChanged(capture), failed);
+const rooms = new Rooms(failed);
+let isSignedIn = false;
 /** While the state is read, events wait: an answer that was made before them must not undo them. */
 let reading = Promise.resolve();
 const read = () => (reading = readAll());
@@ -35,11 +38,14 @@ const events = new Events(
     }),
     gone: afterReading(({ ids }) => captures.drop(ids)),
     request: afterReading((settled) => cameras.requestSettled(settled)),
+    room: afterReading((room) => rooms.changed(room)),
+    room_gone: afterReading(({ number }) => rooms.drop(number)),
   },
   showLink,
 );
 const focusSignIn = setUpSignIn(enter);
 
+addEventListener("hashchange", showView);
 byId("sign-out").addEventListener("click", async () => {
   try {
     await api.signOut();
@@ -51,22 +57,25 @@ byId("sign-out").addEventListener("click", async () => {
 
 enter();
 
-/** Shows home if the server lets us in. */
+/** Shows what the address asks for if the server lets us in. */
 async function enter() {
   if (!(await readCameras())) return;
-  show("home");
+  isSignedIn = true;
+  showView();
   events.start();
 }
 
 /** Asks for the password. What was shown is forgotten with the document. */
 function leave() {
-  if (!byId("home").hidden) return location.reload();
+  if (isSignedIn) return location.reload();
   show("sign-in");
   focusSignIn();
 }
 
 async function readAll() {
-  if (await readCameras()) await captures.refresh();
+  if (!(await readCameras())) return;
+  await captures.refresh();
+  await rooms.refresh();
 }
 
 async function readCameras() {
@@ -92,9 +101,20 @@ function failed(error) {
   else showText(byId("notice"), error.message);
 }
 
+function showView() {
+  if (!isSignedIn) return;
+  const [isOfRooms, , number] = /^#rooms(\/(\d{1,15}))?$/.exec(location.hash) ?? [];
+  show(isOfRooms ? "rooms" : "home");
+  for (const link of byId("views").children) {
+    link.setAttribute("aria-current", link.hash === (isOfRooms ? "#rooms" : "#captures") ? "page" : "false");
+  }
+  if (isOfRooms) rooms.open(number ? Number(number) : null);
+  else rooms.open(undefined);
+}
+
 function show(screen) {
-  for (const id of ["sign-in", "home"]) byId(id).hidden = id !== screen;
-  for (const id of ["link", "sign-out"]) byId(id).hidden = screen !== "home";
+  for (const id of ["sign-in", "home", "rooms"]) byId(id).hidden = id !== screen;
+  for (const id of ["link", "sign-out", "views"]) byId(id).hidden = screen === "sign-in";
 }
 
 function showLink(link) {

@@ -24,6 +24,12 @@ export function showText(node, text) {
   node.hidden = !text;
 }
 
+/** What is to be read in HTML. */
+export const textOf = (html) => new DOMParser().parseFromString(html, "text/html").body.textContent;
+
+/** HTML in which nothing but this text is to be read. */
+export const htmlOf = (text) => new XMLSerializer().serializeToString(document.createTextNode(text));
+
 /** Tells who can't see the page what it has just shown. */
 export function announce(text) {
   byId("news").textContent = text;

@@ -131,6 +131,11 @@ impl Hosted {
         self.rooms.clone()
     }
 
+    /// Whether there is a Janus for them.
+    pub fn has_janus(&self) -> bool {
+        self.janus.is_some()
+    }
+
     /// Browsers' way to Janus; none without one.
     pub fn door(&self) -> Option<Door> {
         self.janus.as_ref().map(|janus| self.rooms.door(janus.web_socket.clone()))

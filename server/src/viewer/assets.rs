@@ -29,16 +29,25 @@ macro_rules! assets {
 const INDEX: Asset = Asset { name: "", kind: HTML, bytes: include_bytes!("../../web/index.html") };
 
 /// The app's own.
-const APP: [Asset; 9] = assets! {
+const APP: [Asset; 18] = assets! {
     "api.js": JS,
     "app.js": JS,
     "cameras.js": JS,
     "captures.js": JS,
+    "controller/arrangement.js": JS,
+    "controller/links.js": JS,
+    "controller/room.js": JS,
+    "controller/slot.js": JS,
+    "controller/stage.js": JS,
     "events.js": JS,
     "format.js": JS,
     "player.js": JS,
+    "rooms.css": CSS,
+    "rooms.js": JS,
     "signin.js": JS,
     "stills.js": JS,
+    "vendor/lean-qr.LICENSE": TEXT,
+    "vendor/lean-qr.mjs": JS,
 };
 
 /// What the pages of rooms need, some of which the app shares.

@@ -5,6 +5,7 @@
 //! | `GET /` and the files of `web/` | the page, and those of rooms |
 //! | `POST /api/session {password}` | signs in: a cookie |
 //! | `DELETE /api/session` | signs out |
+//! | `GET /api/server` | what the server is: `{version, rooms}` |
 //! | `GET /api/cameras` | every camera, by name |
 //! | `POST /api/cameras/NAME/command {command}` | tells a camera `arm`, `disarm` or `capture` |
 //! | `GET /api/captures?before=ID&limit=N&camera=NAME` | captures, newest first; `Link` names the next page |
@@ -24,6 +25,7 @@
 //! A request passes `guard` (is it for us, is it from our page), then `session` (who sent it), then its handler.
 //! A refusal is `{"ok": false, "message"}` with a text that may be shown.
 
+mod about;
 mod answer;
 mod assets;
 pub mod auth;
@@ -74,6 +76,7 @@ pub fn router(server: Arc<Server>, reach: Reach, rooms: Arc<Hosted>) -> Router {
     let viewer = Arc::new(Viewer { server, reach, rooms, attempts: Attempts::new() });
     Router::new()
         .route("/api/session", post(session::sign_in).delete(session::sign_out))
+        .route("/api/server", get(about::server))
         .route("/api/cameras", get(cameras::list))
         .route("/api/cameras/{name}/command", post(cameras::command))
         .route("/api/captures", get(captures::list))

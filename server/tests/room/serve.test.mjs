@@ -1,77 +1,12 @@
 // Rooms in `serve`: made and driven by people who are signed in, kept over restarts, in a real Janus.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { on, once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { WebSocket } from "ws";
 import { ADMIN_KEY, Janus } from "../web/room/janus.mjs";
-import { CLIENTS, SERVER, connectTo, feed, until, within } from "./scene.mjs";
-
-/** A server with rooms, and somebody who is signed in. */
-class Serving {
-  #child;
-  #cookie;
-  #people = "127.0.0.1:0";
-
-  static async open(t, janus) {
-    const serving = new Serving();
-    serving.dir = await mkdtemp(join(tmpdir(), "cloudtalker-rooms-"));
-    serving.janus = janus;
-    await writeFile(join(serving.dir, "admin-key"), `${ADMIN_KEY}\n`);
-    t.after(() => serving.close());
-    await serving.start();
-    return serving;
-  }
-
-  /** Serves: at any free port, or again where it did before. */
-  async start() {
-    const args = ["serve", "--data", join(this.dir, "data"), "--camera-addr", "127.0.0.1:0", "--web-addr", this.#people,
-      "--janus-url", this.janus.url, "--janus-ws-url", this.janus.webSocketUrl,
-      "--janus-admin-key", join(this.dir, "admin-key")];
-    this.#child = spawn(SERVER, args, { stdio: ["ignore", "pipe", "inherit"] });
-    const told = {};
-    for await (const line of createInterface({ input: this.#child.stdout })) {
-      const [, name, value] = line.match(/^(\w+): (.*)$/);
-      told[name] = value;
-      if (told.people && (this.#cookie || told.password)) break;
-    }
-    this.url = told.people.replace(/\/$/, "");
-    this.#people = new URL(this.url).host;
-    if (!this.#cookie) await this.#signIn(told.password);
-  }
-
-  async #signIn(password) {
-    const headers = { "content-type": "application/json" };
-    const answer = await fetch(`${this.url}/api/session`, { method: "POST", headers, body: JSON.stringify({ password }) });
-    this.#cookie = answer.headers.get("set-cookie").split(";")[0];
-  }
-
-  async ask(method, path, body) {
-    const headers = { cookie: this.#cookie, "content-type": "application/json" };
-    const answer = await fetch(`${this.url}/api/rooms${path}`, { method, headers, body: body && JSON.stringify(body) });
-    const json = await answer.json();
-    assert.ok(answer.ok, JSON.stringify(json));
-    return json;
-  }
-
-  async end(signal) {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      this.#child.kill(signal);
-      await within("the end of the server", once(this.#child, "exit"));
-    }
-    return this.#child.exitCode;
-  }
-
-  async close() {
-    await this.end("SIGKILL");
-    await rm(this.dir, { recursive: true });
-  }
-}
+import { CLIENTS, connectTo, feed, until } from "./scene.mjs";
+import { Serving } from "./serving.mjs";
 
 /** Asks Janus through the server whether it has these rooms, as a page does. */
 async function asked(t, serving, rooms) {
@@ -100,6 +35,13 @@ async function janusFor(t) {
   return janus;
 }
 
+async function servingOf(t, janus) {
+  const serving = await Serving.open(janus);
+  t.after(() => serving.close());
+  await serving.signIn();
+  return serving;
+}
+
 async function numbers(janus) {
   const { list } = await janus.ask({ request: "list", admin_key: ADMIN_KEY });
   return list.map(({ room }) => room).sort();
@@ -112,7 +54,7 @@ function connect(t, serving, number, client) {
 test("pages reach Janus through the server, in its own rooms alone", async (t) => {
   const janus = await janusFor(t);
   await janus.ask({ request: "create", room: 7, admin_key: ADMIN_KEY });
-  const serving = await Serving.open(t, janus);
+  const serving = await servingOf(t, janus);
   const { number } = await serving.ask("POST", "", { name: "Lecture" });
   await until("Janus to keep it", async () => (await serving.ask("GET", "")).every(({ kept }) => kept));
   assert.deepEqual(await asked(t, serving, [number, 7]), [true, 403]);
@@ -121,7 +63,7 @@ test("pages reach Janus through the server, in its own rooms alone", async (t) =
 for (const client of CLIENTS.filter(({ library }) => library === "socket.io-client")) {
   test(`a room is made, driven and removed, over ${client.transports.join(" and ")}`, async (t) => {
     const janus = await janusFor(t);
-    const serving = await Serving.open(t, janus);
+    const serving = await servingOf(t, janus);
     const { number, pin } = await serving.ask("POST", "", { name: "Lecture" });
     const other = await serving.ask("POST", "", { name: "Seminar" });
     assert.ok(pin);
@@ -158,7 +100,7 @@ for (const client of CLIENTS.filter(({ library }) => library === "socket.io-clie
 
 test("rooms, tokens and places outlive the server, and its end takes the rooms out of Janus", async (t) => {
   const janus = await janusFor(t);
-  const serving = await Serving.open(t, janus);
+  const serving = await servingOf(t, janus);
   const { number } = await serving.ask("POST", "", { name: "Lecture" });
   const place = { relative_to: "window", params: ["lt", "1", "2", "30", "40"] };
   await serving.ask("POST", `/${number}/slots/1/geometry`, place);

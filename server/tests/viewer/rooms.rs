@@ -152,6 +152,16 @@ async fn without_a_janus_there_are_no_rooms() {
     assert_eq!(answer.status, StatusCode::CONFLICT);
     assert!(answer.json()["message"].as_str().unwrap().contains("--janus-url"));
     assert_eq!(scene.get("/api/rooms", &cookie).await.json(), json!([]));
+    assert_eq!(scene.get("/api/server", &cookie).await.json()["rooms"], false);
+}
+
+#[tokio::test]
+async fn pages_learn_whether_there_can_be_rooms() {
+    let scene = Scene::with_janus(Reach::Loopback, nowhere()).await;
+    let cookie = scene.cookie().await;
+    let about = json!({ "version": env!("CARGO_PKG_VERSION"), "rooms": true });
+    assert_eq!(scene.get("/api/server", &cookie).await.json(), about);
+    assert_eq!(scene.get("/api/server", "").await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

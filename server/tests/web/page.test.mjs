@@ -51,6 +51,14 @@ test("an empty page says what to do next", async () => {
   await page.getByRole("heading", { name: "Nothing recorded yet" }).waitFor();
 });
 
+test("a server without Janus says what rooms need", async () => {
+  await page.getByRole("link", { name: "Rooms" }).click();
+  await page.getByRole("heading", { name: "Rooms need Janus" }).waitFor();
+  await page.screenshot({ path: `${SCREENSHOTS}/rooms-no-janus.png` });
+  assert.equal(await page.getByRole("button", { name: "Create room" }).count(), 0);
+  await page.getByRole("link", { name: "Captures" }).click();
+});
+
 test("a camera appears by itself and goes online", async () => {
   porch = await scene.camera("porch");
   garden = await scene.camera("garden");

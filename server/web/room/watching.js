@@ -14,6 +14,7 @@ export class Watching {
   #view;
   #socket;
   #session = null;
+  #isOver = false;
   /** By its slot, each feed and what follows it. */
   #followed = new Map();
 
@@ -41,6 +42,14 @@ export class Watching {
   set pin(pin) {
     this.#room.pin = pin;
     for (const { following } of this.#followed.values()) following.pinChanged();
+  }
+
+  /** Watches no more: all pictures go. */
+  close() {
+    this.#isOver = true;
+    this.#socket.disconnect();
+    this.#keepOnly([]);
+    this.#session?.then((janus) => janus.close(), () => {});
   }
 
   #listen() {
@@ -105,6 +114,7 @@ export class Watching {
 
   /** The session with Janus that all feeds share; a new one where the last is over. */
   async #janus() {
+    if (this.#isOver) throw new Error("over");
     this.#session ??= Janus.open(janusUrl());
     const session = this.#session;
     try {

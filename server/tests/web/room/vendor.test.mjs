@@ -5,11 +5,18 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 const VENDOR = new URL("../../../web/vendor/", import.meta.url);
-const PACKAGE = new URL("../../../../tests/node_modules/socket.io-client/", import.meta.url);
+const PACKAGES = new URL("../../../../tests/node_modules/", import.meta.url);
 
-test("the Socket.IO client and its licence are npm's", async () => {
-  const pairs = [["socket.io.esm.min.js", "dist/socket.io.esm.min.js"], ["socket.io.LICENSE", "LICENSE"]];
-  for (const [ours, theirs] of pairs) {
-    assert.ok((await readFile(new URL(ours, VENDOR))).equals(await readFile(new URL(theirs, PACKAGE))), ours);
-  }
-});
+for (const [what, pairs] of Object.entries({
+  "the Socket.IO client": {
+    "socket.io.esm.min.js": "socket.io-client/dist/socket.io.esm.min.js",
+    "socket.io.LICENSE": "socket.io-client/LICENSE",
+  },
+  "the maker of QR codes": { "lean-qr.mjs": "lean-qr/index.mjs", "lean-qr.LICENSE": "lean-qr/LICENSE" },
+})) {
+  test(`${what} and its licence are npm's`, async () => {
+    for (const [ours, theirs] of Object.entries(pairs)) {
+      assert.ok((await readFile(new URL(ours, VENDOR))).equals(await readFile(new URL(theirs, PACKAGES))), ours);
+    }
+  });
+}
