@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::child::{self, Child};
+use crate::janus::Janus;
 
 pub(crate) const CAMERA: &str = "demo";
 
@@ -43,9 +44,14 @@ pub(crate) struct Joined {
 }
 
 impl Server {
-    /// `serve`, on ports that the system picks.
-    pub(crate) fn serve(&self) -> Command {
-        self.command(&["serve", "--camera-addr", "127.0.0.1:0", "--web-addr", "127.0.0.1:0"])
+    /// `serve`, on ports that the system picks, with rooms where there is a Janus.
+    pub(crate) fn serve(&self, janus: Option<&Janus>) -> Command {
+        let mut command =
+            self.command(&["serve", "--camera-addr", "127.0.0.1:0", "--web-addr", "127.0.0.1:0"]);
+        if let Some(Janus { url, web_socket_url, .. }) = janus {
+            command.args(["--janus-url", url, "--janus-ws-url", web_socket_url]);
+        }
+        command
     }
 
     /// Adds the demo's camera; its certificate goes to `out`. Gives the arguments for its agent.

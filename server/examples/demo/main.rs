@@ -1,4 +1,5 @@
-//! `make demo`: the server, an agent and a camera program on this machine, and a link to watch them by.
+//! `make demo`: the server, an agent and a camera program on this machine, and a link to watch them by; with Janus a
+//! room for browsers, too.
 //!
 //! Everything is in one temporary directory. The programs are children of this one, which ends them whichever way it
 //! ends itself.
@@ -8,8 +9,10 @@ mod check;
 mod child;
 mod cloud;
 mod h264;
+mod janus;
 mod mp4;
 mod picture;
+mod room;
 
 use std::env;
 use std::fmt::{self, Display};
@@ -30,6 +33,8 @@ use camera::{Camera, Event, PICTURES_A_SECOND, SEGMENTS};
 use check::{Check, Witnesses};
 use child::Child;
 use cloud::{CAMERA, Page, Server};
+use janus::Janus;
+use room::Room;
 
 /// Long enough to be worth watching, short enough to wait for.
 const PICTURES: u32 = 4 * PICTURES_A_SECOND;
@@ -40,6 +45,9 @@ const CHECKED_PICTURES: u32 = PICTURES_A_SECOND;
 const OVERALL: Duration = Duration::from_secs(60);
 /// How long after any failure a program may turn out to have ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How a machine gets what rooms need.
+const NO_JANUS: &str = "No room: that takes Janus. On Debian scripts/install-tools janus fetches it, and apt-get install janus \
+    installs it.";
 /// Longer than a check may take: it is about one motion.
 const NO_SECOND_MOTION: Duration = Duration::from_secs(3600);
 
@@ -83,11 +91,14 @@ async fn demo(arguments: &Arguments) -> Result<(), Error> {
     outcome.map_err(|error| Error::Failed { error: Box::new(error), logs: directory.keep() })
 }
 
-/// Starts the programs and tells their story. Dropping this ends the agent, then the server.
+/// Starts the programs and tells their story. Dropping this ends the agent, then the server, then Janus.
 async fn play(arguments: &Arguments, directory: &Path) -> Result<(), Error> {
+    let mut janus = Janus::program()
+        .map(|program| Janus::start(&program, &directory.join("janus"), arguments.verbose))
+        .transpose()?;
     let server = Server { program: arguments.server.clone(), data: directory.join("server") };
     let log = directory.join("server.log");
-    let mut serving = Child::start("server", server.serve(), &log, arguments.verbose)?;
+    let mut serving = Child::start("server", server.serve(janus.as_ref()), &log, arguments.verbose)?;
     let page = Page::printed_by(&mut serving).await?;
 
     let (input_sock, cam_sock) = (directory.join("input.sock"), directory.join("cam.sock"));
@@ -107,9 +118,15 @@ async fn play(arguments: &Arguments, directory: &Path) -> Result<(), Error> {
     };
     fs::create_dir(&camera.directory).map_err(|error| Error::Directory(camera.directory.clone(), error))?;
 
+    let has_janus = janus.is_some();
     let story = async {
+        let room = if has_janus { Some(Room::make(&page).await?) } else { None };
         if !arguments.once {
-            return show(&server, &page, directory, seen).await;
+            return show(&server, &page, room.as_ref(), directory, seen).await;
+        }
+        match &room {
+            Some(room) => println!("Janus keeps room {}, for browsers: {}\n", room.number, room.link),
+            None => println!("{NO_JANUS}\n"),
         }
         let witnesses = Witnesses { server: &server, agent: &arguments.agent, input_sock: &input_sock };
         let mut videos = temporary("cloudtalker-demo-video-")?;
@@ -123,13 +140,23 @@ async fn play(arguments: &Arguments, directory: &Path) -> Result<(), Error> {
         outcome = camera.run(&cam_sock) => outcome.map_err(Error::Camera),
         ended = serving.ended() => Err(ended.into()),
         ended = agent.ended() => Err(ended.into()),
+        ended = ended(&mut janus) => Err(ended.into()),
     };
     let Err(error) = outcome else { return Ok(()) };
     // Who talks to a program that dies may be the first to notice, but it is the program's own words that tell why.
     tokio::select! {
         ended = serving.ended() => Err(ended.into()),
         ended = agent.ended() => Err(ended.into()),
+        ended = ended(&mut janus) => Err(ended.into()),
         () = sleep(LAST_WORDS) => Err(error),
+    }
+}
+
+/// Waits until Janus has ended, which it should not; for ever where there is none.
+async fn ended(janus: &mut Option<Janus>) -> child::Error {
+    match janus {
+        Some(janus) => janus.ended().await,
+        None => pending().await,
     }
 }
 
@@ -137,6 +164,7 @@ async fn play(arguments: &Arguments, directory: &Path) -> Result<(), Error> {
 async fn show(
     server: &Server,
     page: &Page,
+    room: Option<&Room>,
     directory: &Path,
     mut seen: UnboundedReceiver<Event>,
 ) -> Result<(), Error> {
@@ -145,6 +173,18 @@ async fn show(
     println!("    page       {}", page.link);
     println!("    password   {}", page.password);
     println!();
+    match room {
+        Some(room) => {
+            println!("    room       {}", room.link);
+            println!("    camera     {}", room.camera);
+            println!("    screen     {}", room.screen);
+            println!();
+            println!(
+                "Open \"camera\" and \"screen\" beside each other: this machine's own camera is seen on the screen."
+            );
+        }
+        None => println!("{NO_JANUS}"),
+    }
     println!(
         "The camera {CAMERA:?} is armed and sees motion every {MOTION_EVERY:?}; the page's buttons command it."
     );
@@ -204,6 +244,10 @@ enum Error {
     Child(child::Error),
     /// The server.
     Cloud(cloud::Error),
+    /// Janus, which the machine has.
+    Janus(janus::Error),
+    /// The room.
+    Room(room::Error),
     /// A directory could not be made.
     Directory(PathBuf, io::Error),
     /// What went wrong, and where the programs' logs are.
@@ -228,6 +272,18 @@ impl From<child::Error> for Error {
     }
 }
 
+impl From<janus::Error> for Error {
+    fn from(error: janus::Error) -> Self {
+        Self::Janus(error)
+    }
+}
+
+impl From<room::Error> for Error {
+    fn from(error: room::Error) -> Self {
+        Self::Room(error)
+    }
+}
+
 impl From<cloud::Error> for Error {
     fn from(error: cloud::Error) -> Self {
         Self::Cloud(error)
@@ -241,6 +297,8 @@ impl Display for Error {
             Self::Check(error) => error.fmt(f),
             Self::Child(error) => error.fmt(f),
             Self::Cloud(error) => error.fmt(f),
+            Self::Janus(error) => error.fmt(f),
+            Self::Room(error) => error.fmt(f),
             Self::Directory(path, error) => {
                 write!(f, "could not make a directory: {}: {error}", path.display())
             }
