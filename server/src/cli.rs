@@ -2,20 +2,13 @@
 
 mod arguments;
 mod complaint;
+mod options;
 
 use crate::{
     control::{self, Answer, Request},
-    net, pki,
-    room::{
-        self,
-        config::Config,
-        hosted::Janus,
-        janus::{Client, Codecs},
-        order::checked_secret,
-        process,
-        words::Secret,
-    },
-    serve::{self, Options, Web},
+    pki,
+    room::{self, config::Config, janus::Codecs, process},
+    serve,
     server::DataDir,
 };
 use argh::FromArgs;
@@ -24,13 +17,12 @@ use arguments::{
     CapturesExport, Cli, NewPassword, Room, Serve, folded,
 };
 use complaint::complaint;
+use options::options;
 use serde_json::Value;
 use std::{
     io::{self, Write},
-    net::SocketAddr,
     path::Path,
     process::ExitCode,
-    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 use tokio::io::AsyncReadExt;
@@ -118,72 +110,6 @@ async fn roomed(arguments: Room) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(1, &error.to_string()),
     }
-}
-
-/// Everything that can be wrong with the arguments is found before anything is opened.
-fn options(arguments: Serve) -> Result<Options, String> {
-    let address = |flag: &str, text: &str| {
-        let parsed = text.parse::<SocketAddr>();
-        parsed
-            .map_err(|_| format!("--{flag}: expected ADDRESS:PORT, as in 127.0.0.1:8080, but came {text:?}"))
-    };
-    let camera_addr = address("camera-addr", &arguments.camera_addr)?;
-    let web_addr = address("web-addr", &arguments.web_addr)?;
-    for host in &arguments.host {
-        let is_name =
-            |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte));
-        if host.is_empty() || !is_name(host) {
-            return Err(format!("--host: expected a name or an address without a port, but came {host:?}"));
-        }
-    }
-    let ways = usize::from(arguments.web_cert.is_some() || arguments.web_key.is_some())
-        + usize::from(arguments.web_self_signed)
-        + usize::from(arguments.behind_proxy);
-    if ways > 1 {
-        return Err("--web-cert, --web-self-signed and --behind-proxy exclude each other".into());
-    }
-    let web = match (arguments.web_cert, arguments.web_key) {
-        (Some(certificate), Some(key)) => Web::Certificate(certified(&certificate, &key)?),
-        (Some(_), None) => return Err("--web-cert needs --web-key".into()),
-        (None, Some(_)) => return Err("--web-key needs --web-cert".into()),
-        (None, None) if arguments.web_self_signed => Web::SelfSigned,
-        (None, None) if arguments.behind_proxy => Web::Proxy,
-        (None, None) if web_addr.ip().is_loopback() => Web::Loopback,
-        (None, None) => {
-            return Err(format!(
-                "--web-addr {web_addr} is beyond loopback, where plain HTTP would show passwords and videos to others: \
-                 give --web-cert and --web-key, --web-self-signed, or --behind-proxy"
-            ));
-        }
-    };
-    let janus = match (arguments.janus_url, arguments.janus_admin_key) {
-        (Some(url), key) => {
-            let admin_key = key.map(|file| admin_key(&file)).transpose()?;
-            Some(Janus { client: Client::new(url), admin_key, web_socket: *arguments.janus_ws_url })
-        }
-        (None, Some(_)) => return Err("--janus-admin-key needs --janus-url".into()),
-        (None, None) => None,
-    };
-    let Serve { data, host: hosts, camera_quota: quota, .. } = arguments;
-    Ok(Options { data, camera_addr, web_addr, hosts, web, quota, janus })
-}
-
-/// A secret by a file, because arguments are for everybody on the machine to read.
-fn admin_key(file: &Path) -> Result<Secret, String> {
-    let text = std::fs::read_to_string(file);
-    let text =
-        text.map_err(|error| format!("--janus-admin-key: {} can't be read: {error}", file.display()))?;
-    checked_secret("a key", text.trim())
-        .map_err(|why| format!("--janus-admin-key: {}: {why}", file.display()))
-}
-
-/// What people's HTTPS needs, once its files are read and fit.
-fn certified(certificate: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, String> {
-    let identity = pki::load(certificate, key).map_err(|error| error.to_string())?;
-    let (certificate, key) = (certificate.display(), key.display());
-    let tls = net::people_tls(identity);
-    tls.map(Arc::new)
-        .map_err(|error| format!("--web-cert {certificate} and --web-key {key} don't fit: {error}"))
 }
 
 async fn added(add: &CameraAdd) -> ExitCode {
@@ -349,37 +275,6 @@ fn note(message: &str) {
 mod tests {
     use super::*;
 
-    fn serve(arguments: &[&str]) -> Result<Options, String> {
-        let arguments: Vec<String> = folded(arguments.iter().map(|&argument| argument.to_owned())).collect();
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        options(Serve::from_args(&["serve"], &arguments).map_err(|exit| exit.output)?)
-    }
-
-    #[test]
-    fn all_spellings_are_one() {
-        for arguments in [
-            ["--data", "a_b", "--camera-addr", "127.0.0.1:0"].as_slice(),
-            &["--data=a_b", "--camera_addr=127.0.0.1:0"],
-            &["--data=a_b", "--camera_addr", "127.0.0.1:0"],
-        ] {
-            let options = serve(arguments).unwrap();
-            assert_eq!(options.data, Path::new("a_b"), "{arguments:?}");
-            assert_eq!(options.camera_addr, "127.0.0.1:0".parse().unwrap());
-            assert!(matches!(options.web, Web::Loopback));
-        }
-    }
-
-    #[test]
-    fn people_beyond_loopback_need_protection() {
-        let refused = serve(&["--data", "d", "--web-addr", "0.0.0.0:8080"]).unwrap_err();
-        assert!(refused.contains("beyond loopback"), "{refused}");
-        let web = |way| serve(&["--data", "d", "--web-addr", "0.0.0.0:8080", way]).unwrap().web;
-        assert!(matches!(web("--web-self-signed"), Web::SelfSigned));
-        assert!(matches!(web("--behind-proxy"), Web::Proxy));
-        assert!(serve(&["--data", "d", "--web-cert", "c"]).is_err());
-        assert!(serve(&["--data", "d", "--web-self-signed", "--behind-proxy"]).is_err());
-    }
-
     #[test]
     fn a_capture_is_listed_with_a_date() {
         let line = |timestamp: u64, segments: &[u32]| {
@@ -392,12 +287,5 @@ mod tests {
         assert_eq!(line(35, &[0, 1]), "1\tporch\tpir\t1970-01-01T00:00:35Z\tcomplete\t2 segments\t");
         assert!(line(253_402_300_799, &[]).contains("\t9999-12-31T23:59:59Z\tcomplete\t0 segments"));
         assert!(line(u64::MAX, &[]).contains("\t18446744073709551615\t"));
-    }
-
-    #[test]
-    fn quotas_have_units() {
-        assert_eq!(serve(&["--data", "d", "--camera-quota=2M"]).unwrap().quota, 2 << 20);
-        assert!(serve(&["--data", "d", "--camera-quota=2X"]).is_err());
-        assert!(serve(&["--data", "d", "--camera-quota=99999999999T"]).is_err());
     }
 }
