@@ -188,6 +188,11 @@ bench: build ## Measure, in about 15 minutes: writes docs/benchmarks.md; ONLY=la
 		cargo bench --locked --profile measure --target-dir target/bench --bench agent -- \
 			$(if $(QUICK),--quick) $(ONLY)
 
+.PHONY: bench-rooms
+bench-rooms: ## What a room with a thousand receivers costs, and how fast they hear of a camera; QUICK=1 a trial
+	@$(call title,rooms)
+	cd server && cargo bench --locked --bench rooms -- $(if $(QUICK),--quick)
+
 .PHONY: ci-full
 ci-full: ## The merge gate with all that it else leaves out where nothing has changed
 	FULL=1 .ci/run
