@@ -12,6 +12,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
@@ -103,6 +104,16 @@ impl Stop {
     pub async fn requested(&self) {
         // A dropped sender is a process that ends, too.
         let _ = self.0.clone().wait_for(|stop| *stop).await;
+    }
+}
+
+/// Lets the process have more files open. Each connection is one, and the usual limit of 1,024 is there for programs that use select. What may be had
+/// at most is the administrator's word.
+pub fn allow_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        log::warn!("the limit of open files could not be raised: {error}");
     }
 }
 

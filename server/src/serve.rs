@@ -13,7 +13,6 @@ use crate::{
     store::{StoreError, unix_now},
     viewer::{self, Reach},
 };
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
@@ -97,7 +96,7 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or SIGINT. `ready` is told the addresses once every port is open.
 pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(), ServeError> {
-    allow_files();
+    net::allow_files();
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let server = Arc::new(Server::open(&options.data, options.quota).await?);
@@ -168,16 +167,6 @@ pub async fn run(options: Options, ready: impl FnOnce(&Addresses)) -> Result<(),
     let _ = std::fs::remove_file(server.data.control_socket());
     let _ = timeout(LAST_CALL, server.store.close()).await;
     Ok(())
-}
-
-/// Each session is an open file, and the usual limit of 1,024 is there for programs that use select. What may be had
-/// at most is the administrator's word.
-fn allow_files() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
-    if let Err(error) = raised {
-        log::warn!("the limit of open files could not be raised: {error}");
-    }
 }
 
 async fn bound(who: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {

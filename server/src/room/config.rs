@@ -5,7 +5,7 @@
 //! | `port` | where Socket.IO is; 0 is any free port | 5000 |
 //! | `cameraSlots` | how many slots there are | 4 |
 //! | `notifyPath` | where notifications go: a file or a named pipe, relative to the configuration's directory | none |
-//! | `janusURL` | Janus' HTTP API | `http://localhost:8088/janus` |
+//! | `janusURL` | Janus' HTTP API, `http` or `https` | `http://localhost:8088/janus` |
 //! | `janusWebSocketURL` | Janus' WebSocket API, to which our own pages come by `/janus`; not the original's key | `ws://localhost:8188` |
 //! | `janusRoom` | the room's number in Janus | 1000 |
 //! | `janusRoomSecret` | what administers it there | `default` |
@@ -266,7 +266,7 @@ mod tests {
             ("cameraSlots", "0", "expected a number from 1 to 1000"),
             ("cameraSlots", "-1", "expected a number from 1 to 1000"),
             ("janusRoom", "lecture", "but came \"lecture\""),
-            ("janusURL", "https://localhost/janus", "janusURL: expected http://HOST:PORT/PATH"),
+            ("janusURL", "ws://localhost/janus", "janusURL: expected http://HOST:PORT/PATH"),
             ("janusWebSocketURL", "http://localhost", "janusWebSocketURL: expected ws://HOST:PORT"),
             ("janusBitrate", "1e6", "but came \"1e6\""),
         ] {

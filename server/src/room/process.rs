@@ -58,6 +58,7 @@ pub enum ProcessError {
 
 /// Serves until SIGTERM or SIGINT. `ready` is told the address once the port is open.
 pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), ProcessError> {
+    net::allow_files();
     let mut terminate = signal(SignalKind::terminate()).map_err(ProcessError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signals)?;
     let config = options.config;

@@ -1,8 +1,14 @@
 // The room in a real Janus: made, kept over its restarts, changed as ordered, and taken out at the end.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { FakeJanus } from "./fake_janus.mjs";
 import { ADMIN_KEY, Janus } from "../web/room/janus.mjs";
 import { ROOM, Scene, TOKEN, feed, until } from "./scene.mjs";
 
@@ -148,5 +154,41 @@ test("a Janus that hangs, babbles or floods is waited for", async (t) => {
     const receiver = await scene.connect();
     assert.deepEqual(await receiver.ask("query_state"), {});
     assert.equal(await scene.end("SIGTERM"), 0);
+  }
+});
+
+test("a lack of open files costs no room", async (t) => {
+  const janus = await FakeJanus.start(t);
+  const scene = await Scene.open({ files: 80, config: { janusURL: janus.url } });
+  t.after(() => scene.close());
+  await kept(scene);
+  await scene.ordered(`activate_slot 1 ${TOKEN}`);
+  const receiver = await scene.connect();
+  const sender = await scene.sender();
+  await sender.ask("set_feed_id", feed(11));
+  await receiver.next("new_feed");
+  const { hostname, port } = new URL(scene.url);
+  const strangers = Array.from({ length: 100 }, () => connect(port, hostname).on("error", () => {}));
+  t.after(() => strangers.forEach((stranger) => stranger.destroy()));
+  await scene.logged("no connection could be accepted");
+  const { looks } = janus;
+  const made = janus.asked.length;
+  await until("more looks, or the end of patience", () => janus.looks > looks + 3 || scene.log.includes("Janus doesn't keep"));
+  assert.deepEqual(await receiver.toldUntilNow(), []);
+  assert.equal(janus.asked.length, made, "it is not made again");
+});
+
+test("Janus may speak TLS, with a certificate that the machine trusts", async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), "cloudtalker-tls-"));
+  t.after(() => rm(dir, { recursive: true }));
+  const [key, cert] = ["key.pem", "cert.pem"].map((name) => join(dir, name));
+  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"];
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  execFileSync("openssl", ["req", "-x509", ...kind, "-keyout", key, "-out", cert, ...names], { stdio: "ignore" });
+  const janus = await FakeJanus.start(t, { key: await readFile(key), cert: await readFile(cert) });
+  for (const [env, told] of [[{ SSL_CERT_FILE: cert }, "Janus keeps it"], [{}, "UnknownIssuer"]]) {
+    const scene = await Scene.open({ env, config: { janusURL: janus.url } });
+    t.after(() => scene.close());
+    await scene.logged(told);
   }
 });

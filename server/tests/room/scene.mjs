@@ -34,8 +34,11 @@ export class Scene {
   #log = [];
   #heard = new Set();
 
-  /** `config` is of the configuration, `args` of the command; notifications go to a named `pipe`, or a file. */
-  static async open({ config = {}, args = [], env: more = {}, stdin = "pipe", pipe = false } = {}) {
+  /**
+   * `config` is of the configuration, `args` of the command; notifications go to a named `pipe`, or a file. It may have
+   * so many `files` open.
+   */
+  static async open({ config = {}, args = [], env: more = {}, stdin = "pipe", pipe = false, files } = {}) {
     const scene = new Scene();
     scene.dir = await mkdtemp(join(tmpdir(), "cloudtalker-room-"));
     scene.notifyPath = config.notifyPath ?? join(scene.dir, "notifications");
@@ -45,7 +48,9 @@ export class Scene {
     const variables = Object.entries(all).map(([key, value]) => [`CVH_CAMERA_CONFIG_${key}`, String(value)]);
     const env = { ...process.env, ...Object.fromEntries(variables), ...more };
     const command = ["room", "--bind", "127.0.0.1", "--log-level", "debug", ...args];
-    scene.#child = spawn(SERVER, command, { env, stdio: [stdin, "pipe", "pipe"] });
+    const limited = files ? ["prlimit", `--nofile=${files}:${files}`, SERVER] : [SERVER];
+    const [program, ...before] = limited;
+    scene.#child = spawn(program, [...before, ...command], { env, stdio: [stdin, "pipe", "pipe"] });
     scene.#lines = createInterface({ input: scene.#child.stderr }).on("line", (line) => scene.#logged(line));
     const [line] = await within("the server's address", once(createInterface({ input: scene.#child.stdout }), "line"));
     scene.url = line.match(/^room: (http:.*)\/$/)[1];

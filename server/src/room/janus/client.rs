@@ -1,4 +1,4 @@
-//! Janus' HTTP API: one request a connection, each with a limit on its time and on its answer.
+//! Janus' HTTP API, over connections that are kept: each request has a limit on its time and on its answer.
 
 use super::{
     JanusRoom,
@@ -7,29 +7,39 @@ use super::{
 use crate::{room::engine::Wish, server::random_name};
 use axum::{body::Bytes, http::Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, StatusCode, header};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::{Value, json};
-use std::{fmt, io, str::FromStr, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
+use std::{error::Error, fmt, io, iter::successors, str::FromStr, sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 const PLUGIN: &str = "janus.plugin.videoroom";
 /// What a request may take: Janus answers ours at once, or it is in trouble.
 const REQUEST: Duration = Duration::from_secs(3);
 /// Bytes of an answer. The longest of ours has a few hundred.
 const ANSWER_MAX: usize = 64 << 10;
+/// Connections that are kept while nothing is asked. One is enough for a room; many rooms ask at once, but seldom.
+const KEPT: usize = 8;
 
 /// Where Janus' HTTP API is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JanusUrl {
-    host: String,
-    port: u16,
-    path: String,
+    /// Without a slash at its end.
+    text: String,
+    is_tls: bool,
 }
 
-/// Who asks Janus.
+/// Who asks Janus. Clones share connections.
 #[derive(Clone, Debug)]
-pub struct Client(JanusUrl);
+pub struct Client {
+    url: JanusUrl,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
 
 /// A session with a handle of the plugin.
 #[derive(Debug)]
@@ -41,11 +51,11 @@ pub(super) struct Session {
 /// Why Janus didn't do something. Its text holds no secret.
 #[derive(Debug)]
 pub enum JanusError {
-    /// Nobody is there.
-    Unreachable(io::Error),
+    /// Nobody is there: its machine refuses connections.
+    Unreachable(String),
     /// There was no answer in time.
     Late,
-    /// The connection broke, or the answer is none of Janus'.
+    /// There was no connection, for whatever other reason, or it broke, or the answer is none of Janus'.
     Broken(String),
     /// It says no.
     Refused {
@@ -61,7 +71,15 @@ pub enum JanusError {
 impl Client {
     /// Asks the Janus that is there.
     pub fn new(url: JanusUrl) -> Client {
-        Client(url)
+        let mut plain = HttpConnector::new();
+        plain.enforce_http(false);
+        plain.set_nodelay(true);
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls(&url)).https_or_http().enable_http1();
+        let connector = connector.wrap_connector(plain);
+        let http =
+            legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(KEPT).build(connector);
+        Client { url, http }
     }
 
     /// Begins a session, and makes the room in it; one of the same number goes, with all who are in it.
@@ -140,37 +158,48 @@ impl Client {
     }
 
     async fn post(&self, path: &str, body: String) -> Result<Bytes, JanusError> {
-        let JanusUrl { host, port, path: base } = &self.0;
-        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(JanusError::Unreachable)?;
-        let broken = |error: hyper::Error| JanusError::Broken(error.to_string());
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        let asked = async {
-            let request = Request::post(format!("{base}{path}"))
-                .header(header::HOST, format!("{host}:{port}"))
-                .header(header::CONTENT_TYPE, "application/json")
-                .header(header::CONNECTION, "close")
-                .body(Full::new(Bytes::from(body)))
-                .map_err(|error| JanusError::Broken(error.to_string()))?;
-            let answer = sender.send_request(request).await.map_err(broken)?;
-            if answer.status() != StatusCode::OK {
-                return Err(JanusError::Broken(format!("expected HTTP 200, but came {}", answer.status())));
-            }
-            let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-            body.map(|body| body.to_bytes()).map_err(|error| JanusError::Broken(error.to_string()))
-        };
-        // The connection ends with the answer; what it says of its end is of no use by then.
-        tokio::pin!(asked, connection);
-        tokio::select! {
-            answer = &mut asked => answer,
-            ended = &mut connection => {
-                ended.map_err(broken)?;
-                asked.await
-            }
+        let request = Request::post(format!("{}{path}", self.url.text))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| JanusError::Broken(error.to_string()))?;
+        let answer = self.http.request(request).await.map_err(|error| JanusError::of(&error))?;
+        if answer.status() != StatusCode::OK {
+            return Err(JanusError::Broken(format!("expected HTTP 200, but came {}", answer.status())));
         }
+        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+        body.map(|body| body.to_bytes()).map_err(|error| JanusError::Broken(error.to_string()))
     }
 }
 
+/// Where Janus speaks TLS its certificate has to be one that this machine trusts.
+fn tls(url: &JanusUrl) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    if url.is_tls {
+        let found = rustls_native_certs::load_native_certs();
+        found.errors.iter().for_each(|error| log::warn!("a certificate that this machine trusts: {error}"));
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            log::warn!("this machine trusts no certificate, and so not Janus' either");
+        }
+    }
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has the usual ones")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
 impl JanusError {
+    /// Why a request had no answer. A lack of open files, or a name that isn't found for a moment, says nothing of Janus.
+    fn of(error: &legacy::Error) -> JanusError {
+        let error: &(dyn Error + 'static) = error;
+        let causes: Vec<_> = successors(Some(error), |error| (*error).source()).collect();
+        let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        let is_refused = causes.iter().any(|cause| cause.downcast_ref().is_some_and(refused));
+        let why = causes.last().map_or_else(String::new, ToString::to_string);
+        if is_refused { JanusError::Unreachable(why) } else { JanusError::Broken(why) }
+    }
+
     /// Whether nothing of ours can be in Janus any more.
     pub(super) fn is_final(&self) -> bool {
         /// Of the session, and of the handle.
@@ -188,19 +217,21 @@ impl FromStr for JanusUrl {
 
     fn from_str(text: &str) -> Result<JanusUrl, String> {
         let expected = || {
-            format!(
-                "expected http://HOST:PORT/PATH, as Janus' HTTP transport has it without TLS on this machine or a network of \
-                 its own, but came {text:?}"
-            )
+            // What stands before an @ is a name and a password.
+            let came = if text.contains('@') { "one with a name in it".into() } else { format!("{text:?}") };
+            format!("expected http://HOST:PORT/PATH of Janus' HTTP transport, or https, but came {came}")
         };
         let url: Uri = text.parse().map_err(|_| expected())?;
         let authority = url.authority().filter(|authority| !authority.as_str().contains('@'));
-        let (Some("http"), Some(authority), None) = (url.scheme_str(), authority, url.query()) else {
-            return Err(expected());
+        let is_tls = match url.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(expected()),
         };
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let path = url.path().trim_end_matches('/').to_owned();
-        Ok(JanusUrl { host, port: authority.port_u16().unwrap_or(80), path })
+        let (Some(authority), None) = (authority, url.query()) else { return Err(expected()) };
+        let scheme = if is_tls { "https" } else { "http" };
+        let text = format!("{scheme}://{authority}{}", url.path().trim_end_matches('/'));
+        Ok(JanusUrl { text, is_tls })
     }
 }
 
@@ -221,24 +252,47 @@ impl std::error::Error for JanusError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::net::TcpListener;
 
     #[test]
-    fn an_address_is_plain_http() {
+    fn an_address_is_that_of_http_and_no_password_is_repeated() {
         let url = |text: &str| text.parse::<JanusUrl>();
-        let of = |host: &str, port, path: &str| JanusUrl { host: host.into(), port, path: path.into() };
-        assert_eq!(url("http://localhost:8088/janus"), Ok(of("localhost", 8088, "/janus")));
-        assert_eq!(url("http://192.0.2.1/janus/"), Ok(of("192.0.2.1", 80, "/janus")));
-        assert_eq!(url("http://[::1]:8088"), Ok(of("::1", 8088, "")));
+        for (text, kept, is_tls) in [
+            ("http://localhost:8088/janus", "http://localhost:8088/janus", false),
+            ("http://192.0.2.1/janus/", "http://192.0.2.1/janus", false),
+            ("http://[::1]:8088", "http://[::1]:8088", false),
+            ("https://janus.example:8089/janus", "https://janus.example:8089/janus", true),
+        ] {
+            assert_eq!(url(text), Ok(JanusUrl { text: kept.into(), is_tls }));
+        }
         for wrong in [
             "",
             "janus",
             "localhost:8088",
-            "https://localhost/janus",
             "ws://localhost:8188",
-            "http://a:b@c/",
+            "http://me:s3cret@c/",
             "http://",
+            "http://a/?b",
         ] {
-            assert!(url(wrong).unwrap_err().starts_with("expected http://HOST:PORT/PATH"), "{wrong}");
+            let error = url(wrong).unwrap_err();
+            assert!(
+                error.starts_with("expected http://HOST:PORT/PATH") && !error.contains("s3cret"),
+                "{error}"
+            );
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_there_only_where_a_connection_is_refused() {
+        let port = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let closed = port.local_addr().unwrap();
+        drop(port);
+        let asked = async |url: String| {
+            let client = Client::new(url.parse().unwrap());
+            client.ask("", json!({ "janus": "info" })).await.unwrap_err()
+        };
+        assert!(asked(format!("http://{closed}/janus")).await.is_final());
+        let unknown = asked("http://janus.invalid/janus".into()).await;
+        assert!(!unknown.is_final(), "{unknown}");
     }
 }
