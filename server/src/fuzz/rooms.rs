@@ -1,7 +1,7 @@
 //! What sockets and a controller say to a room, against a receiver that does what it is told.
 
 use crate::room::{
-    engine::{Input, Mono, Output, ReplyId, Room, Settings, SocketId},
+    engine::{Input, Mono, Output, ReplyTo, Room, Settings, SocketId},
     order::Order,
     packet::{self, Packet},
     wire::{Answer, Event, Said},
@@ -17,7 +17,8 @@ const OBSERVER: SocketId = SocketId(1_000);
 struct Talk {
     room: Room,
     now: Mono,
-    replies: u64,
+    /// Events that were marked.
+    marked: u64,
     /// What a receiver shows that was there from the first event on.
     shown: BTreeMap<String, Value>,
 }
@@ -28,7 +29,7 @@ struct Talk {
 pub fn room_talk(bytes: &[u8]) {
     let settings = Settings { slots: SLOTS, bitrate: 128_000, trust_annotations: false };
     let mut talk =
-        Talk { room: Room::new(settings), now: Duration::ZERO, replies: 0, shown: BTreeMap::new() };
+        Talk { room: Room::new(settings), now: Duration::ZERO, marked: 0, shown: BTreeMap::new() };
     for line in bytes.split(|byte| *byte == b'\n') {
         if let Ok(line) = std::str::from_utf8(line) {
             talk.line(line);
@@ -74,12 +75,13 @@ impl Talk {
                 let written = packet::event(&name, Some(data.clone()));
                 let again = Packet::Event { name: name.clone(), data: data.clone(), ack: None };
                 assert_eq!(Packet::parse(&written), Ok(again), "what is read is written as it was");
-                if let Some(said) = Said::parse(&name, &data) {
-                    self.replies += 1;
-                    self.handle(Input::Said(socket, said, ack.map(|_| ReplyId(self.replies))));
-                }
+                self.marked += 1;
+                self.handle(Input::Said(socket, Said::parse(&name, &data), ack.map(|_| self.marked)));
             }
-            Ok(Packet::ForeignNamespace(_) | Packet::Ack) | Err(_) => {}
+            Ok(Packet::ForeignNamespace(_) | Packet::Ack) => {
+                self.handle(Input::Said(socket, Said::Nothing, None));
+            }
+            Err(_) => {}
         }
     }
 
@@ -105,9 +107,9 @@ impl Talk {
                 Output::Disconnect(socket) | Output::Cut(socket) => {
                     self.room.handle(self.now, Input::Disconnected(socket));
                 }
-                Output::Answer(reply, answer) => {
-                    assert!(reply.0 <= self.replies);
-                    assert!(Packet::parse(&packet::ack(reply.0, &answer)) == Ok(Packet::Ack));
+                Output::Answer(ReplyTo { ack, .. }, answer) => {
+                    assert!(ack <= self.marked);
+                    assert!(Packet::parse(&packet::ack(ack, &answer)) == Ok(Packet::Ack));
                 }
                 Output::Tell(..) | Output::Janus(_) => {}
             }
@@ -142,8 +144,8 @@ impl Talk {
     /// Asks for the state, as one who comes now.
     fn look(&mut self) {
         self.connect(OBSERVER);
-        let reply = ReplyId(u64::MAX);
-        self.room.handle(self.now, Input::Said(OBSERVER, Said::QueryState, Some(reply)));
+        let reply = ReplyTo { socket: OBSERVER, ack: u64::MAX };
+        self.room.handle(self.now, Input::Said(OBSERVER, Said::QueryState, Some(reply.ack)));
         let mut outputs = std::iter::from_fn(|| self.room.poll());
         let state = outputs.find_map(|output| match output {
             Output::Answer(to, answer @ Answer::State(_)) if to == reply => Some(answer),

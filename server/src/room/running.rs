@@ -1,7 +1,7 @@
 //! A room that runs: its sockets, its clock, and where its outputs go. Nothing here waits for anybody.
 
 use super::{
-    engine::{Input, Mono, OrderRefused, Output, ReplyId, Room, Settings, SocketId, Wish},
+    engine::{Input, Mono, OrderRefused, Output, ReplyTo, Room, Settings, SocketId, Wish},
     notify::Notifications,
     order::Order,
     packet,
@@ -9,7 +9,6 @@ use super::{
 };
 use crate::bus::{self, Bus};
 use engineioxide::{DisconnectReason, Str};
-use serde_json::Value;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -53,21 +52,12 @@ pub struct Listeners {
 struct Inner {
     room: Room,
     members: HashMap<SocketId, Arc<Socket>>,
-    replies: HashMap<ReplyId, Reply>,
     /// Sockets that hear nothing any more, of which the room doesn't know yet.
     deaf: Vec<SocketId>,
     /// Janus had no room for the last wish.
     is_crowded: bool,
-    /// The last number that was given away.
+    /// The number of the last socket.
     numbered: u64,
-}
-
-/// Where an answer goes.
-#[derive(Debug)]
-struct Reply {
-    socket: SocketId,
-    /// What the client marked its event with.
-    ack: u64,
 }
 
 impl RunningRoom {
@@ -81,7 +71,6 @@ impl RunningRoom {
         let inner = Inner {
             room: Room::new(settings),
             members: HashMap::new(),
-            replies: HashMap::new(),
             deaf: Vec::new(),
             is_crowded: false,
             numbered: 0,
@@ -141,25 +130,18 @@ impl RunningRoom {
     /// Lets a socket in, and says by what name the room knows it.
     pub(super) fn enter(&self, socket: Arc<Socket>, from: IpAddr) -> SocketId {
         let mut inner = self.lock();
-        let id = SocketId(inner.number());
+        inner.numbered += 1;
+        let id = SocketId(inner.numbered);
         inner.members.insert(id, socket);
         inner.room.handle(self.began.elapsed(), Input::Connected(id, from));
         self.drain(&mut inner);
         id
     }
 
-    /// Takes in what a socket says.
-    pub(super) fn hear(&self, id: SocketId, event: &str, data: &Value, ack: Option<u64>) {
-        let Some(said) = Said::parse(event, data) else {
-            return log::debug!("room {}: a socket said what nobody knows", self.number);
-        };
+    /// Takes in what a socket says, and marked where it wants to hear what is answered.
+    pub(super) fn hear(&self, id: SocketId, said: Said, ack: Option<u64>) {
         let mut inner = self.lock();
-        let reply = ack.map(|ack| {
-            let reply = ReplyId(inner.number());
-            inner.replies.insert(reply, Reply { socket: id, ack });
-            reply
-        });
-        inner.room.handle(self.began.elapsed(), Input::Said(id, said, reply));
+        inner.room.handle(self.began.elapsed(), Input::Said(id, said, ack));
         self.drain(&mut inner);
     }
 
@@ -182,8 +164,7 @@ impl RunningRoom {
     fn drain(&self, inner: &mut Inner) {
         while let Some(output) = inner.next(self.began.elapsed()) {
             match output {
-                Output::Answer(reply, answer) => {
-                    let Some(Reply { socket, ack }) = inner.replies.remove(&reply) else { continue };
+                Output::Answer(ReplyTo { socket, ack }, answer) => {
                     inner.send(socket, &packet::ack(ack, &answer).into());
                 }
                 Output::Tell(socket, event) => {
@@ -254,14 +235,8 @@ impl Inner {
             }
             let gone = self.deaf.pop()?;
             self.members.remove(&gone);
-            self.replies.retain(|_, reply| reply.socket != gone);
             self.room.handle(now, Input::Disconnected(gone));
         }
-    }
-
-    fn number(&mut self) -> u64 {
-        self.numbered += 1;
-        self.numbered
     }
 
     /// One that doesn't read has its transport closed: it asks for everything again when it is back. Engine.IO tells of

@@ -6,6 +6,7 @@ use super::{
     engine::SocketId,
     packet::{self, Malformed, Packet},
     running::{RunningRoom, Socket},
+    wire::Said,
 };
 use bytes::Bytes;
 use engineioxide::{
@@ -89,16 +90,19 @@ impl EngineIoHandler for Sockets {
     }
 
     fn on_message(self: &Arc<Self>, text: Str, socket: Arc<Socket>) {
-        let Some(place) = place(&socket) else { return };
+        let Some(Place { room, .. }) = place(&socket) else { return };
         match (Packet::parse(&text), socket.data.0.get()) {
-            (Ok(Packet::Connect), None) => enter(place, &socket),
-            (Ok(Packet::ForeignNamespace(namespace)), _) => {
+            (Ok(Packet::Connect), None) => enter(&socket),
+            (Ok(Packet::ForeignNamespace(namespace)), known) => {
+                known.into_iter().for_each(|id| room.hear(*id, Said::Nothing, None));
                 if socket.emit(packet::no_namespace(&namespace)).is_err() {
                     socket.close(DisconnectReason::TransportError);
                 }
             }
-            (Ok(Packet::Event { name, data, ack }), Some(id)) => place.room.hear(*id, &name, &data, ack),
-            (Ok(Packet::Ack), Some(_)) => {}
+            (Ok(Packet::Event { name, data, ack }), Some(id)) => {
+                room.hear(*id, Said::parse(&name, &data), ack);
+            }
+            (Ok(Packet::Ack), Some(id)) => room.hear(*id, Said::Nothing, None),
             (Ok(Packet::Disconnect), Some(_)) => socket.close(DisconnectReason::TransportClose),
             // No packet, one before its time, or one too many.
             (Err(Malformed), _)
@@ -114,7 +118,8 @@ impl EngineIoHandler for Sockets {
     }
 }
 
-fn enter(place: &Place, socket: &Arc<Socket>) {
+fn enter(socket: &Arc<Socket>) {
+    let Some(place) = place(socket) else { return };
     let _ = socket.emit(packet::connected(&socket.id.to_string()));
     let id = place.room.enter(socket.clone(), place.from);
     // It may have gone meanwhile, unknown as it was: then nobody will say that it left.

@@ -43,6 +43,8 @@ pub enum Said {
     ChangeName(Option<CustomName>),
     /// Somebody asks for all feeds.
     QueryState,
+    /// Somebody says what is no event of a room. It counts like one.
+    Nothing,
 }
 
 /// A sender that shows its token.
@@ -92,6 +94,8 @@ pub enum Refusal {
     TokenExpired,
     /// Another sender's feed is there.
     SlotInUse,
+    /// Another slot's sender has it.
+    FeedElsewhere,
     /// A field is missing.
     Missing(&'static str),
     /// A field is no number.
@@ -140,16 +144,16 @@ pub enum Event {
 }
 
 impl Said {
-    /// What an event says; none where it is none of ours. `data` is its first argument, null where it has none.
-    pub fn parse(event: &str, data: &Value) -> Option<Said> {
-        Some(match event {
+    /// What an event says. `data` is its first argument, null where it has none.
+    pub fn parse(event: &str, data: &Value) -> Said {
+        match event {
             "sender_init" => Said::SenderInit(SenderInit::parse(data)),
             "set_feed_id" => Said::SetFeedId(Published::parse(data)),
             "set_bitrate_limit" => Said::SetBitrateLimit(bitrate(data)),
             "change_name" => Said::ChangeName(data["newName"].as_str().and_then(CustomName::parse)),
             "query_state" => Said::QueryState,
-            _ => return None,
-        })
+            _ => Said::Nothing,
+        }
     }
 }
 
@@ -277,7 +281,7 @@ impl fmt::Display for Refusal {
             Refusal::NoData => f.write_str("The server expected data with this request, but none came."),
             Refusal::NoSlot => f.write_str("The link names no slot. Ask for a new one."),
             Refusal::SlotNotANumber => {
-                f.write_str("A slot is a number, but the link names another one. Ask for a new one.")
+                f.write_str("A slot has a number, but the link names none. Ask for a new link.")
             }
             Refusal::NoSuchSlot => f.write_str("This room has no such slot. Ask for a new link."),
             Refusal::SlotClosed => {
@@ -288,6 +292,7 @@ impl fmt::Display for Refusal {
             Refusal::NotInitialised => f.write_str("Show the slot's token first."),
             Refusal::TokenExpired => f.write_str("The token of this slot has changed. Ask for a new link."),
             Refusal::SlotInUse => f.write_str("Another camera is in this slot already."),
+            Refusal::FeedElsewhere => f.write_str("This feed is in another slot already."),
             Refusal::Missing(field) => write!(f, "The server expected {field}, but none came."),
             Refusal::NotANumber(field) => write!(f, "{field} must be a number."),
         }

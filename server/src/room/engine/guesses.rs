@@ -30,11 +30,17 @@ impl Guesses {
         self.0.entry((from, slot)).or_default().count(now, RATE)
     }
 
+    /// Whether answers to an address wait, in whichever slot it guesses.
+    pub(super) fn are_waiting(&self, now: Mono, from: IpAddr) -> bool {
+        let mut slots = self.0.range((from, 0)..=(from, usize::MAX));
+        slots.any(|(_, meter)| meter.until_whole(now) > RATE.credit)
+    }
+
     /// Forgets whose guesses are forgiven; where nobody's are, an eighth of all, so that this is seldom done.
     fn forget(&mut self, now: Mono) {
-        self.0.retain(|_, meter| meter.whole_at() > now);
+        self.0.retain(|_, meter| !meter.until_whole(now).is_zero());
         if self.0.len() >= REMEMBERED {
-            let mut least: Vec<_> = self.0.iter().map(|(who, meter)| (meter.whole_at(), *who)).collect();
+            let mut least: Vec<_> = self.0.iter().map(|(who, meter)| (meter.until_whole(now), *who)).collect();
             least.sort_unstable();
             least.truncate(REMEMBERED / 8);
             least.iter().for_each(|(_, who)| {

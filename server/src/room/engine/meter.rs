@@ -23,6 +23,11 @@ pub(super) struct Rate {
 }
 
 impl Meter {
+    /// One whose credit is back at this moment.
+    pub(super) fn whole_at(whole_at: Mono) -> Meter {
+        Meter { whole_at }
+    }
+
     /// Counts a use, and says how long it comes too early.
     pub(super) fn count(&mut self, now: Mono, rate: Rate) -> Duration {
         let whole_at = self.whole_at.max(now) + rate.cost;
@@ -30,8 +35,8 @@ impl Meter {
         self.whole_at.saturating_sub(now + rate.credit)
     }
 
-    /// When it is as if it had never been used.
-    pub(super) fn whole_at(&self) -> Mono {
-        self.whole_at
+    /// How long it takes until it is as if it had never been used.
+    pub(super) fn until_whole(&self, now: Mono) -> Duration {
+        self.whole_at.saturating_sub(now)
     }
 }

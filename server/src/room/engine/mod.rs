@@ -12,8 +12,9 @@
 //!      └───────────────────── deactivate_slot ───────────────────────────┘
 //! ```
 //!
-//! Where a picture is, whether it is seen, and the controller's limit belong to the slot's number: they outlive what is
-//! in the slot, so that viewers who come later see what the controller wants.
+//! Where a picture is, and whether it is seen, belongs to the slot's number: it outlives what is in the slot, so that
+//! viewers who come later see what the controller wants. So does an annotation that was set before the slot was opened;
+//! with the end of what is in the slot it goes, and the controller's limit with it.
 
 mod guesses;
 mod meter;
@@ -50,7 +51,10 @@ const EVENTS: Rate = Rate {
     credit: Duration::from_secs(10),
     debt: Duration::from_millis(50),
 };
-/// Answers that wait of one socket, and of all. Who guesses faster is disconnected.
+/// What of it a socket has spent already that comes from where somebody guesses tokens: most, because guesses need sockets.
+const SPENT_BY_GUESSERS: Duration = Duration::from_secs(9);
+/// Answers that wait of one address, whether or not somebody is there to hear them, and of all. Who guesses faster is
+/// disconnected.
 const WAITING_OF_ONE: usize = 16;
 const WAITING: usize = 1024;
 
@@ -58,9 +62,14 @@ const WAITING: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u64);
 
-/// What an answer belongs to; the shell's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReplyId(pub u64);
+/// Where an answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// Who asked.
+    pub socket: SocketId,
+    /// What it marked its event with.
+    pub ack: u64,
+}
 
 /// What the owner decided.
 #[derive(Clone, Debug)]
@@ -78,8 +87,8 @@ pub struct Settings {
 pub enum Input {
     /// A socket is there.
     Connected(SocketId, IpAddr),
-    /// A socket said something, and waits for an answer where the event has one.
-    Said(SocketId, Said, Option<ReplyId>),
+    /// A socket said something, and may have marked it, so that it hears what is answered.
+    Said(SocketId, Said, Option<u64>),
     /// A socket is gone.
     Disconnected(SocketId),
     /// Janus keeps the room, newly made and empty.
@@ -96,7 +105,7 @@ pub enum Input {
 #[derive(Debug, PartialEq)]
 pub enum Output {
     /// Answer an event.
-    Answer(ReplyId, Answer),
+    Answer(ReplyTo, Answer),
     /// Tell one socket something.
     Tell(SocketId, Event),
     /// Tell all of [`Room::receivers`] something.
@@ -137,8 +146,10 @@ pub struct Room {
     is_kept: bool,
     sockets: BTreeMap<SocketId, Socket>,
     guesses: Guesses,
-    /// Answers that wait, by when they are due.
-    waiting: BTreeMap<(Mono, ReplyId), (SocketId, Answer)>,
+    /// Answers that wait, by when they are due, and in their order.
+    waiting: BTreeMap<(Mono, u64), Waiting>,
+    /// The number of the last that had to wait.
+    waited: u64,
     outputs: VecDeque<Output>,
 }
 
@@ -151,6 +162,16 @@ struct Socket {
     sender: Option<Sender>,
     /// It is ended, and what it says meanwhile is not heard.
     is_ending: bool,
+}
+
+/// An answer that waits.
+#[derive(Debug)]
+struct Waiting {
+    /// Whose place it takes.
+    from: IpAddr,
+    /// Nowhere, where nobody wanted it, or who did is gone.
+    to: Option<ReplyTo>,
+    answer: Answer,
 }
 
 /// Who has shown a slot's token.
@@ -177,6 +198,7 @@ impl Room {
             sockets: BTreeMap::new(),
             guesses: Guesses::default(),
             waiting: BTreeMap::new(),
+            waited: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -185,20 +207,22 @@ impl Room {
     pub fn handle(&mut self, now: Mono, input: Input) {
         match input {
             Input::Connected(id, from) => {
+                let is_guesser = self.guesses.are_waiting(now, from);
+                let spent = if is_guesser { now + SPENT_BY_GUESSERS } else { Mono::ZERO };
                 let socket = Socket {
                     from,
-                    events: Meter::default(),
+                    events: Meter::whole_at(spent),
                     is_receiver: true,
                     sender: None,
                     is_ending: false,
                 };
                 self.sockets.insert(id, socket);
             }
-            Input::Said(id, said, reply) => self.handle_said(now, id, said, reply),
+            Input::Said(id, said, ack) => self.handle_said(now, id, said, ack),
             Input::Disconnected(id) => self.handle_disconnected(id),
             Input::JanusKept => {
                 self.is_kept = true;
-                self.ask_to_publish_again();
+                self.handle_kept();
             }
             Input::JanusLost => {
                 self.is_kept = false;
@@ -246,12 +270,13 @@ impl Room {
         self.is_kept
     }
 
-    fn handle_said(&mut self, now: Mono, id: SocketId, said: Said, reply: Option<ReplyId>) {
+    fn handle_said(&mut self, now: Mono, id: SocketId, said: Said, ack: Option<u64>) {
         // Its last words may be on their way when it is gone.
         let Some(socket) = self.sockets.get_mut(&id).filter(|socket| !socket.is_ending) else { return };
         if !socket.events.count(now, EVENTS).is_zero() {
             return self.end(id);
         }
+        let to = ack.map(|ack| ReplyTo { socket: id, ack });
         let answer = match said {
             Said::QueryState => {
                 socket.is_receiver = true;
@@ -261,20 +286,25 @@ impl Room {
             Said::SenderInit(init) => {
                 match init.map_err(Into::into).and_then(|init| self.init(now, id, init)) {
                     Ok(answer) => answer,
-                    Err(refused) => return self.answer_late(now, id, reply, refused),
+                    Err(refused) => {
+                        // Whoever tries tokens learns nothing from what the one before allows.
+                        self.resign(id);
+                        return self.answer_late(now, id, to, refused);
+                    }
                 }
             }
             Said::SetFeedId(published) => self.set_feed(id, published).unwrap_or_else(Into::into),
             Said::SetBitrateLimit(limit) => self.set_sender_limit(id, limit).unwrap_or_else(Into::into),
+            Said::Nothing => return,
         };
-        if let Some(reply) = reply {
-            self.outputs.push_back(Output::Answer(reply, answer));
-        }
+        self.answer(to, answer);
     }
 
     fn handle_disconnected(&mut self, id: SocketId) {
         let Some(socket) = self.sockets.remove(&id) else { return };
-        self.waiting.retain(|_, (waiting, _)| *waiting != id);
+        for waiting in self.waiting.values_mut() {
+            waiting.to = waiting.to.filter(|to| to.socket != id);
+        }
         if let Some(sender) = socket.sender
             && self.slots[sender.slot].is_held_by(id)
         {
@@ -300,23 +330,31 @@ impl Room {
         }
     }
 
-    fn answer_late(&mut self, now: Mono, id: SocketId, reply: Option<ReplyId>, refused: Late) {
-        let Some(reply) = reply else { return };
+    fn answer(&mut self, to: Option<ReplyTo>, answer: Answer) {
+        if let Some(to) = to {
+            self.outputs.push_back(Output::Answer(to, answer));
+        }
+    }
+
+    /// Nobody has to want an answer for it to wait: otherwise guessing would cost nothing without.
+    fn answer_late(&mut self, now: Mono, id: SocketId, to: Option<ReplyTo>, refused: Late) {
         let answer = refused.refusal.into();
         if refused.after.is_zero() {
-            return self.outputs.push_back(Output::Answer(reply, answer));
+            return self.answer(to, answer);
         }
-        let of_one = self.waiting.values().filter(|(waiting, _)| *waiting == id).count();
+        let from = self.sockets[&id].from;
+        let of_one = self.waiting.values().filter(|waiting| waiting.from == from).count();
         if of_one >= WAITING_OF_ONE || self.waiting.len() >= WAITING {
             return self.end(id);
         }
-        self.waiting.insert((now + refused.after, reply), (id, answer));
+        self.waited += 1;
+        self.waiting.insert((now + refused.after, self.waited), Waiting { from, to, answer });
     }
 
     fn answer_waiting(&mut self, now: Mono) {
         while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ((_, reply), (_, answer)) = entry.remove_entry();
-            self.outputs.push_back(Output::Answer(reply, answer));
+            let Waiting { to, answer, .. } = entry.remove();
+            self.answer(to, answer);
         }
     }
 }

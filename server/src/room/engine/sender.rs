@@ -20,18 +20,35 @@ impl Room {
             return Err(Late { refusal: Refusal::WrongToken, after });
         }
         let sender = Sender { slot: number, token, resume: init.resume, limit: 0, was_publishing: false };
+        self.take_back(id, &sender);
         self.become_sender(id, sender);
         Ok(Answer::done(format!("Slot {number} is ready for your camera.")))
     }
 
+    /// A sender that comes back, while the room and Janus still count what it was: that has to go first, or there is no
+    /// place for it in a room that is full.
+    fn take_back(&mut self, id: SocketId, sender: &Sender) {
+        let holder = self.slots[sender.slot].feed().map(|feed| feed.holder);
+        if let Some(holder) = holder.filter(|holder| *holder != id && self.is_same_sender(*holder, sender)) {
+            self.expel_feed(sender.slot);
+            self.end(holder);
+        }
+    }
+
     fn become_sender(&mut self, id: SocketId, sender: Sender) {
+        // One that goes to another slot, or begins anew, leaves its feed.
+        self.resign(id);
         let socket = self.sockets.get_mut(&id).expect("who says something is there");
         socket.is_receiver = false;
-        let before = socket.sender.replace(sender);
-        // One that goes to another slot, or begins anew, leaves its feed.
-        if let Some(before) = before
-            && self.slots[before.slot].is_held_by(id)
-        {
+        socket.sender = Some(sender);
+    }
+
+    /// A socket is no sender any more.
+    pub(super) fn resign(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let Some(before) = socket.sender.take() else { return };
+        socket.is_receiver = true;
+        if self.slots[before.slot].is_held_by(id) {
             self.remove_feed(before.slot);
         }
     }
@@ -52,13 +69,13 @@ impl Room {
             return Err(Refusal::SlotInUse);
         }
         let published = published?;
-
-        if let Some(holder) = holder {
-            self.remove_feed(sender.slot);
-            if holder != id {
-                self.end(holder);
-            }
+        let others = self.slots.iter().enumerate().filter(|(number, _)| *number != sender.slot);
+        if others.filter_map(|(_, slot)| slot.feed()).any(|feed| feed.published.feed == published.feed) {
+            return Err(Refusal::FeedElsewhere);
         }
+
+        self.take_back(id, &sender);
+        self.remove_feed(sender.slot);
         self.publish(id, sender.slot, published);
         let limit = self.slots[sender.slot].limit;
         Ok(Answer::taken(format!("Your camera is in slot {}.", sender.slot), limit))
@@ -82,10 +99,10 @@ impl Room {
         }
         let shown = self.slots[number].shown().expect("it has a feed");
         self.tell_receivers(Event::NewFeed(number, shown));
-        self.outputs.push_back(Output::Notify(format!("new_feed {number}")));
         if let Some(name) = name {
             self.outputs.push_back(Output::Notify(format!("custom_name {number} {name}")));
         }
+        self.outputs.push_back(Output::Notify(format!("new_feed {number}")));
         self.apply_limit(number);
     }
 
@@ -95,6 +112,15 @@ impl Room {
         if feed.is_some() {
             self.tell_receivers(Event::RemoveFeed(number));
             self.outputs.push_back(Output::Notify(format!("remove_feed {number}")));
+        }
+    }
+
+    /// Takes a slot's feed away, out of Janus, too.
+    pub(super) fn expel_feed(&mut self, number: usize) {
+        if let Some(feed) = self.slots[number].feed() {
+            let kick = Wish::Kick(feed.published.feed);
+            self.remove_feed(number);
+            self.outputs.push_back(Output::Janus(kick));
         }
     }
 
@@ -149,6 +175,14 @@ impl Room {
         }
     }
 
+    /// Janus has a room in which nobody is: what was told of feeds before it was made is not true any more.
+    pub(super) fn handle_kept(&mut self) {
+        if self.slots.iter().any(|slot| slot.feed().is_some()) {
+            self.forget_feeds();
+        }
+        self.ask_to_publish_again();
+    }
+
     /// Janus has lost everything: no feed is there any more, but its sender is.
     pub(super) fn forget_feeds(&mut self) {
         self.tell_receivers(Event::RemoveAllFeeds);
@@ -165,7 +199,7 @@ impl Room {
     }
 
     /// Ours know the event; an original only knows to begin anew when its connection is gone.
-    pub(super) fn ask_to_publish_again(&mut self) {
+    fn ask_to_publish_again(&mut self) {
         for (id, socket) in &mut self.sockets {
             let Some(sender) = socket.sender.as_mut().filter(|sender| sender.was_publishing) else {
                 continue;
@@ -183,12 +217,13 @@ impl Room {
     }
 }
 
-/// The smaller of two limits in bit/s, of which 0 is none.
+/// The smaller of two limits in bit/s, of which 0 is none. Janus counts in 32 bits, and would cut off what is beyond.
 fn in_force(one: u64, other: u64) -> u64 {
-    match (one, other) {
+    let limit = match (one, other) {
         (0, limit) | (limit, 0) => limit,
         (one, other) => one.min(other),
-    }
+    };
+    limit.min(u32::MAX.into())
 }
 
 impl From<Refusal> for Late {
@@ -203,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_smaller_limit_is_in_force_and_0_is_none() {
-        for (one, other, both) in [(0, 0, 0), (0, 5, 5), (5, 0, 5), (5, 7, 5), (7, 5, 5), (5, 5, 5)] {
+        for (one, other, both) in [(0, 0, 0), (0, 5, 5), (5, 0, 5), (5, 7, 5), (7, 5, 5), (5, 5, 5), (0, 1 << 32, (1 << 32) - 1)] {
             assert_eq!(in_force(one, other), both, "{one} {other}");
         }
     }

@@ -4,7 +4,7 @@ mod life;
 mod orders;
 mod senders;
 
-use super::{Input, Mono, Output, ReplyId, Room, Settings, SlotState, SocketId, Wish};
+use super::{Input, Mono, Output, ReplyTo, Room, Settings, SlotState, SocketId, Wish};
 use crate::room::{
     order::Order,
     wire::{Answer, Event, Refusal, Said},
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use std::{net::IpAddr, time::Duration};
 
 const BITRATE: u64 = 128_000;
-const REPLY: ReplyId = ReplyId(7);
+/// What each event is marked with.
+const ACK: u64 = 7;
 
 /// A room, and its clock.
 struct Scene {
@@ -60,8 +61,12 @@ impl Scene {
     }
 
     fn say(&mut self, socket: u64, event: &str, data: &Value) -> Vec<Output> {
-        let said = Said::parse(event, data).unwrap();
-        self.handle(Input::Said(SocketId(socket), said, Some(REPLY)))
+        self.handle(Input::Said(SocketId(socket), Said::parse(event, data), Some(ACK)))
+    }
+
+    /// Without wanting an answer.
+    fn mutter(&mut self, socket: u64, event: &str, data: &Value) -> Vec<Output> {
+        self.handle(Input::Said(SocketId(socket), Said::parse(event, data), None))
     }
 
     fn handle(&mut self, input: Input) -> Vec<Output> {
@@ -88,7 +93,7 @@ impl Scene {
 
     fn state(&mut self, socket: u64) -> Value {
         let outputs = self.say(socket, "query_state", &Value::Null);
-        let [Output::Answer(REPLY, answer @ Answer::State(_))] = outputs.as_slice() else {
+        let [Output::Answer(_, answer @ Answer::State(_))] = outputs.as_slice() else {
             panic!("{outputs:?}")
         };
         serde_json::to_value(answer).unwrap()
@@ -120,10 +125,14 @@ fn configure(id: u64, bitrate: u64) -> Output {
     Output::Janus(Wish::Configure { session: 100 + id, handle: 200 + id, bitrate })
 }
 
+fn answer(socket: u64, answer: Answer) -> Output {
+    Output::Answer(ReplyTo { socket: SocketId(socket), ack: ACK }, answer)
+}
+
 /// The answer among some outputs.
 fn message(outputs: &[Output]) -> (bool, String) {
     let answer = outputs.iter().find_map(|output| match output {
-        Output::Answer(REPLY, answer) => Some(serde_json::to_value(answer).unwrap()),
+        Output::Answer(_, answer) => Some(serde_json::to_value(answer).unwrap()),
         _ => None,
     });
     let answer = answer.unwrap_or_else(|| panic!("no answer in {outputs:?}"));

@@ -29,7 +29,7 @@ fn sender_init_is_refused_for_each_reason() {
         let mut scene = Scene::open();
         scene.connect(1);
         let outputs = scene.say(1, "sender_init", &data);
-        assert_eq!(outputs, [Output::Answer(REPLY, refusal.into())], "{data}");
+        assert_eq!(outputs, [answer(1, refusal.into())], "{data}");
         assert_eq!(scene.receivers(), [1], "it is no sender: {data}");
     }
 }
@@ -73,23 +73,23 @@ fn set_feed_id_is_refused_for_each_reason() {
         scene.connect(2);
         scene.init(2, &Value::Null);
         let outputs = scene.say(2, "set_feed_id", &data);
-        assert_eq!(outputs, [Output::Answer(REPLY, refusal.into())], "{data}");
+        assert_eq!(outputs, [answer(2, refusal.into())], "{data}");
     }
 
     let mut scene = Scene::open();
     scene.connect(2);
     let outputs = scene.say(2, "set_feed_id", &good);
-    assert_eq!(outputs, [Output::Answer(REPLY, Refusal::NotInitialised.into())], "a receiver");
+    assert_eq!(outputs, [answer(2, Refusal::NotInitialised.into())], "a receiver");
     scene.init(2, &Value::Null);
     scene.order("refresh_token 1 another");
     let outputs = scene.say(2, "set_feed_id", &good);
-    assert_eq!(outputs, [Output::Answer(REPLY, Refusal::TokenExpired.into())]);
+    assert_eq!(outputs, [answer(2, Refusal::TokenExpired.into())]);
 
     let mut scene = Scene::publishing();
     scene.connect(2);
     scene.init(2, &Value::Null);
     let outputs = scene.say(2, "set_feed_id", &good);
-    assert_eq!(outputs, [Output::Answer(REPLY, Refusal::SlotInUse.into())]);
+    assert_eq!(outputs, [answer(2, Refusal::SlotInUse.into())]);
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn a_feed_is_told_to_receivers_and_to_the_controller() {
         outputs,
         [
             Output::TellReceivers(Event::NewFeed(1, shown(11))),
-            notify("new_feed 1"),
             notify("custom_name 1 &lt;b&gt;Ada&lt;/b&gt;"),
-            Output::Answer(REPLY, taken),
+            notify("new_feed 1"),
+            answer(1, taken),
         ]
     );
     assert_eq!(scene.receivers(), [2]);
@@ -150,22 +150,46 @@ fn a_sender_that_goes_to_another_slot_leaves_its_feed() {
 }
 
 #[test]
-fn the_same_token_and_secret_take_the_slot_at_once() {
+fn the_same_token_and_secret_take_the_slot_before_anything_is_published() {
     let mut scene = Scene::publishing_with(&json!("mine"));
     scene.connect(2);
-    scene.init(2, &json!("mine"));
-    let outputs = scene.say(2, "set_feed_id", &feed(12));
+    let outputs = scene.say(2, "sender_init", &json!({ "slot": 1, "token": "t0ken", "resume": "mine" }));
     assert_eq!(
-        outputs[..5],
+        outputs,
         [
             Output::TellReceivers(Event::RemoveFeed(1)),
             notify("remove_feed 1"),
+            Output::Janus(Wish::Kick(11)),
             Output::Disconnect(SocketId(1)),
-            Output::TellReceivers(Event::NewFeed(1, shown(12))),
-            notify("new_feed 1"),
+            answer(2, Answer::done("Slot 1 is ready for your camera.")),
         ]
     );
     assert_eq!(scene.handle(Input::Disconnected(SocketId(1))), [], "the slot is another's by then");
+    let outputs = scene.say(2, "set_feed_id", &feed(12));
+    assert_eq!(outputs[..2], [Output::TellReceivers(Event::NewFeed(1, shown(12))), notify("new_feed 1")]);
+}
+
+#[test]
+fn of_two_that_came_back_the_last_to_publish_has_the_slot() {
+    let mut scene = Scene::open();
+    for socket in [1, 2] {
+        scene.connect(socket);
+        scene.init(socket, &json!("mine"));
+    }
+    scene.say(1, "set_feed_id", &feed(11));
+    let outputs = scene.say(2, "set_feed_id", &feed(12));
+    assert_eq!(outputs[2..4], [Output::Janus(Wish::Kick(11)), Output::Disconnect(SocketId(1))]);
+    assert!(message(&outputs).0);
+}
+
+#[test]
+fn a_feed_is_in_one_slot_alone() {
+    let mut scene = Scene::publishing();
+    scene.order("activate_slot 0 other");
+    scene.connect(2);
+    scene.say(2, "sender_init", &json!({ "slot": 0, "token": "other" }));
+    let outputs = scene.say(2, "set_feed_id", &feed(11));
+    assert_eq!(outputs, [answer(2, Refusal::FeedElsewhere.into())]);
 }
 
 #[test]
@@ -181,7 +205,7 @@ fn another_secret_or_none_takes_no_slot() {
         scene.connect(2);
         scene.init(2, &shown);
         let outputs = scene.say(2, "set_feed_id", &feed(12));
-        assert_eq!(outputs, [Output::Answer(REPLY, Refusal::SlotInUse.into())], "{held} {shown}");
+        assert_eq!(outputs, [answer(2, Refusal::SlotInUse.into())], "{held} {shown}");
     }
 }
 
@@ -196,17 +220,17 @@ fn set_bitrate_limit_is_refused_for_each_reason() {
         (json!({ "bitrateLimit": 1e300 }), Refusal::NotANumber("bitrateLimit")),
     ] {
         let outputs = Scene::publishing().say(1, "set_bitrate_limit", &data);
-        assert_eq!(outputs, [Output::Answer(REPLY, refusal.into())], "{data}");
+        assert_eq!(outputs, [answer(1, refusal.into())], "{data}");
     }
     let limit = json!({ "bitrateLimit": 64_000 });
     let mut scene = Scene::open();
     scene.connect(1);
     let outputs = scene.say(1, "set_bitrate_limit", &limit);
-    assert_eq!(outputs, [Output::Answer(REPLY, Refusal::NotInitialised.into())], "a receiver");
+    assert_eq!(outputs, [answer(1, Refusal::NotInitialised.into())], "a receiver");
     scene.init(1, &Value::Null);
     scene.order("refresh_token 1 another");
     let outputs = scene.say(1, "set_bitrate_limit", &limit);
-    assert_eq!(outputs, [Output::Answer(REPLY, Refusal::TokenExpired.into())]);
+    assert_eq!(outputs, [answer(1, Refusal::TokenExpired.into())]);
 }
 
 #[test]
@@ -226,6 +250,7 @@ fn the_smaller_of_both_limits_reaches_janus_where_it_changes() {
     assert_eq!(scene.order("set_bitrate_limit 1 32000"), [told(32_000), configure(11, 32_000)]);
     assert_eq!(scene.order("set_bitrate_limit 1 0"), [told(0), configure(11, 0)]);
     assert_eq!(senders(&mut scene, 64_000), [configure(11, 64_000)]);
+    scene.order("activate_slot 0 other");
     assert_eq!(scene.order("set_bitrate_limit 0 32000"), [], "nobody is there");
 }
 
@@ -237,7 +262,7 @@ fn a_new_feed_is_configured_only_where_its_limit_is_not_the_rooms() {
     scene.init(1, &Value::Null);
     let outputs = scene.say(1, "set_feed_id", &feed(11));
     assert!(outputs.contains(&configure(11, 64_000)), "{outputs:?}");
-    assert!(outputs.contains(&Output::Answer(REPLY, Answer::taken("Your camera is in slot 1.", 64_000))));
+    assert!(outputs.contains(&answer(1, Answer::taken("Your camera is in slot 1.", 64_000))));
 
     let mut scene = Scene::open();
     scene.connect(1);
