@@ -28,8 +28,7 @@ struct Talk {
 /// `janus kept`, `janus lost`, `later`, `gone` and a socket.
 pub fn room_talk(bytes: &[u8]) {
     let settings = Settings { slots: SLOTS, bitrate: 128_000, trust_annotations: false };
-    let mut talk =
-        Talk { room: Room::new(settings), now: Duration::ZERO, marked: 0, shown: BTreeMap::new() };
+    let mut talk = Talk { room: Room::new(settings), now: Duration::ZERO, marked: 0, shown: BTreeMap::new() };
     for line in bytes.split(|byte| *byte == b'\n') {
         if let Ok(line) = std::str::from_utf8(line) {
             talk.line(line);

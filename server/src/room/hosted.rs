@@ -287,15 +287,13 @@ impl Hosted {
 
 /// What is kept of a slot.
 fn kept(slot: &SlotView<'_>) -> StoredSlot {
-    let (token, annotation) = match &slot.state {
-        SlotState::Closed => (None, None),
-        SlotState::Open { token, annotation, .. } => {
-            (Some(token.reveal().to_owned()), annotation.map(|annotation| annotation.as_str().to_owned()))
-        }
+    let token = match &slot.state {
+        SlotState::Closed => None,
+        SlotState::Open { token, .. } => Some(token.reveal().to_owned()),
     };
     StoredSlot {
         token,
-        annotation,
+        annotation: slot.annotation.map(|annotation| annotation.as_str().to_owned()),
         geometry: kept_geometry(slot.geometry),
         visible: slot.visibility == Visibility::Shown,
         bitrate_limit: slot.limit,
@@ -305,11 +303,13 @@ fn kept(slot: &SlotView<'_>) -> StoredSlot {
 /// The orders that make a new slot what was kept of it.
 fn orders(kept: &StoredSlot) -> Vec<SlotOrder> {
     let visibility = if kept.visible { Visibility::Shown } else { Visibility::Hidden };
-    let mut orders =
-        vec![SlotOrder::SetVisibility(visibility), SlotOrder::SetBitrateLimit(kept.bitrate_limit)];
+    let mut orders = vec![SlotOrder::SetVisibility(visibility)];
     orders.extend(geometry(&kept.geometry).map(SlotOrder::SetGeometry));
-    let token = kept.token.as_deref().map(Secret::of);
-    orders.extend(token.map(|token| SlotOrder::Activate(token, kept.annotation.clone())));
+    orders.extend(kept.annotation.clone().map(SlotOrder::SetAnnotation));
+    if let Some(token) = &kept.token {
+        orders.push(SlotOrder::Activate(Secret::of(token), None));
+        orders.push(SlotOrder::SetBitrateLimit(kept.bitrate_limit));
+    }
     orders
 }
 

@@ -1,10 +1,21 @@
 //! Orders from standard input, line by line. Whatever comes there, and whenever it ends, the room goes on.
 
-use super::{order::Order, running::RunningRoom};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use super::{
+    meter::{Meter, Rate},
+    order::Order,
+    running::RunningRoom,
+};
+use std::time::Instant;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    time::sleep,
+};
 
 /// Bytes of a line; of a longer one nothing is carried out.
 const LINE_MAX: usize = 64 << 10;
+/// Orders that are carried out as they come, and so many a second from then on. A receiver that polls takes hundreds at a
+/// time, but more wait for it than it may leave unread if a whole arrangement, or an animation of it, comes in one moment.
+const ORDERS: Rate = Rate::of(100, 500);
 
 /// A line, or what came instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +28,7 @@ enum Line {
 /// Carries out what comes until nothing comes any more.
 pub async fn obey(room: &RunningRoom, input: impl AsyncRead + Unpin) {
     let mut input = BufReader::new(input);
+    let (mut meter, began) = (Meter::default(), Instant::now());
     loop {
         let line = match next(&mut input).await {
             Ok(Some(line)) => line,
@@ -26,22 +38,19 @@ pub async fn obey(room: &RunningRoom, input: impl AsyncRead + Unpin) {
             }
         };
         match line {
-            Line::Text(line) => carry_out(room, &line),
+            Line::Text(line) => match Order::parse(&line) {
+                Ok(None) => {}
+                Ok(Some(order)) => {
+                    sleep(meter.count(began.elapsed(), ORDERS)).await;
+                    if let Err(refused) = room.order(order) {
+                        log::warn!("standard input: {refused}");
+                    }
+                }
+                Err(error) => log::warn!("standard input: {error}"),
+            },
             Line::TooLong => log::warn!("standard input: a line of more than {LINE_MAX} bytes is left out"),
             Line::NotText => log::warn!("standard input: expected text in UTF-8, but came something else"),
         }
-    }
-}
-
-fn carry_out(room: &RunningRoom, line: &str) {
-    match Order::parse(line) {
-        Ok(None) => {}
-        Ok(Some(order)) => {
-            if let Err(refused) = room.order(order) {
-                log::warn!("standard input: {refused}");
-            }
-        }
-        Err(error) => log::warn!("standard input: {error}"),
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`running`], `sockets` | a room that runs, and the sockets in it |
 //! | [`janus`] | the room in Janus: made, kept, made again |
 //! | [`door`] | browsers' way to Janus |
+//! | `meter`, `guesses` | how often somebody does something, and guesses |
 //! | [`input`], [`notify`] | orders from standard input; notifications, to a file or a named pipe |
 //! | [`hosted`] | rooms in `serve`, kept in the database |
 //! | [`process`], [`config`] | `cloudtalker-server room`, and the original's configuration |
@@ -36,6 +37,8 @@ pub mod running;
 pub mod wire;
 pub mod words;
 
+mod guesses;
+mod meter;
 mod sockets;
 
 use crate::{

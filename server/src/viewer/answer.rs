@@ -48,6 +48,8 @@ pub(super) enum Refusal {
     NoSlot(usize),
     /// It needs a slot in which somebody may send.
     SlotClosed(usize),
+    /// It is activated already.
+    SlotOpen(usize),
     /// Rooms need a Janus, and the server knows none.
     NoJanus,
     /// There are as many rooms as there may be.
@@ -66,7 +68,9 @@ impl Refusal {
             Refusal::Malformed(status, _) => *status,
             Refusal::NoCommand(_) => StatusCode::BAD_REQUEST,
             Refusal::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::SlotClosed(_) | Refusal::NoJanus | Refusal::TooManyRooms => StatusCode::CONFLICT,
+            Refusal::SlotClosed(_) | Refusal::SlotOpen(_) | Refusal::NoJanus | Refusal::TooManyRooms => {
+                StatusCode::CONFLICT
+            }
             Refusal::NoPath
             | Refusal::NoRoom(_)
             | Refusal::NoSlot(_)
@@ -117,6 +121,7 @@ impl fmt::Display for Refusal {
             Refusal::NoRoom(number) => write!(f, "There is no room {number}."),
             Refusal::NoSlot(slot) => write!(f, "The room has no slot {slot}."),
             Refusal::SlotClosed(slot) => write!(f, "Slot {slot} is not activated."),
+            Refusal::SlotOpen(slot) => write!(f, "Slot {slot} is activated already. Give it another token instead."),
             Refusal::NoJanus => f.write_str("Rooms need Janus, and this server was started without --janus-url."),
             Refusal::TooManyRooms => f.write_str("There are too many rooms already. Remove one first."),
             Refusal::Failed(_) => f.write_str("The server could not do that. Its log says why."),

@@ -137,16 +137,14 @@ impl Shown {
 
 impl ShownSlot {
     fn of(slot: &SlotView<'_>) -> ShownSlot {
-        let (token, annotation, feed, name) = match &slot.state {
-            SlotState::Closed => (None, None, None, None),
-            SlotState::Open { token, annotation, feed, name } => {
-                (Some(*token), annotation.as_ref(), *feed, name.as_ref())
-            }
+        let (token, feed, name) = match &slot.state {
+            SlotState::Closed => (None, None, None),
+            SlotState::Open { token, feed, name } => (Some(*token), *feed, name.as_ref()),
         };
         ShownSlot {
             slot: slot.number,
             token: token.map(|token| token.reveal().to_owned()),
-            annotation: annotation.map(|annotation| annotation.as_str().to_owned()),
+            annotation: slot.annotation.map(|annotation| annotation.as_str().to_owned()),
             feed,
             name_html: name.map(ToString::to_string),
             visible: slot.visibility == Visibility::Shown,
@@ -298,6 +296,7 @@ impl From<HostedError> for Refusal {
             HostedError::NoRoom(number) => Refusal::NoRoom(number),
             HostedError::Refused(OrderRefused::NoSuchSlot { slot, .. }) => Refusal::NoSlot(slot),
             HostedError::Refused(OrderRefused::SlotClosed(slot)) => Refusal::SlotClosed(slot),
+            HostedError::Refused(OrderRefused::SlotOpen(slot)) => Refusal::SlotOpen(slot),
             HostedError::Store(error) => error.into(),
         }
     }

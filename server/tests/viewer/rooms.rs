@@ -75,7 +75,7 @@ async fn a_room_is_driven_and_pages_follow() {
     assert!(token.len() >= 32, "one that nobody guesses: {token}");
     assert_eq!(events.next("room").await["slots"][1], slot);
     assert_ne!(act("refresh", json!({})).await["token"], token);
-    assert_eq!(act("activate", json!({ "token": "t0ken" })).await["token"], "t0ken");
+    assert_eq!(act("refresh", json!({ "token": "t0ken" })).await["token"], "t0ken");
     assert_eq!(act("annotation", json!({ "html": null })).await["annotation"], Value::Null);
     assert_eq!(act("visibility", json!({ "visible": false })).await["visible"], false);
     assert_eq!(act("bitrate", json!({ "limit": 64_000 })).await["bitrate_limit"], 64_000);
@@ -106,7 +106,9 @@ async fn what_can_not_be_done_with_a_room_says_why() {
     let scene = Scene::with_janus(Reach::Loopback, nowhere()).await;
     let cookie = scene.cookie().await;
     scene.post("/api/rooms", &cookie, &json!({ "name": "Lecture", "slots": 2 })).await;
+    scene.post("/api/rooms/1000/slots/1/activate", &cookie, &json!({})).await;
     for (path, body, status, message) in [
+        ("/1000/slots/1/activate", json!({}), 409, "Slot 1 is activated already."),
         ("", json!({}), 422, "missing field `name`"),
         ("", json!({ "name": " " }), 422, "1 to 64 letters"),
         ("", json!({ "name": "a\nb" }), 422, "1 to 64 letters"),
@@ -122,7 +124,7 @@ async fn what_can_not_be_done_with_a_room_says_why() {
         ("/1000/slots/0/dance", json!({}), 404, "nothing at this address"),
         ("/1000/slots/0/refresh", json!({}), 409, "Slot 0 is not activated."),
         ("/1000/slots/0/deactivate", json!({}), 409, "Slot 0 is not activated."),
-        ("/1000/slots/0/annotation", json!({ "html": "a" }), 409, "Slot 0 is not activated."),
+        ("/1000/slots/0/bitrate", json!({ "limit": 5 }), 409, "Slot 0 is not activated."),
         ("/1000/slots/0/activate", json!({ "token": "a b" }), 422, "without spaces"),
         ("/1000/slots/0/activate", json!({ "token": 5 }), 422, "expected a string"),
         ("/1000/slots/0/annotation", json!({ "html": "" }), 422, "expected an annotation"),

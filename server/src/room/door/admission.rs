@@ -14,10 +14,12 @@
 //! | `message` | `body`, as in [`BODIES`]; `jsep` |
 
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Feeds that a receiver shows at a time, with room to spare.
 const MAX_HANDLES: usize = 128;
+/// Requests that Janus has not answered. It answers each at once, if only that it has come.
+const MAX_PENDING: usize = 1024;
 /// Candidates in one message: a browser with many addresses has thirty.
 const MAX_CANDIDATES: usize = 64;
 /// Longer than any id that a browser makes.
@@ -73,8 +75,26 @@ const CANDIDATE: [&str; 5] = ["candidate", "sdpMid", "sdpMLineIndex", "usernameF
 pub struct Admission {
     session: Session,
     handles: HashSet<u64>,
-    /// The transactions of handles that were asked for and are not there yet.
-    attaching: Vec<String>,
+    /// What Janus has not answered, by transaction: none is used twice meanwhile, so that its answer is told apart.
+    pending: HashMap<String, Asked>,
+}
+
+/// What a transaction is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Session,
+    Handle,
+    /// What changes nothing here.
+    Other,
+}
+
+/// What Janus said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The pin is not the room's.
+    WrongPin,
+    /// Anything else.
+    Other,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +115,8 @@ pub struct Refusal {
     transaction: Option<String>,
 }
 
+/// The plugin's number of a wrong pin.
+const WRONG_PIN: u64 = 433;
 /// Janus' numbers of errors.
 const UNAUTHORIZED: u16 = 403;
 const UNKNOWN_REQUEST: u16 = 453;
@@ -124,36 +146,64 @@ impl Admission {
     }
 
     /// Learns from what Janus says which session and handles are this connection's.
-    pub fn heard(&mut self, text: &str) {
-        let Ok(message) = serde_json::from_str::<Object>(text) else { return };
-        let id = message.get("data").and_then(|data| data["id"].as_u64());
-        let transaction = message.get("transaction").and_then(Value::as_str).unwrap_or_default();
-        match (message.get("janus").and_then(Value::as_str), self.session) {
-            (Some("success"), Session::Asked) => self.session = id.map_or(Session::None, Session::Open),
-            (Some("error"), Session::Asked) => self.session = Session::None,
-            (Some("success" | "error"), Session::Open(_)) => {
-                let asked = self.attaching.iter().position(|asked| asked == transaction);
-                if let Some(asked) = asked {
-                    self.attaching.swap_remove(asked);
-                    self.handles.extend(id);
+    pub fn heard(&mut self, text: &str) -> Heard {
+        let Ok(message) = serde_json::from_str::<Object>(text) else { return Heard::Other };
+        match message.get("janus").and_then(Value::as_str) {
+            Some(answer @ ("success" | "error" | "ack")) => {
+                let transaction = message.get("transaction").and_then(Value::as_str).unwrap_or_default();
+                let id = message.get("data").and_then(|data| data["id"].as_u64());
+                if let Some(asked) = self.pending.remove(transaction) {
+                    self.answered(asked, id.filter(|_| answer == "success"));
                 }
             }
-            (Some("detached"), _) => {
+            Some("detached") => {
                 let gone = message.get("sender").and_then(Value::as_u64);
                 self.handles.retain(|handle| Some(*handle) != gone);
             }
             _ => {}
         }
+        let code = message.get("plugindata").map(|plugin| &plugin["data"]["error_code"]);
+        if code.and_then(Value::as_u64) == Some(WRONG_PIN) { Heard::WrongPin } else { Heard::Other }
+    }
+
+    fn answered(&mut self, asked: Asked, id: Option<u64>) {
+        match asked {
+            Asked::Session => self.session = id.map_or(Session::None, Session::Open),
+            Asked::Handle => self.handles.extend(id),
+            Asked::Other => {}
+        }
     }
 
     fn look(&mut self, message: &Object, has_room: impl Fn(u64) -> bool) -> Result<(), Fault> {
-        text(message, "transaction")?;
+        let transaction = text(message, "transaction")?;
+        if self.pending.contains_key(transaction) {
+            let why = "expected a new transaction: Janus has not answered the one of the same name yet";
+            return Err((INVALID_ELEMENT, why.into()));
+        }
+        if self.pending.len() >= MAX_PENDING {
+            let why = format!("expected at most {MAX_PENDING} requests that Janus has not answered");
+            return Err((UNAUTHORIZED, why));
+        }
+        self.allow(message, has_room)?;
+        let asked = match text(message, "janus")? {
+            "create" => Asked::Session,
+            "attach" => Asked::Handle,
+            _ => Asked::Other,
+        };
+        self.pending.insert(transaction.to_owned(), asked);
+        Ok(())
+    }
+
+    fn allow(&mut self, message: &Object, has_room: impl Fn(u64) -> bool) -> Result<(), Fault> {
         match text(message, "janus")? {
             "create" => self.create(message),
             "keepalive" => self.of_session(message, &[]),
             "destroy" => {
                 self.of_session(message, &[])?;
-                *self = Admission::default();
+                self.session = Session::None;
+                self.handles.clear();
+                // What is attached to it meanwhile goes with it.
+                self.pending.values_mut().for_each(|asked| *asked = Asked::Other);
                 Ok(())
             }
             "attach" => self.attach(message),
@@ -203,10 +253,10 @@ impl Admission {
         if message.contains_key("opaque_id") {
             text(message, "opaque_id")?;
         }
-        if self.handles.len() + self.attaching.len() >= MAX_HANDLES {
+        let attaching = self.pending.values().filter(|asked| **asked == Asked::Handle).count();
+        if self.handles.len() + attaching >= MAX_HANDLES {
             return Err((UNAUTHORIZED, format!("expected at most {MAX_HANDLES} handles: detach some first")));
         }
-        self.attaching.push(text(message, "transaction")?.to_owned());
         Ok(())
     }
 

@@ -5,13 +5,16 @@
 //! told: a browser whose Janus is away or was restarted is closed with a reason, and comes back by itself.
 
 mod admission;
-mod bucket;
 mod upstream;
 
-pub use admission::{Admission, Refusal};
+pub use admission::{Admission, Heard, Refusal};
 pub use upstream::{Upstream, UpstreamError};
 
-use super::Reach;
+use super::{
+    Reach,
+    guesses::Guesses,
+    meter::{Meter, Rate},
+};
 use crate::{
     net::Peer,
     viewer::{auth::household, is_own_page, session::client_of_proxy},
@@ -29,14 +32,16 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use bucket::Bucket;
 use std::{
     collections::HashMap,
     convert::Infallible,
     error::Error,
     fmt,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::{Instant, timeout, timeout_at};
@@ -54,10 +59,9 @@ const MAX_MESSAGE: usize = 64 << 10;
 const BUFFER: usize = 8 << 10;
 /// Connections of one address: a school behind one address has so many screens, and no more.
 const MAX_OF_ADDRESS: usize = 512;
-/// A screen that finds 32 feeds at once says 500 messages: attach, join, start and a dozen candidates each.
-const BURST: u32 = 1000;
-/// And later two a second for each feed that comes or goes.
-const A_SECOND: u32 = 50;
+/// A screen that finds 32 feeds at once says 500 messages: attach, join, start and a dozen candidates each. And later two
+/// a second for each feed that comes or goes.
+const MESSAGES: Rate = Rate::of(1000, 50);
 /// Janus forgets a session that says nothing for a minute, so a browser that says nothing for longer is gone.
 const SILENCE: Duration = Duration::from_secs(65);
 /// Who takes no byte for so long is gone.
@@ -68,7 +72,20 @@ pub struct Door {
     janus: Upstream,
     reach: Reach,
     has_room: Box<dyn Fn(u64) -> bool + Send + Sync>,
-    of_address: Mutex<HashMap<IpAddr, usize>>,
+    of_address: Mutex<HashMap<IpAddr, Taken>>,
+    /// Pins that were wrong, by address.
+    pins: Mutex<Guesses<IpAddr>>,
+    began: Instant,
+    /// Janus could not be reached when somebody came last.
+    is_away: AtomicBool,
+}
+
+/// What an address has.
+#[derive(Debug, Default)]
+struct Taken {
+    places: usize,
+    /// It wanted more, and the log has it.
+    is_told: bool,
 }
 
 /// Why a connection ends.
@@ -83,7 +100,7 @@ enum End {
     /// The browser said nothing for [`SILENCE`], or took nothing for [`SEND`].
     Silent,
     /// Janus can't be reached.
-    Away(UpstreamError),
+    Away,
     /// Janus closed the connection, or it failed.
     Lost,
     /// The process is to end.
@@ -103,18 +120,50 @@ impl Door {
         reach: Reach,
         has_room: impl Fn(u64) -> bool + Send + Sync + 'static,
     ) -> Door {
-        Door { janus, reach, has_room: Box::new(has_room), of_address: Mutex::default() }
+        Door {
+            janus,
+            reach,
+            has_room: Box::new(has_room),
+            of_address: Mutex::default(),
+            pins: Mutex::new(Guesses::new()),
+            began: Instant::now(),
+            is_away: AtomicBool::new(false),
+        }
     }
 
     /// A place for one more connection of this address; none where it has all of its own.
     fn place(self: &Arc<Door>, address: IpAddr) -> Option<Place> {
         let mut places = self.of_address.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = places.entry(address).or_default();
-        if *taken >= MAX_OF_ADDRESS {
+        if taken.places >= MAX_OF_ADDRESS {
+            if !taken.is_told {
+                log::warn!(
+                    "browsers of {address} are refused: it has {MAX_OF_ADDRESS} connections to Janus already"
+                );
+                taken.is_told = true;
+            }
             return None;
         }
-        *taken += 1;
+        taken.places += 1;
         Some(Place { door: self.clone(), address })
+    }
+
+    /// A connection to Janus.
+    async fn open(&self) -> Result<Stream, End> {
+        let opened = Stream::open(&self.janus).await;
+        let was_away = self.is_away.swap(opened.is_err(), Ordering::Relaxed);
+        match &opened {
+            Err(error) if !was_away => log::warn!("browsers are sent away: {error}"),
+            Ok(_) if was_away => log::info!("browsers reach Janus again"),
+            Ok(_) | Err(_) => {}
+        }
+        opened.map_err(|_| End::Away)
+    }
+
+    /// Counts a wrong pin, and says how long its answer waits.
+    fn count_pin(&self, from: IpAddr) -> Duration {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        pins.count(self.began.elapsed(), from)
     }
 }
 
@@ -122,9 +171,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut places = self.door.of_address.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(taken) = places.get_mut(&self.address) {
-            *taken -= 1;
+            taken.places -= 1;
         }
-        places.retain(|_, taken| *taken > 0);
+        places.retain(|_, taken| taken.places > 0);
     }
 }
 
@@ -153,7 +202,6 @@ async fn upgrade(
         Reach::Proxied => client_of_proxy(&headers),
     };
     let Some(place) = door.place(household(client.unwrap_or(from.ip()))) else {
-        log::warn!("a browser was refused: its address has {MAX_OF_ADDRESS} connections to Janus already");
         return (StatusCode::TOO_MANY_REQUESTS, "too many connections of this address").into_response();
     };
     upgrade
@@ -165,24 +213,20 @@ async fn upgrade(
         .on_upgrade(move |browser| run(door, peer, place, browser))
 }
 
-async fn run(door: Arc<Door>, peer: Peer, _place: Place, mut browser: WebSocket) {
-    let Err(end) = carry(&door, &peer, &mut browser).await;
-    match &end {
-        End::Away(error) => log::warn!("a browser was sent away: {error}"),
-        _ => log::debug!("a browser's connection to Janus ended: {end}"),
-    }
+async fn run(door: Arc<Door>, peer: Peer, place: Place, mut browser: WebSocket) {
+    let Err(end) = carry(&door, &peer, place.address, &mut browser).await;
+    log::debug!("a browser's connection to Janus ended: {end}");
     let Some(code) = end.code() else { return };
     let frame = CloseFrame { code, reason: end.to_string().into() };
     let _ = timeout(SEND, browser.send(Message::Close(Some(frame)))).await;
 }
 
 /// Carries messages both ways until something ends it.
-async fn carry(door: &Door, peer: &Peer, browser: &mut WebSocket) -> Result<Infallible, End> {
-    let mut janus = Stream::open(&door.janus).await.map_err(End::Away)?;
+async fn carry(door: &Door, peer: &Peer, from: IpAddr, browser: &mut WebSocket) -> Result<Infallible, End> {
+    let mut janus = door.open().await?;
     let mut admission = Admission::default();
-    let began = Instant::now();
-    let mut bucket = Bucket::new(BURST, A_SECOND, Duration::ZERO);
-    let mut last_heard = began;
+    let mut meter = Meter::default();
+    let mut last_heard = Instant::now();
     loop {
         tokio::select! {
             said = timeout_at(last_heard + SILENCE, browser.recv()) => {
@@ -195,7 +239,7 @@ async fn carry(door: &Door, peer: &Peer, browser: &mut WebSocket) -> Result<Infa
                     Message::Close(_) => return Err(End::Left),
                 };
                 // Who says too much is read more slowly.
-                tokio::time::sleep(bucket.take(began.elapsed())).await;
+                pause(peer, meter.count(door.began.elapsed(), MESSAGES)).await?;
                 match admission.admit(&text, &door.has_room) {
                     Ok(admitted) => janus.send(admitted).await.ok_or(End::Lost)?,
                     Err(refusal) => {
@@ -206,12 +250,20 @@ async fn carry(door: &Door, peer: &Peer, browser: &mut WebSocket) -> Result<Infa
             }
             said = janus.next() => {
                 let text = said.ok_or(End::Lost)?;
-                admission.heard(&text);
+                match admission.heard(&text) {
+                    // Nothing else is carried meanwhile, and the place stays taken even if the browser leaves.
+                    Heard::WrongPin => pause(peer, door.count_pin(from)).await?,
+                    Heard::Other => {}
+                }
                 send(browser, text).await?;
             }
             () = peer.stop.requested() => return Err(End::Stopped),
         }
     }
+}
+
+async fn pause(peer: &Peer, wait: Duration) -> Result<(), End> {
+    timeout(wait, peer.stop.requested()).await.map_or(Ok(()), |()| Err(End::Stopped))
 }
 
 async fn send(browser: &mut WebSocket, text: String) -> Result<(), End> {
@@ -236,7 +288,7 @@ impl End {
             End::NotText => Some(close_code::UNSUPPORTED),
             End::TooLong => Some(close_code::SIZE),
             End::Silent => Some(close_code::POLICY),
-            End::Away(_) | End::Lost => Some(close_code::AGAIN),
+            End::Away | End::Lost => Some(close_code::AGAIN),
             End::Stopped => Some(close_code::AWAY),
         }
     }
@@ -250,7 +302,7 @@ impl fmt::Display for End {
             End::NotText => "Expected messages of text, got one of bytes.",
             End::TooLong => "Expected shorter messages.",
             End::Silent => "The browser fell silent.",
-            End::Away(_) => "The video server is away.",
+            End::Away => "The video server is away.",
             End::Lost => "The video server ended the connection.",
             End::Stopped => "The server is restarting.",
         })

@@ -51,9 +51,13 @@ impl FromStr for Upstream {
     type Err = UpstreamError;
 
     fn from_str(text: &str) -> Result<Upstream, UpstreamError> {
-        let wrong = || UpstreamError::Address(text.to_owned());
+        let wrong = || {
+            // What stands before an @ is a name and a password.
+            let came = if text.contains('@') { "one with a name in it".into() } else { format!("{text:?}") };
+            UpstreamError::Address(came)
+        };
         let uri: Uri = text.parse().map_err(|_| wrong())?;
-        if uri.scheme_str() != Some("ws") {
+        if uri.scheme_str() != Some("ws") || text.contains('@') {
             return Err(wrong());
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
@@ -109,8 +113,8 @@ impl fmt::Display for Upstream {
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UpstreamError::Address(text) => {
-                write!(f, "expected ws://HOST:PORT of Janus' WebSocket interface, but came {text:?}")
+            UpstreamError::Address(came) => {
+                write!(f, "expected ws://HOST:PORT of Janus' WebSocket interface, but came {came}")
             }
             UpstreamError::Connect(address, error) => {
                 write!(f, "janus can't be reached at {address}: {error}")

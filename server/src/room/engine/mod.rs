@@ -16,8 +16,6 @@
 //! viewers who come later see what the controller wants. So does an annotation that was set before the slot was opened;
 //! with the end of what is in the slot it goes, and the controller's limit with it.
 
-mod guesses;
-mod meter;
 mod orders;
 mod sender;
 mod slot;
@@ -29,12 +27,12 @@ pub use orders::OrderRefused;
 pub use slot::{SlotState, SlotView};
 
 use super::{
+    guesses::Guesses,
+    meter::{Meter, Rate},
     order::Order,
     wire::{Answer, Event, Refusal, Said},
     words::{Secret, Shown},
 };
-use guesses::Guesses;
-use meter::{Meter, Rate};
 use slot::Slot;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -145,7 +143,8 @@ pub struct Room {
     slots: Vec<Slot>,
     is_kept: bool,
     sockets: BTreeMap<SocketId, Socket>,
-    guesses: Guesses,
+    /// By address and slot.
+    guesses: Guesses<(IpAddr, usize)>,
     /// Answers that wait, by when they are due, and in their order.
     waiting: BTreeMap<(Mono, u64), Waiting>,
     /// The number of the last that had to wait.
@@ -196,7 +195,7 @@ impl Room {
             slots,
             is_kept: false,
             sockets: BTreeMap::new(),
-            guesses: Guesses::default(),
+            guesses: Guesses::new(),
             waiting: BTreeMap::new(),
             waited: 0,
             outputs: VecDeque::new(),
@@ -207,7 +206,7 @@ impl Room {
     pub fn handle(&mut self, now: Mono, input: Input) {
         match input {
             Input::Connected(id, from) => {
-                let is_guesser = self.guesses.are_waiting(now, from);
+                let is_guesser = self.guesses.are_waiting(now, (from, 0)..=(from, usize::MAX));
                 let spent = if is_guesser { now + SPENT_BY_GUESSERS } else { Mono::ZERO };
                 let socket = Socket {
                     from,

@@ -1,13 +1,13 @@
 //! What a controller may do with a slot.
 
 use super::{
-    Output, Room, Wish,
+    Output, Room,
     slot::{Open, State},
 };
 use crate::room::{
     order::SlotOrder,
     wire::Event,
-    words::{Annotation, Directive, Secret},
+    words::{Annotation, Directive},
 };
 use std::fmt;
 
@@ -23,6 +23,8 @@ pub enum OrderRefused {
     },
     /// It needs a slot that is activated.
     SlotClosed(usize),
+    /// The slot is activated already.
+    SlotOpen(usize),
 }
 
 impl Room {
@@ -31,21 +33,24 @@ impl Room {
         let slot = self.slots.get_mut(number).ok_or(OrderRefused::NoSuchSlot { slot: number, slots })?;
         let closed = OrderRefused::SlotClosed(number);
         match order {
-            SlotOrder::Activate(token, html) => self.activate(number, token, html),
+            SlotOrder::Activate(token, html) => {
+                if slot.open().is_some() {
+                    return Err(OrderRefused::SlotOpen(number));
+                }
+                slot.state = State::Open(Open { token, feed: None });
+                if html.is_some() {
+                    self.annotate(number, html);
+                }
+            }
             SlotOrder::RefreshToken(token) => slot.open_mut().ok_or(closed)?.token = token,
             SlotOrder::Deactivate => {
                 slot.open().ok_or(closed)?;
                 self.deactivate(number);
             }
-            SlotOrder::SetAnnotation(html) => {
-                slot.open().ok_or(closed)?;
-                self.annotate(number, Some(html));
-            }
-            SlotOrder::RemoveAnnotation => {
-                slot.open().ok_or(closed)?;
-                self.annotate(number, None);
-            }
+            SlotOrder::SetAnnotation(html) => self.annotate(number, Some(html)),
+            SlotOrder::RemoveAnnotation => self.annotate(number, None),
             SlotOrder::SetBitrateLimit(limit) => {
+                slot.open().ok_or(closed)?;
                 slot.limit = limit;
                 if let Some(holder) = slot.feed().map(|feed| feed.holder) {
                     let event = Event::NewControllerBitrateLimit(limit);
@@ -65,27 +70,10 @@ impl Room {
         Ok(())
     }
 
-    /// Opens a slot. One that is open has another token since; who sends goes on, and what is written over it stays
-    /// unless there is something new.
-    fn activate(&mut self, number: usize, token: Secret, html: Option<String>) {
-        let slot = &mut self.slots[number];
-        match &mut slot.state {
-            State::Open(open) => open.token = token,
-            State::Closed => slot.state = State::Open(Open { token, annotation: None, feed: None }),
-        }
-        if html.is_some() {
-            self.annotate(number, html);
-        }
-    }
-
     /// Closes a slot: whoever has shown its token is sent away, and what was published is taken out of Janus, too.
     fn deactivate(&mut self, number: usize) {
-        if let Some(feed) = self.slots[number].feed() {
-            let kick = Wish::Kick(feed.published.feed);
-            self.remove_feed(number);
-            self.outputs.push_back(Output::Janus(kick));
-        }
-        self.slots[number].state = State::Closed;
+        self.expel_feed(number);
+        self.slots[number].close(self.settings.bitrate);
         let of_slot = self
             .sockets
             .iter()
@@ -101,9 +89,9 @@ impl Room {
             true => Annotation::trusted(&html),
             false => Annotation::sanitised(&html),
         });
-        let Some(open) = self.slots[number].open_mut() else { return };
-        open.annotation.clone_from(&annotation);
-        if open.feed.is_some() {
+        let slot = &mut self.slots[number];
+        slot.annotation.clone_from(&annotation);
+        if slot.feed().is_some() {
             self.tell_receivers(match annotation {
                 Some(annotation) => Event::SetAnnotation(number, annotation),
                 None => Event::RemoveAnnotation(number),
@@ -127,6 +115,9 @@ impl fmt::Display for OrderRefused {
             }
             OrderRefused::SlotClosed(slot) => {
                 write!(f, "slot {slot} is not activated: activate_slot does that")
+            }
+            OrderRefused::SlotOpen(slot) => {
+                write!(f, "slot {slot} is activated already: refresh_token gives it another token")
             }
         }
     }

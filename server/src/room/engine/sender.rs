@@ -16,7 +16,7 @@ impl Room {
         let token = init.token.ok_or(Refusal::NoToken)?;
         let from = self.sockets[&id].from;
         if open.token != token {
-            let after = self.guesses.count(now, from, number);
+            let after = self.guesses.count(now, (from, number));
             return Err(Late { refusal: Refusal::WrongToken, after });
         }
         let sender = Sender { slot: number, token, resume: init.resume, limit: 0, was_publishing: false };
@@ -238,7 +238,9 @@ mod tests {
 
     #[test]
     fn the_smaller_limit_is_in_force_and_0_is_none() {
-        for (one, other, both) in [(0, 0, 0), (0, 5, 5), (5, 0, 5), (5, 7, 5), (7, 5, 5), (5, 5, 5), (0, 1 << 32, (1 << 32) - 1)] {
+        for (one, other, both) in
+            [(0, 0, 0), (0, 5, 5), (5, 0, 5), (5, 7, 5), (7, 5, 5), (5, 5, 5), (0, 1 << 32, (1 << 32) - 1)]
+        {
             assert_eq!(in_force(one, other), both, "{one} {other}");
         }
     }

@@ -13,6 +13,7 @@ pub(super) struct Slot {
     pub(super) visibility: Visibility,
     /// The controller's limit in bit/s; 0 is no limit.
     pub(super) limit: u64,
+    pub(super) annotation: Option<Annotation>,
     pub(super) state: State,
 }
 
@@ -25,7 +26,6 @@ pub(super) enum State {
 #[derive(Clone, Debug)]
 pub(super) struct Open {
     pub(super) token: Secret,
-    pub(super) annotation: Option<Annotation>,
     pub(super) feed: Option<Feed>,
 }
 
@@ -50,6 +50,8 @@ pub struct SlotView<'a> {
     pub visibility: Visibility,
     /// The controller's limit in bit/s; 0 is no limit.
     pub limit: u64,
+    /// The HTML over its picture.
+    pub annotation: Option<&'a Annotation>,
     /// What is in it.
     pub state: SlotState<'a>,
 }
@@ -63,8 +65,6 @@ pub enum SlotState<'a> {
     Open {
         /// The token.
         token: &'a Secret,
-        /// The HTML over its picture.
-        annotation: Option<&'a Annotation>,
         /// Janus' number of the feed that is there.
         feed: Option<u64>,
         /// What its sender calls itself.
@@ -75,7 +75,20 @@ pub enum SlotState<'a> {
 impl Slot {
     /// A closed slot, whose sender may send so many bit/s.
     pub(super) fn new(limit: u64) -> Slot {
-        Slot { geometry: Geometry::default(), visibility: Visibility::default(), limit, state: State::Closed }
+        Slot {
+            geometry: Geometry::default(),
+            visibility: Visibility::default(),
+            limit,
+            annotation: None,
+            state: State::Closed,
+        }
+    }
+
+    /// Where its picture is, and whether it is seen, outlives what is in it.
+    pub(super) fn close(&mut self, limit: u64) {
+        self.limit = limit;
+        self.annotation = None;
+        self.state = State::Closed;
     }
 
     pub(super) fn open(&self) -> Option<&Open> {
@@ -106,26 +119,31 @@ impl Slot {
 
     /// What receivers are told of its feed; none where there is none.
     pub(super) fn shown(&self) -> Option<Shown> {
-        let open = self.open()?;
-        let feed = open.feed.as_ref()?;
+        let feed = self.feed()?;
         Some(Shown {
             feed_id: feed.published.feed,
             visibility: Directive::Visibility(self.visibility),
             geometry: Directive::Geometry(self.geometry.clone()),
-            annotation: open.annotation.clone(),
+            annotation: self.annotation.clone(),
         })
     }
 
     pub(super) fn view(&self, number: usize) -> SlotView<'_> {
         let state = match &self.state {
             State::Closed => SlotState::Closed,
-            State::Open(Open { token, annotation, feed }) => SlotState::Open {
+            State::Open(Open { token, feed }) => SlotState::Open {
                 token,
-                annotation: annotation.as_ref(),
                 feed: feed.as_ref().map(|feed| feed.published.feed),
                 name: feed.as_ref().and_then(|feed| feed.published.name.as_ref()),
             },
         };
-        SlotView { number, geometry: &self.geometry, visibility: self.visibility, limit: self.limit, state }
+        SlotView {
+            number,
+            geometry: &self.geometry,
+            visibility: self.visibility,
+            limit: self.limit,
+            annotation: self.annotation.as_ref(),
+            state,
+        }
     }
 }

@@ -190,18 +190,83 @@ fn janus_reads_what_was_looked_at() {
     assert_eq!(admission().admit(sly, |_| true).unwrap_err().code, UNKNOWN_REQUEST);
 }
 
+/// Says something under this transaction.
+fn under(transaction: &str, mut message: Value) -> Value {
+    message["transaction"] = json!(transaction);
+    message
+}
+
+/// Janus' answer to a transaction, with `more` in it.
+fn answered(admission: &mut Admission, transaction: &str, janus: &str, more: Value) {
+    let mut answer = json!({ "janus": janus, "transaction": transaction });
+    answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    assert_eq!(admission.heard(&answer.to_string()), Heard::Other);
+}
+
 #[test]
 fn handles_are_bounded_and_come_back() {
     let mut admission = admission();
-    while admit(&mut admission, attach()).is_ok() {
-        assert!(admission.attaching.len() < MAX_HANDLES);
-    }
+    let attach =
+        |admission: &mut Admission, number: usize| admit(admission, under(&format!("a{number}"), attach()));
+    let most = (0..).take_while(|number| attach(&mut admission, *number).is_ok()).count();
+    assert_eq!(most, MAX_HANDLES - 1, "and the one that is there");
     // One that Janus refused, and one that is detached, make room.
-    admission.heard(&json!({ "janus": "error", "transaction": "t", "session_id": SESSION }).to_string());
-    admit(&mut admission, attach()).unwrap();
-    admit(&mut admission, attach()).unwrap_err();
+    answered(&mut admission, "a5", "error", json!({ "session_id": SESSION }));
+    attach(&mut admission, 1000).unwrap();
+    attach(&mut admission, 1001).unwrap_err();
     admit(&mut admission, of_handle("detach", json!({}))).unwrap();
-    admit(&mut admission, attach()).unwrap();
+    attach(&mut admission, 1002).unwrap();
+}
+
+#[test]
+fn an_answer_to_something_else_is_no_handle_and_frees_no_place() {
+    let mut admission = admission();
+    let exists = body(json!({ "request": "exists", "room": 1000 }));
+    let mut handles = 1;
+    for number in 0..10 * MAX_HANDLES {
+        let transaction = format!("x{number}");
+        admit(&mut admission, under(&transaction, exists.clone())).unwrap();
+        let refusal = admit(&mut admission, under(&transaction, attach())).unwrap_err();
+        assert_eq!(refusal.code, INVALID_ELEMENT, "{}", refusal.reason);
+        answered(&mut admission, &transaction, "error", json!({}));
+        handles += usize::from(admit(&mut admission, under(&transaction, attach())).is_ok());
+        answered(&mut admission, &transaction, "success", json!({ "data": { "id": 100 + number } }));
+    }
+    assert_eq!(handles, MAX_HANDLES);
+}
+
+#[test]
+fn a_session_is_the_one_that_was_asked_for() {
+    let mut admission = admission();
+    admit(&mut admission, under("late", attach())).unwrap();
+    admit(&mut admission, under("end", json!({ "janus": "destroy", "session_id": SESSION }))).unwrap();
+    admit(&mut admission, under("new", json!({ "janus": "create" }))).unwrap();
+    answered(&mut admission, "late", "success", json!({ "data": { "id": 77 } }));
+    answered(&mut admission, "end", "success", json!({ "session_id": SESSION }));
+    admit(&mut admission, under("more", json!({ "janus": "create" }))).expect_err("one is asked for");
+    answered(&mut admission, "new", "success", json!({ "data": { "id": 8 } }));
+    admit(&mut admission, under("k", json!({ "janus": "keepalive", "session_id": 8 }))).unwrap();
+    admit(&mut admission, under("l", json!({ "janus": "keepalive", "session_id": 77 }))).unwrap_err();
+    assert!(admission.handles.is_empty(), "those of the session before went with it");
+}
+
+#[test]
+fn requests_that_janus_has_not_answered_are_bounded() {
+    let mut admission = admission();
+    let keepalive = json!({ "janus": "keepalive", "session_id": SESSION });
+    let most = (0..)
+        .take_while(|number| admit(&mut admission, under(&format!("{number}"), keepalive.clone())).is_ok());
+    assert_eq!(most.count(), MAX_PENDING);
+    answered(&mut admission, "5", "ack", json!({}));
+    admit(&mut admission, under("5", keepalive)).unwrap();
+}
+
+#[test]
+fn a_wrong_pin_is_heard() {
+    let wrong = json!({ "videoroom": "event", "error_code": 433, "error": "Unauthorized (wrong pin)" });
+    let event =
+        json!({ "janus": "event", "transaction": "t", "sender": HANDLE, "plugindata": { "data": wrong } });
+    assert_eq!(admission().heard(&event.to_string()), Heard::WrongPin);
 }
 
 #[test]
@@ -210,5 +275,5 @@ fn a_handle_that_janus_detached_is_gone_and_another_session_may_follow_the_last(
     admission.heard(&json!({ "janus": "detached", "session_id": SESSION, "sender": HANDLE }).to_string());
     assert_eq!(admit(&mut admission, of_handle("hangup", json!({}))).unwrap_err().code, NO_SUCH_HANDLE);
     admit(&mut admission, json!({ "janus": "destroy", "session_id": SESSION })).unwrap();
-    admit(&mut admission, json!({ "janus": "create" })).unwrap();
+    admit(&mut admission, under("new", json!({ "janus": "create" }))).unwrap();
 }

@@ -66,7 +66,8 @@ fn a_guess_that_wants_no_answer_counts_as_one_that_waits() {
     let mut scene = Scene::open();
     scene.connect(1);
     let wrong = json!({ "slot": 1, "token": "guess" });
-    let ended = (0..100).position(|_| scene.mutter(1, "sender_init", &wrong) == [Output::Disconnect(SocketId(1))]);
+    let ended =
+        (0..100).position(|_| scene.mutter(1, "sender_init", &wrong) == [Output::Disconnect(SocketId(1))]);
     assert_eq!(ended, Some(36));
 }
 
@@ -79,9 +80,14 @@ fn a_guesser_gains_nothing_by_coming_back() {
     scene.handle(Input::Disconnected(SocketId(1)));
     let from = IpAddr::from([192, 0, 2, 1]);
     scene.handle(Input::Connected(SocketId(9), from));
-    assert_eq!(scene.say(9, "sender_init", &wrong), [Output::Disconnect(SocketId(9))], "nothing more may wait");
+    assert_eq!(
+        scene.say(9, "sender_init", &wrong),
+        [Output::Disconnect(SocketId(9))],
+        "nothing more may wait"
+    );
     scene.handle(Input::Connected(SocketId(10), from));
-    let heard = (0..100).position(|_| scene.say(10, "query_state", &Value::Null) == [Output::Disconnect(SocketId(10))]);
+    let heard = (0..100)
+        .position(|_| scene.say(10, "query_state", &Value::Null) == [Output::Disconnect(SocketId(10))]);
     assert_eq!(heard, Some(20), "most of what it may say is spent");
     scene.handle(Input::Connected(SocketId(11), from));
     let outputs = scene.say(11, "sender_init", &json!({ "slot": 1, "token": "t0ken" }));
@@ -118,7 +124,8 @@ fn who_says_too_much_is_disconnected_alone() {
 fn what_is_no_event_counts_as_one() {
     let mut scene = Scene::open();
     scene.connect(1);
-    let ended = (0..1000).position(|_| scene.say(1, "dance", &Value::Null) == [Output::Disconnect(SocketId(1))]);
+    let ended =
+        (0..1000).position(|_| scene.say(1, "dance", &Value::Null) == [Output::Disconnect(SocketId(1))]);
     assert_eq!(ended, Some(200));
 }
 

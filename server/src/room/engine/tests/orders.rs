@@ -15,13 +15,11 @@ fn every_order_is_told_to_receivers_where_there_is_a_feed_and_kept_where_not() {
             Event::SetAnnotation(1, Annotation::trusted("<b>Ada</b>")),
         ),
         ("remove_annotation 1", Event::RemoveAnnotation(1)),
-        ("activate_slot 1 t0ken Ada", Event::SetAnnotation(1, Annotation::trusted("Ada"))),
     ] {
         assert_eq!(Scene::publishing().order(line), [Output::TellReceivers(event)], "{line}");
         assert_eq!(Scene::open().order(line), [], "{line}");
     }
     for (line, outputs) in [
-        ("activate_slot 1 another", vec![]),
         ("activate_slot 0 t0ken", vec![]),
         ("refresh_token 1 another", vec![]),
         ("edit_pin 1234", vec![Output::Janus(Wish::EditPin(crate::room::words::Secret::of("1234")))]),
@@ -32,10 +30,12 @@ fn every_order_is_told_to_receivers_where_there_is_a_feed_and_kept_where_not() {
 
 #[test]
 fn an_order_that_the_room_can_not_carry_out_changes_nothing() {
-    for line in ["refresh_token 0 t0ken", "deactivate_slot 0", "set_annotation 0 a", "remove_annotation 0"] {
+    for line in ["refresh_token 0 t0ken", "deactivate_slot 0", "set_bitrate_limit 0 5"] {
         let refused = Scene::open().refused(line);
         assert_eq!(refused, "slot 0 is not activated: activate_slot does that", "{line}");
     }
+    let refused = Scene::publishing().refused("activate_slot 1 another Ada");
+    assert_eq!(refused, "slot 1 is activated already: refresh_token gives it another token");
     for line in ["activate_slot 2 t0ken", "hide 99999999", "set_bitrate_limit 2 5", "deactivate_slot 2"] {
         let refused = Scene::open().refused(line);
         assert!(refused.ends_with("the room has 2, numbered from 0"), "{line}: {refused}");
@@ -91,8 +91,29 @@ fn an_annotation_ends_with_its_slots_activation() {
     scene.order("set_annotation 1 Ada");
     scene.order("deactivate_slot 1");
     scene.order("activate_slot 1 t0ken");
-    let SlotState::Open { annotation, .. } = scene.room.slots().nth(1).unwrap().state else { panic!() };
-    assert_eq!(annotation, None);
+    assert_eq!(scene.room.slots().nth(1).unwrap().annotation, None);
+}
+
+#[test]
+fn an_annotation_may_be_there_before_its_slot_is_open() {
+    let mut scene = Scene::new();
+    for line in ["set_annotation 1 Ada", "activate_slot 1 t0ken"] {
+        assert_eq!(scene.order(line), []);
+    }
+    scene.connect(1);
+    scene.init(1, &Value::Null);
+    scene.say(1, "set_feed_id", &feed(11));
+    scene.connect(2);
+    assert_eq!(scene.state(2)["1"]["annotation"], "Ada");
+}
+
+#[test]
+fn a_limit_ends_with_its_slots_activation() {
+    let mut scene = Scene::open();
+    for line in ["set_bitrate_limit 1 5", "deactivate_slot 1", "activate_slot 1 t0ken"] {
+        scene.order(line);
+    }
+    assert_eq!(scene.room.slots().nth(1).unwrap().limit, BITRATE);
 }
 
 #[test]
@@ -111,6 +132,6 @@ fn trusted_annotations_reach_receivers_as_they_were_written() {
     let settings = Settings { slots: 2, bitrate: BITRATE, trust_annotations: true };
     let mut scene = Scene { room: Room::new(settings), now: Duration::ZERO };
     scene.order("activate_slot 1 t0ken <b onclick=x>Ada</b>");
-    let SlotState::Open { annotation, .. } = scene.room.slots().nth(1).unwrap().state else { panic!() };
+    let annotation = scene.room.slots().nth(1).unwrap().annotation;
     assert_eq!(annotation.unwrap().as_str(), "<b onclick=x>Ada</b>");
 }
