@@ -94,13 +94,8 @@ async fn served(arguments: Serve) -> ExitCode {
 
 async fn roomed(arguments: Room) -> ExitCode {
     crate::log::start(arguments.log_level);
-    let unknown = |key: &str| log::warn!("the configuration's key {key:?} is one that nobody knows");
-    let config = match Config::read(std::env::vars_os(), unknown) {
-        Ok(config) => config,
-        Err(error) => return failed(USAGE, &error.to_string()),
-    };
     let options = process::Options {
-        config,
+        config: Config::read(std::env::vars_os(), |complaint| log::warn!("the configuration: {complaint}")),
         bind: arguments.bind,
         reach: if arguments.behind_proxy { room::Reach::Proxied } else { room::Reach::Direct },
         trust_annotations: arguments.trust_annotations,

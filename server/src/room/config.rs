@@ -14,18 +14,16 @@
 //! | `janusAdminKey` | what Janus wants of those who make rooms | none |
 //!
 //! They stand in the JSON file that `CONFIG_PATH` names, and each may also be an environment variable,
-//! `CVH_CAMERA_CONFIG_port` for instance, which wins.
+//! `CVH_CAMERA_CONFIG_port` for instance, which wins. A value that can't be meant is as if it weren't there: an original
+//! controller may give an empty one, and starts its server all the same.
 
-use super::{
-    door::{Upstream, UpstreamError},
-    janus::JanusUrl,
-    words::Secret,
-};
+use super::{door::Upstream, janus::JanusUrl, words::Secret};
 use serde_json::{Map, Value};
 use std::{
     ffi::OsString,
-    fmt, io,
+    fmt::Display,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 /// The variable that names the file.
@@ -62,68 +60,27 @@ pub struct Config {
     pub admin_key: Option<Secret>,
 }
 
-/// What is wrong with a configuration.
-#[derive(Debug)]
-pub enum ConfigError {
-    /// The file can't be read.
-    File(PathBuf, io::Error),
-    /// The file is no JSON object.
-    Json(PathBuf, String),
-    /// A value is not what was expected.
-    Value {
-        /// Where it stands.
-        from: String,
-        /// What was expected, and what came.
-        why: String,
-    },
-}
-
 impl Config {
-    /// Reads the configuration that the environment names. Keys that nobody knows are told to `unknown`.
+    /// Reads the configuration that the environment names. What can't be meant has no effect, as with the original, and is
+    /// told to `complain`; so are keys that nobody knows.
     pub fn read(
         environment: impl Iterator<Item = (OsString, OsString)>,
-        unknown: impl FnMut(&str),
-    ) -> Result<Config, ConfigError> {
-        let (mut path, mut variables) = (None, Map::new());
+        complain: impl FnMut(String),
+    ) -> Config {
+        let mut keys = Keys { path: None, values: Map::new(), variables: Map::new(), complain };
         for (name, value) in environment {
             let Some(name) = name.to_str() else { continue };
             if name == PATH_VARIABLE && !value.is_empty() {
-                path = Some(PathBuf::from(value));
+                keys.path = Some(PathBuf::from(value));
             } else if let Some(key) = name.strip_prefix(PREFIX) {
-                let value = value.into_string().map_err(|_| ConfigError::Value {
-                    from: name.to_owned(),
-                    why: "expected text in UTF-8".into(),
-                })?;
-                variables.insert(key.to_owned(), Value::String(value));
+                match value.into_string() {
+                    Ok(value) => drop(keys.variables.insert(key.to_owned(), Value::String(value))),
+                    Err(_) => (keys.complain)(format!("{name}: expected text in UTF-8")),
+                }
             }
         }
-        let (values, dir) = match &path {
-            Some(path) => (object(path)?, path.parent().unwrap_or(Path::new("")).to_owned()),
-            None => (Map::new(), PathBuf::new()),
-        };
-        Config::of(&Keys { path, values, variables }, &dir, unknown)
-    }
-
-    fn of(keys: &Keys, dir: &Path, mut unknown: impl FnMut(&str)) -> Result<Config, ConfigError> {
-        keys.values
-            .keys()
-            .chain(keys.variables.keys())
-            .filter(|key| !KEYS.contains(&key.as_str()))
-            .for_each(|key| unknown(key));
-        let notify_path = keys.text("notifyPath", "")?;
-        let secret = |text: String| (!text.is_empty()).then(|| Secret::of(&text));
-        Ok(Config {
-            port: keys.number("port", 5000, 0, u16::MAX.into())? as u16,
-            slots: keys.number("cameraSlots", 4, 1, SLOTS_MAX)? as usize,
-            notify_path: (!notify_path.is_empty()).then(|| dir.join(notify_path)),
-            janus_url: keys.url("janusURL", "http://localhost:8088/janus")?,
-            janus_web_socket: keys.web_socket("janusWebSocketURL")?,
-            room: keys.number("janusRoom", 1000, 1, ROOM_MAX)?,
-            secret: Secret::of(&keys.text("janusRoomSecret", "default")?),
-            pin: secret(keys.text("janusRoomPin", "")?),
-            bitrate: keys.number("janusBitrate", 128_000, 0, u32::MAX.into())?,
-            admin_key: secret(keys.text("janusAdminKey", "")?),
-        })
+        keys.open();
+        keys.config()
     }
 }
 
@@ -141,96 +98,114 @@ const KEYS: [&str; 10] = [
 ];
 
 /// All that was given.
-struct Keys {
+struct Keys<F> {
     path: Option<PathBuf>,
     values: Map<String, Value>,
     variables: Map<String, Value>,
+    complain: F,
 }
 
-impl Keys {
-    fn number(&self, key: &str, default: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
-        let Some((from, value)) = self.find(key) else { return Ok(default) };
-        let number = match value {
-            Value::Number(number) => number.as_u64(),
-            Value::String(text) => text.trim().parse().ok(),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+impl<F: FnMut(String)> Keys<F> {
+    /// Reads the file.
+    fn open(&mut self) {
+        let Some(path) = &self.path else { return };
+        let why = match std::fs::read(path).map(|text| serde_json::from_slice(&text)) {
+            Ok(Ok(Value::Object(values))) => return self.values = values,
+            Ok(Ok(_)) => "expected a JSON object, but came something else".to_owned(),
+            Ok(Err(error)) => format!("expected a JSON object: {error}"),
+            Err(error) => format!("{PATH_VARIABLE} names it, but it can't be read: {error}"),
         };
-        number.filter(|number| (least..=most).contains(number)).ok_or_else(|| ConfigError::Value {
-            from,
-            why: format!("expected a number from {least} to {most}, but came {value}"),
-        })
+        let complaint = format!("{}: {why}", path.display());
+        (self.complain)(complaint);
     }
 
-    /// Only text that is no secret may come back in an error.
-    fn text(&self, key: &str, default: &str) -> Result<String, ConfigError> {
-        let Some((from, value)) = self.find(key) else { return Ok(default.to_owned()) };
-        match value {
-            Value::String(text) => Ok(text.clone()),
-            // A pin that looks like a number.
-            Value::Number(number) => Ok(number.to_string()),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                Err(ConfigError::Value { from, why: "expected text, but came something else".into() })
+    fn config(&mut self) -> Config {
+        let unknown =
+            self.values.keys().chain(self.variables.keys()).filter(|key| !KEYS.contains(&key.as_str()));
+        let unknown: Vec<_> = unknown.map(|key| format!("nobody knows the key {key:?}")).collect();
+        unknown.into_iter().for_each(&mut self.complain);
+        let beside = self.path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+        let secret = |text: String| (!text.is_empty()).then(|| Secret::of(&text));
+        Config {
+            port: self.number("port", 5000, 0, u16::MAX.into()) as u16,
+            slots: self.number("cameraSlots", 4, 1, SLOTS_MAX) as usize,
+            notify_path: self
+                .text("notifyPath")
+                .filter(|path| !path.is_empty())
+                .map(|path| beside.join(path)),
+            janus_url: self.parsed("janusURL").unwrap_or_default(),
+            janus_web_socket: self.parsed("janusWebSocketURL").unwrap_or_default(),
+            room: self.number("janusRoom", 1000, 1, ROOM_MAX),
+            secret: Secret::of(&self.text("janusRoomSecret").unwrap_or("default".into())),
+            pin: self.text("janusRoomPin").and_then(secret),
+            bitrate: self.number("janusBitrate", 128_000, 0, u32::MAX.into()),
+            admin_key: self.text("janusAdminKey").and_then(secret),
+        }
+    }
+
+    fn number(&mut self, key: &str, default: u64, least: u64, most: u64) -> u64 {
+        let read = |value: &Value| {
+            let number = match value {
+                Value::Number(number) => number.as_u64(),
+                Value::String(text) => text.trim().parse().ok(),
+                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+            };
+            let number = number.filter(|number| (least..=most).contains(number));
+            number.ok_or_else(|| format!("expected a number from {least} to {most}, but came {value}"))
+        };
+        self.find(key, read).unwrap_or(default)
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        self.find(key, text)
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(&mut self, key: &str) -> Option<T> {
+        self.find(key, |value| text(value)?.parse().map_err(|error: T::Err| error.to_string()))
+    }
+
+    /// A key's value, of the variable or else of the file, wherever there is one that can be read.
+    fn find<T>(&mut self, key: &str, read: impl Fn(&Value) -> Result<T, String>) -> Option<T> {
+        let file = self.path.as_ref().map(|path| format!("{}: {key}", path.display())).unwrap_or_default();
+        let given = [(format!("{PREFIX}{key}"), self.variables.get(key)), (file, self.values.get(key))];
+        for (from, value) in given {
+            match value.map(&read) {
+                Some(Ok(value)) => return Some(value),
+                Some(Err(why)) => (self.complain)(format!("{from}: {why}")),
+                None => {}
             }
         }
-    }
-
-    fn url(&self, key: &str, default: &str) -> Result<JanusUrl, ConfigError> {
-        let url = self.text(key, default)?.parse();
-        let from = || self.find(key).map_or_else(|| key.to_owned(), |(from, _)| from);
-        url.map_err(|why| ConfigError::Value { from: from(), why })
-    }
-
-    fn web_socket(&self, key: &str) -> Result<Upstream, ConfigError> {
-        let Some((from, _)) = self.find(key) else { return Ok(Upstream::default()) };
-        let upstream = self.text(key, "")?.parse();
-        upstream.map_err(|error: UpstreamError| ConfigError::Value { from, why: error.to_string() })
-    }
-
-    /// A key's value, and where it stands.
-    fn find(&self, key: &str) -> Option<(String, &Value)> {
-        if let Some(value) = self.variables.get(key) {
-            return Some((format!("{PREFIX}{key}"), value));
-        }
-        let path = self.path.as_ref()?;
-        self.values.get(key).map(|value| (format!("{}: {key}", path.display()), value))
+        None
     }
 }
 
-fn object(path: &Path) -> Result<Map<String, Value>, ConfigError> {
-    let text = std::fs::read(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
-    match serde_json::from_slice(&text) {
-        Ok(Value::Object(values)) => Ok(values),
-        Ok(_) => Err(ConfigError::Json(path.to_owned(), "something else is in it".into())),
-        Err(error) => Err(ConfigError::Json(path.to_owned(), error.to_string())),
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConfigError::File(path, error) => {
-                write!(f, "{PATH_VARIABLE}: {} can't be read: {error}", path.display())
-            }
-            ConfigError::Json(path, why) => write!(f, "{}: expected a JSON object: {why}", path.display()),
-            ConfigError::Value { from, why } => write!(f, "{from}: {why}"),
+/// A complaint may not repeat what may be a secret.
+fn text(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        // A pin that looks like a number.
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            Err("expected text, but came something else".into())
         }
     }
 }
-
-impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    /// With what was complained of.
+    fn read(variables: &[(&str, &str)]) -> (Config, Vec<String>) {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        Config::read(variables, |key| panic!("{key} is unknown"))
+        let mut complaints = Vec::new();
+        (Config::read(variables, |complaint| complaints.push(complaint)), complaints)
     }
 
     #[test]
     fn without_a_word_it_is_the_originals() {
-        let config = read(&[("PATH", "/bin"), ("CONFIG_PATH", "")]).unwrap();
+        let (config, complaints) = read(&[("PATH", "/bin"), ("CONFIG_PATH", "")]);
+        assert_eq!(complaints, [""; 0]);
         assert_eq!((config.port, config.slots, config.notify_path), (5000, 4, None));
         assert_eq!(config.janus_url, "http://localhost:8088/janus".parse().unwrap());
         assert_eq!(config.room, 1000);
@@ -246,16 +221,19 @@ mod tests {
         let file = r#"{"port": 5001, "cameraSlots": "6", "notifyPath": "pipe", "janusRoom": 1001, "janusRoomPin": 1234}"#;
         std::fs::write(&path, file).unwrap();
         let path = path.to_str().unwrap();
-        let config = read(&[("CONFIG_PATH", path), ("CVH_CAMERA_CONFIG_port", "5002")]).unwrap();
+        let (config, _) = read(&[("CONFIG_PATH", path), ("CVH_CAMERA_CONFIG_port", "5002")]);
         assert_eq!((config.port, config.slots, config.room), (5002, 6, 1001));
         assert_eq!(config.notify_path, Some(dir.path().join("pipe")));
         assert_eq!(config.pin, Some(Secret::of("1234")));
-        let config = read(&[("CONFIG_PATH", path), ("CVH_CAMERA_CONFIG_notifyPath", "/run/pipe")]).unwrap();
+        let (config, _) = read(&[("CONFIG_PATH", path), ("CVH_CAMERA_CONFIG_notifyPath", "/run/pipe")]);
         assert_eq!(config.notify_path, Some("/run/pipe".into()));
+        let (config, complaints) = read(&[("CONFIG_PATH", path), ("CVH_CAMERA_CONFIG_port", "")]);
+        assert_eq!((config.port, complaints.len()), (5001, 1), "a bad variable wins over nothing");
     }
 
     #[test]
-    fn a_wrong_value_is_named_and_no_secret_told() {
+    fn a_wrong_value_has_no_effect_and_is_told_without_a_secret() {
+        let (usual, _) = read(&[]);
         for (key, value, why) in [
             (
                 "port",
@@ -267,11 +245,16 @@ mod tests {
             ("cameraSlots", "-1", "expected a number from 1 to 1000"),
             ("janusRoom", "lecture", "but came \"lecture\""),
             ("janusURL", "ws://localhost/janus", "janusURL: expected http://HOST:PORT/PATH"),
+            ("janusURL", "http://me:s3cret@localhost/janus", "janusURL: expected http://HOST:PORT/PATH"),
             ("janusWebSocketURL", "http://localhost", "janusWebSocketURL: expected ws://HOST:PORT"),
+            ("janusWebSocketURL", "ws://me:s3cret@localhost", "janusWebSocketURL: expected ws://HOST:PORT"),
             ("janusBitrate", "1e6", "but came \"1e6\""),
+            ("prot", "5000", "nobody knows the key \"prot\""),
         ] {
-            let error = read(&[(&format!("{PREFIX}{key}"), value)]).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
+            let (config, complaints) = read(&[(&format!("{PREFIX}{key}"), value)]);
+            assert_eq!(config, usual, "{key} {value}");
+            assert!(complaints.len() == 1 && complaints[0].contains(why), "{complaints:?}");
+            assert!(!complaints[0].contains("s3cret"), "{complaints:?}");
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.json");
@@ -281,18 +264,12 @@ mod tests {
             (r#"{"janusRoomSecret": ["s3cret"]}"#, "janusRoomSecret: expected text"),
         ] {
             std::fs::write(&path, file).unwrap();
-            let error = read(&[("CONFIG_PATH", path.to_str().unwrap())]).unwrap_err().to_string();
-            assert!(error.contains(why) && !error.contains("s3cret"), "{error}");
+            let (config, complaints) = read(&[("CONFIG_PATH", path.to_str().unwrap())]);
+            assert_eq!(config, usual);
+            assert!(complaints[0].contains(why) && !complaints[0].contains("s3cret"), "{complaints:?}");
         }
-        let error = read(&[("CONFIG_PATH", "/nowhere/config.json")]).unwrap_err().to_string();
-        assert!(error.contains("CONFIG_PATH: /nowhere/config.json can't be read"), "{error}");
-    }
-
-    #[test]
-    fn a_key_that_nobody_knows_is_told() {
-        let mut unknown = Vec::new();
-        let variable = (OsString::from("CVH_CAMERA_CONFIG_prot"), OsString::from("5000"));
-        Config::read(std::iter::once(variable), |key| unknown.push(key.to_owned())).unwrap();
-        assert_eq!(unknown, ["prot"]);
+        let (config, complaints) = read(&[("CONFIG_PATH", "/nowhere/config.json")]);
+        assert_eq!(config, usual);
+        assert!(complaints[0].contains("/nowhere/config.json: CONFIG_PATH names it, but it can't be read"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A pipe is opened without waiting, and again after its reader went; nobody has to read it. What waits for it is bounded:
 //! of a pipe that nobody reads the oldest lines go. A file is opened whenever something is to be written, so that it may be
-//! moved away or removed in between.
+//! changed for another in between. Neither is made: where nothing is, lines wait until there is something.
 
 use nix::errno::Errno;
 use std::{
@@ -158,5 +158,5 @@ async fn open(path: &Path) -> io::Result<Sink> {
     if is_pipe {
         return pipe::OpenOptions::new().open_sender(path).map(Sink::Pipe);
     }
-    OpenOptions::new().append(true).create(true).open(path).await.map(Sink::File)
+    OpenOptions::new().append(true).open(path).await.map(Sink::File)
 }

@@ -11,7 +11,9 @@
 //! | `hide SLOT`, `show SLOT` | whether it is to be seen |
 //! | `edit_pin PIN` | another pin of the room in Janus |
 //!
-//! CORNER is `l` or `r`, then `t` or `b`. A line that can't be meant is told in the log, and nothing comes of it.
+//! CORNER is `l` or `r`, then `t` or `b`. Lines are read as the original reads them: of a number that ought to be whole
+//! what follows its digits is left out, and of a line what follows its parameters. A line that can't be meant is told in
+//! the log, and nothing comes of it.
 
 use super::words::{ANNOTATION_MAX, Geometry, RelativeTo, Secret, Visibility};
 use std::fmt;
@@ -67,9 +69,7 @@ impl Order {
         };
         let of_slot = |(slot, rest)| Ok(Order::Slot(slot, SlotOrder::parse(word, rest)?));
         let order = match word {
-            "edit_pin" => {
-                secret("a pin", rest).and_then(|(pin, rest)| nothing(rest).map(|()| Order::EditPin(pin)))
-            }
+            "edit_pin" => secret("a pin", rest).map(|(pin, _)| Order::EditPin(pin)),
             // What stands in the slot's place may be the token.
             "activate_slot" | "refresh_token" => slot(rest, |_| "something else".into()).and_then(of_slot),
             _ => slot(rest, |came| format!("{came:?}")).and_then(of_slot),
@@ -95,7 +95,6 @@ const WORDS: [&str; 11] = [
 
 impl SlotOrder {
     fn parse(word: &'static str, rest: &str) -> Result<SlotOrder, String> {
-        let alone = |order| nothing(rest).map(|()| order);
         let placed = |relative_to| {
             let words: Vec<&str> = rest.split_whitespace().collect();
             Geometry::parse(relative_to, &words).map(SlotOrder::SetGeometry)
@@ -106,19 +105,15 @@ impl SlotOrder {
                 let html = if rest.is_empty() { None } else { Some(annotation(rest)?) };
                 Ok(SlotOrder::Activate(token, html))
             }
-            "refresh_token" => {
-                let (token, rest) = secret("a token", rest)?;
-                nothing(rest)?;
-                Ok(SlotOrder::RefreshToken(token))
-            }
+            "refresh_token" => secret("a token", rest).map(|(token, _)| SlotOrder::RefreshToken(token)),
             "set_annotation" => annotation(rest).map(SlotOrder::SetAnnotation),
             "set_bitrate_limit" => limit(rest).map(SlotOrder::SetBitrateLimit),
             "set_geometry_relative_to_canvas" => placed(RelativeTo::Canvas),
             "set_geometry_relative_to_window" => placed(RelativeTo::Window),
-            "deactivate_slot" => alone(SlotOrder::Deactivate),
-            "remove_annotation" => alone(SlotOrder::RemoveAnnotation),
-            "hide" => alone(SlotOrder::SetVisibility(Visibility::Hidden)),
-            "show" => alone(SlotOrder::SetVisibility(Visibility::Shown)),
+            "deactivate_slot" => Ok(SlotOrder::Deactivate),
+            "remove_annotation" => Ok(SlotOrder::RemoveAnnotation),
+            "hide" => Ok(SlotOrder::SetVisibility(Visibility::Hidden)),
+            "show" => Ok(SlotOrder::SetVisibility(Visibility::Shown)),
             word => Err(format!("{word} is not about a slot")),
         }
     }
@@ -153,7 +148,8 @@ pub fn annotation(html: &str) -> Result<String, String> {
 
 fn slot(rest: &str, came: impl FnOnce(&str) -> String) -> Result<(usize, &str), String> {
     let (number, rest) = word(rest).ok_or("expected a slot's number, but none came")?;
-    let slot = number.parse().map_err(|_| format!("expected a slot's number, but came {}", came(number)))?;
+    let slot = whole(number).and_then(|number| usize::try_from(number).ok());
+    let slot = slot.ok_or_else(|| format!("expected a slot's number, but came {}", came(number)))?;
     Ok((slot, rest))
 }
 
@@ -164,17 +160,20 @@ fn secret<'a>(name: &str, rest: &'a str) -> Result<(Secret, &'a str), String> {
 
 /// Below 0 counts as 0.
 fn limit(rest: &str) -> Result<u64, String> {
-    let (number, rest) = word(rest).ok_or("expected bit/s, but none came")?;
-    nothing(rest)?;
-    let limit: i64 = number.parse().map_err(|_| format!("expected bit/s, but came {number:?}"))?;
+    let (number, _) = word(rest).ok_or("expected bit/s, but none came")?;
+    let limit = whole(number).ok_or_else(|| format!("expected bit/s, but came {number:?}"))?;
     Ok(limit.max(0).unsigned_abs())
 }
 
-fn nothing(rest: &str) -> Result<(), String> {
-    match word(rest) {
-        None => Ok(()),
-        Some(_) => Err("expected nothing more on the line".into()),
-    }
+/// The whole number that a word begins with, as JavaScript's parseInt has it. One that is too large is the largest.
+fn whole(word: &str) -> Option<i64> {
+    let (is_negative, digits) = match word.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, word),
+    };
+    let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
+    let number = if end == 0 { return None } else { digits[..end].parse().unwrap_or(i64::MAX) };
+    Some(if is_negative { -number } else { number })
 }
 
 /// The first word, and what comes after it without the spaces around it; none where there is nothing but spaces.
@@ -238,6 +237,15 @@ mod tests {
                 "set_geometry_relative_to_window 2 rb 0 0 320.5 240 7",
                 (2, window(&["rb", "0", "0", "320.5", "240", "7"])),
             ),
+            ("refresh_token 1 t0ken x", (1, SlotOrder::RefreshToken(token()))),
+            ("set_bitrate_limit 1 64000.5 now", (1, SlotOrder::SetBitrateLimit(64_000))),
+            ("set_bitrate_limit 1 99999999999999999999", (1, SlotOrder::SetBitrateLimit(i64::MAX as u64))),
+            (
+                "set_geometry_relative_to_canvas 2 rb 106.66666666667 1e-05 320 240 3.0 x",
+                (2, canvas(&["rb", "106.66666666667", "1e-05", "320", "240", "3.0"])),
+            ),
+            ("hide 0 now", (0, SlotOrder::SetVisibility(Visibility::Hidden))),
+            ("show 1x", (1, SlotOrder::SetVisibility(Visibility::Shown))),
             ("hide 4", (4, SlotOrder::SetVisibility(Visibility::Hidden))),
             ("show 4", (4, SlotOrder::SetVisibility(Visibility::Shown))),
         ] {
@@ -260,27 +268,20 @@ mod tests {
             ("activate_slot 0", "activate_slot: expected a token, but none came"),
             (&too_long, "expected a token of 256 bytes at most, but came 500"),
             ("refresh_token 0", "refresh_token: expected a token, but none came"),
-            ("refresh_token 0 t0ken t0ken2", "refresh_token: expected nothing more"),
             ("deactivate_slot", "expected a slot's number, but none came"),
-            ("deactivate_slot 1 2", "expected nothing more"),
             ("set_annotation 1", "expected an annotation, but none came"),
             (&endless, "expected an annotation of 16384 bytes at most, but came 16385"),
-            ("remove_annotation 1 a", "expected nothing more"),
             ("set_bitrate_limit 1", "expected bit/s, but none came"),
             ("set_bitrate_limit 1 fast", "expected bit/s, but came \"fast\""),
-            ("set_bitrate_limit 1 1e6", "expected bit/s, but came \"1e6\""),
             ("set_geometry_relative_to_canvas 1", "expected a corner, but none came"),
             ("set_geometry_relative_to_canvas 1 tl 0 0 1 1", "lt, rt, lb or rb, but came \"tl\""),
             ("set_geometry_relative_to_window 1 lt 0 0 1", "expected a height in pixels, but none came"),
             ("set_geometry_relative_to_window 1 lt 0 0 -1 1", "expected a width in pixels, but came \"-1\""),
             ("set_geometry_relative_to_window 1 lt NaN 0 1 1", "expected x in pixels, but came \"NaN\""),
-            ("set_geometry_relative_to_window 1 lt 0 1e9 1 1", "expected y in pixels, but came \"1e9\""),
-            ("set_geometry_relative_to_window 1 lt 0 0 1 1 z", "expected z, a whole number, but came \"z\""),
-            ("set_geometry_relative_to_window 1 lt 0 0 1 1 2 3", "expected nothing after z, but came \"3\""),
+            ("set_geometry_relative_to_window 1 lt 0 1e999 1 1", "expected y in pixels, but came \"1e999\""),
+            ("set_geometry_relative_to_window 1 lt 0 0 1 1 z", "expected z, a number, but came \"z\""),
             ("hide", "hide: expected a slot's number"),
-            ("show 1 2", "show: expected nothing more"),
             ("edit_pin", "edit_pin: expected a pin, but none came"),
-            ("edit_pin 12 34", "edit_pin: expected nothing more"),
             ("\u{7f}ELF\0\0", "expected one of"),
         ] {
             let error = Order::parse(line).unwrap_err().to_string();

@@ -56,11 +56,24 @@ pub enum ProcessError {
     Signals(io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT. `ready` is told the address once the port is open.
+/// What ends the process, each with the room taken out of Janus: whatever a controller or its end may send.
+const ENDS: [(&str, SignalKind); 6] = [
+    ("SIGTERM", SignalKind::terminate()),
+    ("SIGINT", SignalKind::interrupt()),
+    ("SIGHUP", SignalKind::hangup()),
+    ("SIGQUIT", SignalKind::quit()),
+    ("SIGUSR1", SignalKind::user_defined1()),
+    ("SIGUSR2", SignalKind::user_defined2()),
+];
+
+/// Serves until a signal ends it. `ready` is told the address once the port is open.
 pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(), ProcessError> {
     net::allow_files();
-    let mut terminate = signal(SignalKind::terminate()).map_err(ProcessError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signals)?;
+    let mut ends = JoinSet::new();
+    for (name, kind) in ENDS {
+        let mut came = signal(kind).map_err(ProcessError::Signals)?;
+        ends.spawn(async move { came.recv().await.map(|()| name) });
+    }
     let config = options.config;
     let (listener, address) = bound(options.bind, config.port).await?;
 
@@ -105,10 +118,8 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let port = tokio::spawn(net::serve(listener, net::Door::Plain, pages, stopped));
     ready(address);
 
-    tokio::select! {
-        _ = terminate.recv() => log::info!("SIGTERM: ending"),
-        _ = interrupt.recv() => log::info!("SIGINT: ending"),
-    }
+    let name = ends.join_next().await.and_then(Result::ok).flatten().unwrap_or("no signal");
+    log::info!("{name}: ending");
     room.handle(Input::Stop);
     let _ = end_room.send(true);
     sleep(LAST_WORDS).await;

@@ -231,8 +231,8 @@ impl RelativeTo {
 }
 
 impl Geometry {
-    /// A place in words: corner (`lt`, `rt`, `lb` or `rb`), x, y, width and height, and perhaps z. The error says what was
-    /// expected and what came.
+    /// A place in words: corner (`lt`, `rt`, `lb` or `rb`), x, y, width and height, and perhaps z; more words are left out.
+    /// The error says what was expected and what came.
     pub fn parse(relative_to: RelativeTo, words: &[&str]) -> Result<Geometry, String> {
         const SIZES: [&str; 4] = ["x", "y", "a width", "a height"];
         let (&corner, numbers) = words.split_first().ok_or("expected a corner, but none came")?;
@@ -242,17 +242,14 @@ impl Geometry {
         for (position, name) in SIZES.into_iter().enumerate() {
             let text = *numbers.get(position).ok_or(format!("expected {name} in pixels, but none came"))?;
             let is_size = position >= 2;
-            if !is_decimal(text) || (is_size && text.starts_with('-')) {
+            if !is_number(text) || (is_size && text.starts_with('-')) {
                 return Err(format!("expected {name} in pixels, but came {text:?}"));
             }
         }
-        match numbers.get(SIZES.len()..).unwrap_or_default() {
-            [] => {}
-            [z] if z.parse::<i32>().is_ok() => {}
-            [z] => return Err(format!("expected z, a whole number, but came {z:?}")),
-            [_, more, ..] => return Err(format!("expected nothing after z, but came {more:?}")),
+        if let Some(z) = numbers.get(SIZES.len()).filter(|z| !is_number(z)) {
+            return Err(format!("expected z, a number, but came {z:?}"));
         }
-        let params = words.iter().map(|&word| word.to_owned()).collect();
+        let params = words.iter().take(1 + SIZES.len() + 1).map(|&word| word.to_owned()).collect();
         Ok(Geometry { relative_to, params })
     }
 
@@ -275,11 +272,11 @@ impl Default for Geometry {
     }
 }
 
-/// Digits with a point at most, and perhaps a sign; no exponent and no word.
-fn is_decimal(text: &str) -> bool {
-    const LENGTH: usize = 12;
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
-    text.len() <= LENGTH && is_plain && text.parse::<f64>().is_ok()
+/// A number as programs print it, with all its digits, and perhaps an exponent; no word.
+fn is_number(text: &str) -> bool {
+    const LENGTH: usize = 32;
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b".-+eE".contains(&byte));
+    text.len() <= LENGTH && is_plain && text.parse().is_ok_and(f64::is_finite)
 }
 
 impl Serialize for Directive {

@@ -3,14 +3,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
+import { access, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
-import { Scene, TOKEN, feed, until, within } from "./scene.mjs";
+import { CLIENTS, Scene, TOKEN, feed, until, within } from "./scene.mjs";
 
 /** More than waits for a pipe, each of several lines. */
 const MORE_THAN_WAITS = 1_100;
+/** More than waits for a receiver. */
+const BURST = 1_000;
 
 test("garbage on standard input is told in the log and costs nothing", async (t) => {
   const scene = await Scene.open();
@@ -102,11 +104,40 @@ test("notifications are appended to a file, beside the configuration where it sa
   await sender.ask("set_feed_id", feed(11));
   await other.notified("new_feed 1");
   assert.deepEqual(await other.notifications(), ["before", "new_feed 1"]);
-  // Whoever reads it may take it away.
+  // Whoever reads it may take it away. It is not made, but waited for.
   await rename(other.notifyPath, `${other.notifyPath}.old`);
   sender.close();
+  await other.logged("notifications can't be written");
+  await assert.rejects(access(other.notifyPath));
+  await writeFile(other.notifyPath, "");
   await other.notified("remove_feed 1");
   assert.deepEqual(await other.notifications(), ["remove_feed 1"]);
+});
+
+test("what can't be meant in the configuration has no effect, and is told", async (t) => {
+  const scene = await Scene.open({ config: { cameraSlots: "", janusBitrate: "fast", janusURL: "" }, env: { CONFIG_PATH: "/nowhere" } });
+  t.after(() => scene.close());
+  await scene.logged("janusURL: expected http://HOST:PORT/PATH");
+  for (const told of ["/nowhere: CONFIG_PATH names it, but it can't be read", "cameraSlots: expected a number", "janusBitrate: expected a number"]) {
+    assert.ok(scene.log.includes(told), told);
+  }
+  await scene.ordered(`activate_slot 3 ${TOKEN}`, "activate_slot 4 no-such-slot");
+  assert.ok(scene.log.includes("there is no slot 4: the room has 4"));
+});
+
+test("a burst of orders cuts no receiver off", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  await scene.ordered(`activate_slot 1 ${TOKEN}`);
+  const sender = await scene.sender();
+  await sender.ask("set_feed_id", feed(11));
+  const receivers = await Promise.all(CLIENTS.map((client) => scene.connect(client)));
+  await scene.ordered(...Array.from({ length: BURST }, (_, x) => `set_geometry_relative_to_window 1 lt ${x} 0 320 240`));
+  for (const receiver of receivers) {
+    let told = [];
+    await until("all of it", async () => (told = told.concat(await receiver.toldUntilNow())).length >= BURST);
+    assert.deepEqual(told.map(([event, { params }]) => [event, Number(params?.[1])]), Array.from({ length: BURST }, (_, x) => ["command", x]));
+  }
 });
 
 test("a controller that reads neither output nor log holds nothing up", async (t) => {

@@ -157,6 +157,17 @@ test("a Janus that hangs, babbles or floods is waited for", async (t) => {
   }
 });
 
+test("whatever signal ends the room takes it out of Janus", async (t) => {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]) {
+    const janus = await FakeJanus.start(t);
+    const scene = await Scene.open({ config: { janusURL: janus.url } });
+    t.after(() => scene.close());
+    await kept(scene);
+    assert.equal(await scene.end(signal), 0, signal);
+    assert.deepEqual(janus.asked.map(({ request }) => request), ["destroy", "create", "destroy"], signal);
+  }
+});
+
 test("a lack of open files costs no room", async (t) => {
   const janus = await FakeJanus.start(t);
   const scene = await Scene.open({ files: 80, config: { janusURL: janus.url } });

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +43,7 @@ export class Scene {
     scene.dir = await mkdtemp(join(tmpdir(), "cloudtalker-room-"));
     scene.notifyPath = config.notifyPath ?? join(scene.dir, "notifications");
     if (pipe) execFileSync("mkfifo", [scene.notifyPath]);
+    else if (!config.notifyPath) await writeFile(scene.notifyPath, "");
     // Where no Janus is asked for there is none, and nothing but the log is to tell.
     const all = { port: 0, janusURL: "http://127.0.0.1:9/janus", notifyPath: scene.notifyPath, ...config };
     const variables = Object.entries(all).map(([key, value]) => [`CVH_CAMERA_CONFIG_${key}`, String(value)]);

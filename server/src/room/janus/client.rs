@@ -212,6 +212,13 @@ impl JanusError {
     }
 }
 
+/// Where Janus has it unless it is told otherwise.
+impl Default for JanusUrl {
+    fn default() -> JanusUrl {
+        "http://localhost:8088/janus".parse().expect("it has a host")
+    }
+}
+
 impl FromStr for JanusUrl {
     type Err = String;
 
