@@ -23,7 +23,7 @@ export class Proxy {
     await certify(dir);
     const example = replaced(await readFile(EXAMPLE, "utf8"), {
       "http://127.0.0.1:5000/": `http://127.0.0.1:${server.port}/`,
-      "http://127.0.0.1:$room": `http://127.0.0.1:${server.port}`,
+      "http://127.0.0.1:$port": `http://127.0.0.1:${server.port}`,
       "http://127.0.0.1:8088": new URL(janus.url).origin,
       "/usr/share/novnc": root,
       "/etc/letsencrypt/live/cameras.example/fullchain.pem": join(dir, "cert.pem"),
