@@ -245,7 +245,7 @@ impl Hosted {
             trust_annotations: false,
         };
         let listeners = Listeners { notifications: None, bus: Some(self.bus.clone()) };
-        let (running, wished) = RunningRoom::new(room.number, settings, listeners);
+        let running = RunningRoom::new(room.number, settings, listeners);
         for (slot, wanted) in room.slots.iter().enumerate() {
             for order in orders(wanted) {
                 if let Err(refused) = running.order(Order::Slot(slot, order)) {
@@ -265,7 +265,7 @@ impl Hosted {
         let (end, ends) = Stop::new();
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(janus::keep(running.clone(), janus.client.clone(), janus_room, wished, ends.clone()));
+        tasks.spawn(janus::keep(running.clone(), janus.client.clone(), janus_room, ends.clone()));
         tasks.spawn({
             let running = running.clone();
             async move {

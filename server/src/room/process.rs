@@ -88,7 +88,7 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
         bitrate: config.bitrate,
         trust_annotations: options.trust_annotations,
     };
-    let (room, wished) = RunningRoom::new(config.room, settings, Listeners { notifications, bus: None });
+    let room = RunningRoom::new(config.room, settings, Listeners { notifications, bus: None });
     let rooms = Rooms::new(options.reach);
     rooms.add(room.clone());
     tasks.spawn({
@@ -112,7 +112,7 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
     };
     let client = Client::new(config.janus_url);
     let (end_room, room_ends) = Stop::new();
-    let kept = tokio::spawn(janus::keep(room.clone(), client, janus_room, wished, room_ends));
+    let kept = tokio::spawn(janus::keep(room.clone(), client, janus_room, room_ends));
     let to_janus = Arc::new(rooms.door(config.janus_web_socket));
     let pages = Router::new().merge(router(rooms)).merge(door::routes(to_janus)).merge(viewer::room_pages());
     let port = tokio::spawn(net::serve(listener, net::Door::Plain, pages, stopped));

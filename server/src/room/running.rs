@@ -1,7 +1,8 @@
 //! A room that runs: its sockets, its clock, and where its outputs go. Nothing here waits for anybody.
 
 use super::{
-    engine::{Input, Mono, OrderRefused, Output, ReplyTo, Room, Settings, SocketId, Wish},
+    engine::{Input, Mono, OrderRefused, Output, ReplyTo, Room, Settings, SocketId},
+    janus::Wishes,
     notify::Notifications,
     order::Order,
     packet,
@@ -15,10 +16,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::{Notify, mpsc};
-
-/// Wishes that wait for Janus. More than a room has slots are only there while Janus is not.
-const WISHES: usize = 256;
+use tokio::sync::Notify;
 
 /// Until a socket that was told its end is closed by us.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -35,7 +33,7 @@ pub struct RunningRoom {
     inner: Mutex<Inner>,
     /// The room's next deadline may be another one since.
     changed: Notify,
-    wishes: mpsc::Sender<Wish>,
+    wishes: Wishes,
     listeners: Listeners,
 }
 
@@ -54,25 +52,20 @@ struct Inner {
     members: HashMap<SocketId, Arc<Socket>>,
     /// Sockets that hear nothing any more, of which the room doesn't know yet.
     deaf: Vec<SocketId>,
-    /// Janus had no room for the last wish.
-    is_crowded: bool,
+    /// It has ended, and nobody comes in any more.
+    is_over: bool,
     /// The number of the last socket.
     numbered: u64,
 }
 
 impl RunningRoom {
-    /// A room of this number in Janus, and what it wishes of Janus.
-    pub fn new(
-        number: u64,
-        settings: Settings,
-        listeners: Listeners,
-    ) -> (Arc<RunningRoom>, mpsc::Receiver<Wish>) {
-        let (wishes, wished) = mpsc::channel(WISHES);
+    /// A room of this number in Janus.
+    pub fn new(number: u64, settings: Settings, listeners: Listeners) -> Arc<RunningRoom> {
         let inner = Inner {
             room: Room::new(settings),
             members: HashMap::new(),
             deaf: Vec::new(),
-            is_crowded: false,
+            is_over: false,
             numbered: 0,
         };
         let room = RunningRoom {
@@ -80,15 +73,20 @@ impl RunningRoom {
             began: Instant::now(),
             inner: Mutex::new(inner),
             changed: Notify::new(),
-            wishes,
+            wishes: Wishes::default(),
             listeners,
         };
-        (Arc::new(room), wished)
+        Arc::new(room)
     }
 
     /// Its number in Janus.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// What it wishes of Janus.
+    pub fn wishes(&self) -> &Wishes {
+        &self.wishes
     }
 
     /// Carries out an order of whoever drives the room.
@@ -127,15 +125,18 @@ impl RunningRoom {
         }
     }
 
-    /// Lets a socket in, and says by what name the room knows it.
-    pub(super) fn enter(&self, socket: Arc<Socket>, from: IpAddr) -> SocketId {
+    /// Lets a socket in, and says by what name the room knows it; not at all where the room has ended.
+    pub(super) fn enter(&self, socket: Arc<Socket>, from: IpAddr) -> Option<SocketId> {
         let mut inner = self.lock();
+        if inner.is_over {
+            return None;
+        }
         inner.numbered += 1;
         let id = SocketId(inner.numbered);
         inner.members.insert(id, socket);
         inner.room.handle(self.began.elapsed(), Input::Connected(id, from));
         self.drain(&mut inner);
-        id
+        Some(id)
     }
 
     /// Takes in what a socket says, and marked where it wants to hear what is answered.
@@ -152,9 +153,12 @@ impl RunningRoom {
         self.drain(&mut inner);
     }
 
-    /// Sends everybody away, who may come back by themselves: the process ends, or the room.
+    /// Sends everybody away, who may come back by themselves: the process ends, or the room. Who comes now is too late.
     pub fn close(&self) {
-        let members: Vec<Arc<Socket>> = self.lock().members.values().cloned().collect();
+        let mut inner = self.lock();
+        inner.is_over = true;
+        let members: Vec<Arc<Socket>> = inner.members.values().cloned().collect();
+        drop(inner);
         for socket in members {
             socket.close(DisconnectReason::ClosingServer);
         }
@@ -187,16 +191,7 @@ impl RunningRoom {
                     }
                     self.tell_pages();
                 }
-                Output::Janus(wish) => {
-                    let is_full = self.wishes.try_send(wish).is_err();
-                    if is_full && !inner.is_crowded {
-                        log::warn!(
-                            "room {}: Janus is asked for nothing more, as it does nothing",
-                            self.number
-                        );
-                    }
-                    inner.is_crowded = is_full;
-                }
+                Output::Janus(wish) => self.wishes.push(wish),
             }
         }
         self.changed.notify_one();

@@ -121,7 +121,9 @@ impl EngineIoHandler for Sockets {
 fn enter(socket: &Arc<Socket>) {
     let Some(place) = place(socket) else { return };
     let _ = socket.emit(packet::connected(&socket.id.to_string()));
-    let id = place.room.enter(socket.clone(), place.from);
+    let Some(id) = place.room.enter(socket.clone(), place.from) else {
+        return socket.close(DisconnectReason::ClosingServer);
+    };
     // It may have gone meanwhile, unknown as it was: then nobody will say that it left.
     let is_first = socket.data.0.set(id).is_ok();
     if !is_first || socket.is_closed() {

@@ -9,7 +9,9 @@ export class FakeJanus {
   asked = [];
   /** How often somebody looked. */
   looks = 0;
-  /** What each request waits for: nothing. */
+  /** Sessions that were ended. */
+  ended = 0;
+  /** What a request to the plugin waits for: nothing. */
   until = () => {};
   #ids = 0;
   #server;
@@ -32,7 +34,8 @@ export class FakeJanus {
     const { janus, transaction, body } = JSON.parse(text);
     if (body?.request === "exists") this.looks++;
     else if (body) this.asked.push(body);
-    await this.until(body);
+    if (body) await this.until(body);
+    if (janus === "destroy") this.ended++;
     const answer = { janus: "success", transaction };
     if (body) answer.plugindata = { data: { videoroom: "success", exists: true } };
     else if (janus !== "destroy") answer.data = { id: ++this.#ids };

@@ -1,12 +1,13 @@
 // Strangers: whatever they send costs them alone.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile, readdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { Scene, TOKEN, feed, until, within } from "./scene.mjs";
 
-const { WebSocket } = createRequire(new URL("../../../tests/package.json", import.meta.url))("ws");
+const { WebSocket, WebSocketServer } = createRequire(new URL("../../../tests/package.json", import.meta.url))("ws");
 
 const IDLE = 1_000;
 /** What the original's server takes when it is idle, in KiB. */
@@ -187,6 +188,43 @@ test("who guesses tokens waits for answers, and the right one never does", async
   await Promise.all(wrong);
   assert.ok(!scene.log.includes(TOKEN) && !scene.log.includes("guess 1"), "no token is logged");
   await undisturbed();
+});
+
+test("who guesses pins at the door waits for answers, and the right one never does", async (t) => {
+  const janus = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => "janus-protocol" });
+  t.after(() => janus.clients.forEach((client) => client.terminate()) ?? janus.close());
+  janus.on("connection", (socket) => socket.on("message", (data) => {
+    const { janus: said, transaction, body } = JSON.parse(data);
+    const event = body?.pin === "1234" ? { videoroom: "joined" } : { videoroom: "event", error_code: 433 };
+    const answers = said === "message" ? [{ janus: "ack" }, { janus: "event", plugindata: { data: event } }] : [{ janus: "success", data: { id: 1 } }];
+    for (const answer of answers) socket.send(JSON.stringify({ transaction, ...answer }));
+  }));
+  await once(janus, "listening");
+  const scene = await Scene.open({ config: { janusWebSocketURL: `ws://127.0.0.1:${janus.address().port}` } });
+  t.after(() => scene.close());
+
+  /** What was answered, in its order. */
+  const answered = [];
+  const visitor = async (pins) => {
+    const socket = new WebSocket(`${scene.url.replace("http", "ws")}/janus`, "janus-protocol");
+    t.after(() => socket.terminate());
+    await once(socket, "open");
+    const say = (transaction, message) => socket.send(JSON.stringify({ transaction, ...message }));
+    const join = (pin) => ({ janus: "message", session_id: 1, handle_id: 1, body: { request: "join", ptype: "publisher", room: 1000, pin } });
+    socket.on("message", (data) => {
+      const { janus: kind, transaction, plugindata } = JSON.parse(data);
+      if (transaction === "session") say("handle", { janus: "attach", session_id: 1, plugin: "janus.plugin.videoroom" });
+      else if (transaction === "handle") pins.forEach((pin) => say(`pin ${pin}`, join(pin)));
+      else if (kind === "event") answered.push(plugindata.data.videoroom);
+    });
+    say("session", { janus: "create" });
+  };
+  const wrong = (count) => Array(count).fill("event");
+  await visitor(Array.from({ length: 22 }, (_, number) => `${number}`));
+  await until("those that don't wait", () => answered.length === 20);
+  await visitor(["1234"]);
+  await until("all answers", () => answered.length === 23);
+  assert.deepEqual(answered, [...wrong(20), "joined", ...wrong(2)], "the right one overtakes what waits");
 });
 
 test("who floods is disconnected alone", async (t) => {

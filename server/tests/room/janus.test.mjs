@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { FakeJanus } from "./fake_janus.mjs";
 import { ADMIN_KEY, Janus } from "../web/room/janus.mjs";
-import { ROOM, Scene, TOKEN, feed, until } from "./scene.mjs";
+import { ROOM, Scene, TOKEN, feed, until, within } from "./scene.mjs";
 
 /** A room that is to be there within so long after its Janus is. */
 const BACK_MS = 10_000;
@@ -157,6 +157,53 @@ test("a Janus that hangs, babbles or floods is waited for", async (t) => {
   }
 });
 
+test("of what is wished while Janus is slow the newest is told", async (t) => {
+  const janus = await FakeJanus.start(t);
+  const scene = await Scene.open({ config: { janusURL: janus.url } });
+  t.after(() => scene.close());
+  await kept(scene);
+  await scene.ordered(`activate_slot 1 ${TOKEN}`, "set_bitrate_limit 1 0");
+  const sender = await scene.sender();
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  janus.until = ({ request }) => request === "configure" && released;
+  await sender.ask("set_feed_id", feed(11));
+  const configured = () => janus.asked.filter(({ request }) => request === "configure").map(({ bitrate }) => bitrate);
+  await until("Janus to be asked", () => configured().length === 1);
+  for (let bitrate = 1; bitrate <= 150; bitrate++) sender.socket.emit("set_bitrate_limit", { bitrateLimit: bitrate });
+  await sender.ask("set_bitrate_limit", { bitrateLimit: 151 });
+  await scene.ordered("edit_pin 1", "edit_pin 9999");
+  release();
+  await until("the newest", () => configured().at(-1) === 151);
+  assert.ok(configured().length <= 3, `${configured()}`);
+  assert.deepEqual(janus.asked.filter(({ request }) => request === "edit").map(({ new_pin: pin }) => pin), ["9999"]);
+});
+
+test("a room that is nearly made when the process has to end is taken out, too", async (t) => {
+  const janus = await FakeJanus.start(t);
+  let release, asked;
+  const released = new Promise((resolve) => (release = resolve));
+  const isAsked = new Promise((resolve) => (asked = resolve));
+  janus.until = ({ request }) => request === "create" && (asked(), released);
+  const scene = await Scene.open({ config: { janusURL: janus.url } });
+  t.after(() => scene.close());
+  await within("the room to be asked for", isAsked);
+  const ended = scene.end("SIGTERM");
+  await scene.logged("SIGTERM: ending");
+  release();
+  assert.equal(await ended, 0);
+  assert.deepEqual(janus.asked.map(({ request }) => request), ["destroy", "create", "destroy"]);
+  assert.equal(janus.ended, 1);
+});
+
+test("a Janus that is away is told once, however long it is", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  const tries = () => scene.log.split("\n").filter((line) => line.includes("Janus doesn't keep it"));
+  await until("more tries", () => tries().length >= 4);
+  assert.equal(tries().filter((line) => line.includes("WARN")).length, 1);
+});
+
 test("whatever signal ends the room takes it out of Janus", async (t) => {
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]) {
     const janus = await FakeJanus.start(t);
@@ -197,7 +244,7 @@ test("Janus may speak TLS, with a certificate that the machine trusts", async (t
   const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
   execFileSync("openssl", ["req", "-x509", ...kind, "-keyout", key, "-out", cert, ...names], { stdio: "ignore" });
   const janus = await FakeJanus.start(t, { key: await readFile(key), cert: await readFile(cert) });
-  for (const [env, told] of [[{ SSL_CERT_FILE: cert }, "Janus keeps it"], [{}, "UnknownIssuer"]]) {
+  for (const [env, told] of [[{ SSL_CERT_FILE: cert }, "Janus keeps it"], [{}, "invalid peer certificate"]]) {
     const scene = await Scene.open({ env, config: { janusURL: janus.url } });
     t.after(() => scene.close());
     await scene.logged(told);

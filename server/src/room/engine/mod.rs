@@ -123,6 +123,8 @@ pub enum Output {
 pub enum Wish {
     /// A publisher is to send no more than so many bit/s.
     Configure {
+        /// Its slot, of which the newest counts.
+        slot: usize,
         /// Its session.
         session: u64,
         /// Its handle.

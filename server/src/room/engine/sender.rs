@@ -160,7 +160,7 @@ impl Room {
         if feed.bitrate != bitrate {
             feed.bitrate = bitrate;
             let Published { session, handle, .. } = feed.published;
-            self.outputs.push_back(Output::Janus(Wish::Configure { session, handle, bitrate }));
+            self.outputs.push_back(Output::Janus(Wish::Configure { slot: number, session, handle, bitrate }));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     JanusRoom,
-    request::{self, NO_SUCH_ROOM},
+    request::{self, NO_SUCH_FEED, NO_SUCH_ROOM},
 };
 use crate::{room::engine::Wish, server::random_name};
 use axum::{body::Bytes, http::Uri};
@@ -130,7 +130,11 @@ impl Client {
             Wish::Configure { session, handle, .. } => &Session { id: *session, handle: *handle },
             Wish::EditPin(_) | Wish::Kick(_) => session,
         };
-        self.plugin(session, request::of_wish(room, wish)).await.map(drop)
+        match (self.plugin(session, request::of_wish(room, wish)).await, wish) {
+            // It has left by itself.
+            (Err(JanusError::Refused { code: NO_SUCH_FEED, .. }), Wish::Kick(_)) => Ok(()),
+            (done, _) => done.map(drop),
+        }
     }
 
     async fn end_session(&self, id: u64) -> Result<(), JanusError> {

@@ -12,8 +12,10 @@
 
 mod client;
 mod request;
+mod wishes;
 
 pub use client::{Client, JanusError, JanusUrl};
+pub use wishes::Wishes;
 
 use super::{
     engine::{Input, Wish},
@@ -22,11 +24,8 @@ use super::{
 };
 use crate::net::Stop;
 use client::Session;
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::mpsc,
-    time::{interval, sleep, timeout},
-};
+use std::{collections::HashSet, mem::discriminant, sync::Arc, time::Duration};
+use tokio::time::{interval, sleep, timeout};
 
 /// Between two looks. A room that Janus lost is to be there again within ten seconds.
 const LOOK: Duration = Duration::from_secs(2);
@@ -66,6 +65,13 @@ pub enum Codecs {
     Vp8,
 }
 
+/// What came of making the room.
+enum Made {
+    Kept(Session),
+    Failed(JanusError),
+    Stopped,
+}
+
 /// How a time in which Janus kept the room ended.
 enum Ended {
     Lost(JanusError),
@@ -73,26 +79,22 @@ enum Ended {
 }
 
 /// Keeps a room in Janus, and carries out its wishes, until told to stop. Then the room is taken out of Janus.
-pub async fn keep(
-    running: Arc<RunningRoom>,
-    client: Client,
-    mut room: JanusRoom,
-    mut wished: mpsc::Receiver<Wish>,
-    stop: Stop,
-) {
+pub async fn keep(running: Arc<RunningRoom>, client: Client, mut room: JanusRoom, stop: Stop) {
     let number = room.number;
     let mut again = AGAIN_FIRST;
+    // Each reason is told once until Janus keeps the room: it may be away for days.
+    let mut told = HashSet::new();
     loop {
-        let session = tokio::select! {
-            session = client.make(&room) => session,
-            () = stop.requested() => return,
-        };
-        let error = match session {
-            Ok(session) => {
+        if let Some(pin) = running.wishes().begin_anew() {
+            room.pin = Some(pin);
+        }
+        let error = match make(&client, &room, &stop).await {
+            Made::Kept(session) => {
                 log::info!("room {number}: Janus keeps it");
                 running.handle(Input::JanusKept);
                 again = AGAIN_FIRST;
-                match hold(&client, &session, &mut room, &mut wished, &stop).await {
+                told.clear();
+                match hold(&client, &session, &mut room, running.wishes(), &stop).await {
                     Ended::Stopped => return end(&client, &session, &room).await,
                     Ended::Lost(error) => {
                         running.handle(Input::JanusLost);
@@ -100,15 +102,33 @@ pub async fn keep(
                     }
                 }
             }
-            Err(error) => error,
+            Made::Failed(error) => error,
+            Made::Stopped => return,
         };
-        log::warn!("room {number}: Janus doesn't keep it: {error}; trying again");
+        let level = if told.insert(discriminant(&error)) { log::Level::Warn } else { log::Level::Debug };
+        log::log!(level, "room {number}: Janus doesn't keep it: {error}; trying again");
         tokio::select! {
-            () = meanwhile(&mut room, &mut wished, again) => {}
+            () = sleep(again) => {}
             () = stop.requested() => return,
         }
         again = (again * 2).min(AGAIN_MOST);
     }
+}
+
+/// Makes the room. One that was nearly made when it is told to stop is taken out again.
+async fn make(client: &Client, room: &JanusRoom, stop: &Stop) -> Made {
+    let making = client.make(room);
+    tokio::pin!(making);
+    let made = tokio::select! {
+        made = &mut making => made,
+        () = stop.requested() => {
+            if let Ok(Ok(session)) = timeout(GOODBYE, making).await {
+                end(client, &session, room).await;
+            }
+            return Made::Stopped;
+        }
+    };
+    made.map_or_else(Made::Failed, Made::Kept)
 }
 
 /// Looks after the room that Janus keeps.
@@ -116,7 +136,7 @@ async fn hold(
     client: &Client,
     session: &Session,
     room: &mut JanusRoom,
-    wished: &mut mpsc::Receiver<Wish>,
+    wishes: &Wishes,
     stop: &Stop,
 ) -> Ended {
     let mut look = interval(LOOK);
@@ -125,36 +145,29 @@ async fn hold(
         tokio::select! {
             _ = look.tick() => match client.has_room(session, room).await {
                 Ok(()) => unanswered = 0,
-                Err(error) if error.is_final() || unanswered + 1 == UNANSWERED => return Ended::Lost(error),
+                Err(error) if error.is_final() || unanswered + 1 >= UNANSWERED => return Ended::Lost(error),
                 Err(_) => unanswered += 1,
             },
-            Some(wish) = wished.recv() => {
-                if let Err(error) = client.wish(session, room, &wish).await {
-                    log::warn!("room {}: Janus didn't do what it was asked: {error}", room.number);
+            // While Janus doesn't answer only the looks go on.
+            wish = wishes.next(), if unanswered == 0 => {
+                if let Wish::EditPin(pin) = &wish {
+                    room.pin = Some(pin.clone());
                 }
-                remember(room, wish);
+                let number = room.number;
+                match client.wish(session, room, &wish).await {
+                    Ok(()) => {}
+                    Err(error @ (JanusError::Refused { .. } | JanusError::NoRoom)) => {
+                        log::warn!("room {number}: Janus didn't do what it was asked: {error}");
+                    }
+                    Err(error @ (JanusError::Unreachable(_) | JanusError::Late | JanusError::Broken(_))) => {
+                        log::debug!("room {number}: Janus is asked again: {error}");
+                        wishes.again(wish);
+                        unanswered += 1;
+                    }
+                }
             }
             () = stop.requested() => return Ended::Stopped,
         }
-    }
-}
-
-/// Waits, and learns meanwhile how the room is to be made. Feeds of which something was wished are gone.
-async fn meanwhile(room: &mut JanusRoom, wished: &mut mpsc::Receiver<Wish>, wait: Duration) {
-    let waited = sleep(wait);
-    tokio::pin!(waited);
-    loop {
-        tokio::select! {
-            () = &mut waited => return,
-            Some(wish) = wished.recv() => remember(room, wish),
-        }
-    }
-}
-
-fn remember(room: &mut JanusRoom, wish: Wish) {
-    match wish {
-        Wish::EditPin(pin) => room.pin = Some(pin),
-        Wish::Configure { .. } | Wish::Kick(_) => {}
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 /// There is no such room.
 pub(super) const NO_SUCH_ROOM: u64 = 426;
+/// There is no such publisher.
+pub(super) const NO_SUCH_FEED: u64 = 428;
 
 pub(super) fn create(room: &JanusRoom) -> Value {
     let mut body = Map::from_iter([

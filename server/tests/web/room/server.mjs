@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -27,6 +27,7 @@ export class Server {
     server.#janus = janus;
     server.#options = { args, options };
     server.#dir = await mkdtemp(join(tmpdir(), "cloudtalker-room-"));
+    await writeFile(join(server.#dir, "notifications"), "");
     await server.run();
     return server;
   }

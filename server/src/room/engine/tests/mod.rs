@@ -122,7 +122,7 @@ fn notify(line: &str) -> Output {
 }
 
 fn configure(id: u64, bitrate: u64) -> Output {
-    Output::Janus(Wish::Configure { session: 100 + id, handle: 200 + id, bitrate })
+    Output::Janus(Wish::Configure { slot: 1, session: 100 + id, handle: 200 + id, bitrate })
 }
 
 fn answer(socket: u64, answer: Answer) -> Output {
