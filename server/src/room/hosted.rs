@@ -1,7 +1,7 @@
 //! Rooms in `serve`: as many as people make, kept in the database, driven by people who are signed in.
 
 use super::{
-    Rooms,
+    LAST_WORDS, Rooms,
     door::{Door, Upstream},
     engine::{Input, OrderRefused, Settings, SlotState, SlotView},
     janus::{self, Client, Codecs, JanusRoom},
@@ -20,7 +20,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 /// Rooms of one server. Each has a session in Janus, and asks it something every two seconds.
 const MAX_ROOMS: i64 = 100;
@@ -188,33 +188,34 @@ impl Hosted {
         if let Some(Hosting { running, end, .. }) = gone {
             self.rooms.remove(number);
             running.handle(Input::Stop);
-            running.close();
             let _ = end.send(true);
+            self.tasks().spawn(async move {
+                sleep(LAST_WORDS).await;
+                running.close();
+            });
         }
         self.bus.tell(Event::RoomRemoved(number));
         Ok(())
     }
 
-    /// Carries out an order, and keeps what comes of it.
+    /// Carries out an order once what comes of it is kept: what can't be kept does not happen.
     pub async fn order(&self, number: u64, order: Order) -> Result<(), HostedError> {
         let _changing = self.changing.lock().await;
         let room = self.lock().get(&number).map(|room| room.running.clone());
         let running = room.ok_or(HostedError::NoRoom(number))?;
-        running.order(order.clone()).map_err(HostedError::Refused)?;
-        match order {
+        match &order {
             Order::EditPin(pin) => {
                 self.store.set_room_pin(number, pin.reveal()).await?;
                 if let Some(room) = self.lock().get_mut(&number) {
                     room.pin = pin.reveal().to_owned();
                 }
             }
-            Order::Slot(slot, _) => {
-                let wanted = running.look(|room| room.slots().nth(slot).map(|slot| kept(&slot)));
-                if let Some(wanted) = wanted {
-                    self.store.set_room_slot(number, slot, &wanted).await?;
-                }
+            Order::Slot(slot, wanted) => {
+                let then = running.look(|room| room.rehearse(*slot, wanted.clone(), kept));
+                self.store.set_room_slot(number, *slot, &then.map_err(HostedError::Refused)?).await?;
             }
         }
+        running.order(order).map_err(HostedError::Refused)?;
         self.bus.tell(Event::Room(number));
         Ok(())
     }
@@ -232,7 +233,7 @@ impl Hosted {
         for room in self.lock().values() {
             room.running.close();
         }
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = std::mem::take(&mut *self.tasks());
         while tasks.join_next().await.is_some() {}
     }
 
@@ -263,7 +264,7 @@ impl Hosted {
             codecs: Codecs::H264AndVp8,
         };
         let (end, ends) = Stop::new();
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.tasks();
         while tasks.try_join_next().is_some() {}
         tasks.spawn(janus::keep(running.clone(), janus.client.clone(), janus_room, ends.clone()));
         tasks.spawn({
@@ -278,6 +279,10 @@ impl Hosted {
         self.rooms.add(running.clone());
         let hosting = Hosting { name: room.name, pin: room.pin, running, end };
         self.lock().insert(room.number, hosting);
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Hosting>> {
@@ -347,6 +352,28 @@ impl std::error::Error for HostedError {}
 mod tests {
     use super::*;
     use crate::room::engine::Room;
+
+    #[tokio::test]
+    async fn what_can_not_be_kept_does_not_happen() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).await.unwrap();
+        let client = Client::new("http://127.0.0.1:9/janus".parse().unwrap());
+        let janus = Janus { client, admin_key: None, web_socket: Upstream::default() };
+        let rooms = Rooms::new(crate::room::Reach::Direct);
+        let hosted = Hosted::open(store.clone(), Bus::default(), rooms, Some(janus)).await.unwrap();
+        let number =
+            hosted.add(NewRoom { name: "Lecture".into(), slots: 1, bitrate: 0, pin: None }).await.unwrap();
+        store.close().await;
+        for line in ["activate_slot 0 t0ken", "hide 0", "edit_pin 4321"] {
+            let order = Order::parse(line).unwrap().unwrap();
+            assert!(matches!(hosted.order(number, order).await, Err(HostedError::Store(_))), "{line}");
+        }
+        hosted.look(number, |room| {
+            assert!(matches!(room.slots[0].state, SlotState::Closed));
+            assert_eq!(room.slots[0].visibility, Visibility::Shown);
+            assert_ne!(room.pin, "4321");
+        });
+    }
 
     #[test]
     fn a_slot_comes_back_as_it_was_kept() {

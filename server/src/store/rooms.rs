@@ -35,18 +35,15 @@ pub struct StoredSlot {
     pub bitrate_limit: u64,
 }
 
-/// The number of the first room: as the original's.
-const FIRST: i64 = 1000;
-
 impl Store {
-    /// Keeps a room under a number of its own, which it gets here; none where there are `most` already.
+    /// Keeps a room under a number of its own, which it gets here and no other ever had: links to a room that is gone lead
+    /// nowhere. None where there are `most` already.
     pub async fn add_room(&self, room: &StoredRoom, most: i64) -> Result<Option<u64>> {
         let mut tx = self.write().await?;
         let number: Option<i64> = sqlx::query_scalar(
-            "INSERT INTO rooms SELECT coalesce(max(number) + 1, ?), ?, ?, ?, ? FROM rooms HAVING count(*) < ? \
-             RETURNING number",
+            "INSERT INTO rooms (name, secret, pin, bitrate) SELECT ?, ?, ?, ? \
+             WHERE (SELECT count(*) FROM rooms) < ? RETURNING number",
         )
-        .bind(FIRST)
         .bind(&room.name)
         .bind(&room.secret)
         .bind(&room.pin)
@@ -167,5 +164,7 @@ mod tests {
         assert!(!store.remove_room(1000).await.unwrap());
         let numbers: Vec<u64> = store.rooms().await.unwrap().iter().map(|room| room.number).collect();
         assert_eq!(numbers, [1001]);
+        assert!(store.remove_room(1001).await.unwrap());
+        assert_eq!(store.add_room(&room, 2).await.unwrap(), Some(1002), "no number is used again");
     }
 }

@@ -92,6 +92,7 @@ for (const client of CLIENTS.filter(({ library }) => library === "socket.io-clie
     await receiver.next("remove_feed");
 
     await serving.ask("DELETE", `/${number}`);
+    await receiver.next("remove_all_feeds");
     await receiver.next("disconnect");
     await until("Janus to be rid of it", async () => !(await numbers(janus)).includes(number));
     assert.deepEqual(await stranger.ask("query_state"), {}, "the other room goes on");

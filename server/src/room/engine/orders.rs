@@ -2,7 +2,7 @@
 
 use super::{
     Output, Room,
-    slot::{Open, State},
+    slot::{Open, SlotView, State},
 };
 use crate::room::{
     order::SlotOrder,
@@ -28,6 +28,18 @@ pub enum OrderRefused {
 }
 
 impl Room {
+    /// What a slot would be after an order, of which nothing comes yet.
+    pub fn rehearse<T>(
+        &self,
+        number: usize,
+        order: SlotOrder,
+        look: impl FnOnce(&SlotView<'_>) -> T,
+    ) -> Result<T, OrderRefused> {
+        let mut rehearsal = Room { slots: self.slots.clone(), ..Room::new(self.settings.clone()) };
+        rehearsal.handle_slot_order(number, order)?;
+        Ok(look(&rehearsal.slots[number].view(number)))
+    }
+
     pub(super) fn handle_slot_order(&mut self, number: usize, order: SlotOrder) -> Result<(), OrderRefused> {
         let slots = self.slots.len();
         let slot = self.slots.get_mut(number).ok_or(OrderRefused::NoSuchSlot { slot: number, slots })?;
