@@ -120,13 +120,20 @@ pub fn allow_files() {
 /// Accepts connections until told to stop, then waits for those that are open.
 pub async fn serve(listener: TcpListener, door: Door, router: Router, stop: Stop) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let mut is_short = false;
     loop {
         let place = places.clone().acquire_owned().await.expect("this semaphore is never closed");
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, _)) => {
+                    is_short = false;
+                    stream
+                }
                 Err(error) => {
-                    log::warn!("no connection could be accepted: {error}");
+                    // Whoever opens many connections would fill the log.
+                    let level = if is_short { log::Level::Debug } else { log::Level::Warn };
+                    log::log!(level, "no connection could be accepted: {error}");
+                    is_short = true;
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                     continue;
                 }

@@ -234,6 +234,8 @@ test("a lack of open files costs no room", async (t) => {
   await until("more looks, or the end of patience", () => janus.looks > looks + 3 || scene.log.includes("Janus doesn't keep"));
   assert.deepEqual(await receiver.toldUntilNow(), []);
   assert.equal(janus.asked.length, made, "it is not made again");
+  const warnings = scene.log.split("\n").filter((line) => /WARN.*no connection could be accepted/.test(line));
+  assert.equal(warnings.length, 1, "it is told once");
 });
 
 test("Janus may speak TLS, with a certificate that the machine trusts", async (t) => {
