@@ -72,9 +72,13 @@ export class Watching {
   }
 
   #readState() {
-    this.#socket.timeout(ANSWER_MS).emit("query_state", (error, state) => {
-      // Without an answer the connection is no good: another may be.
-      if (error) return this.#socket.disconnect().connect();
+    const socket = this.#socket;
+    const { id } = socket;
+    socket.timeout(ANSWER_MS).emit("query_state", (error, state) => {
+      // A connection that broke ends the question, too. The client is about to make another, and must not be disturbed.
+      if (socket.id !== id) return;
+      // Without an answer this one is no good.
+      if (error) return socket.disconnect().connect();
       this.#view.link(true);
       this.#keepOnly(Object.keys(state));
       for (const [slot, feed] of Object.entries(state)) this.#put(slot, feed);

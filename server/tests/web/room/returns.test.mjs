@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Stage, TOKEN, feed, live, moves } from "./stage.mjs";
+import { Wire } from "./wire.mjs";
 
 let stage, sender, receiver;
 
@@ -43,6 +44,19 @@ test("after the server was stopped in good order, too", async () => {
   stage.server.order(`activate_slot 0 ${TOKEN}`);
   await live(sender);
   await moves(receiver, 0);
+});
+
+test("a receiver whose connection breaks while it asks for the state comes back, also the next time", async () => {
+  const page = await stage.receiver();
+  const wire = await Wire.tap(page, /socket\.io/);
+  wire.cutAt("query_state");
+  await page.reload();
+  await page.getByText("Room 1000", { exact: true }).waitFor();
+  assert.equal(wire.said("query_state").length, 2);
+  wire.cut();
+  await page.getByText("Reconnecting…").waitFor();
+  await page.getByText("Room 1000", { exact: true }).waitFor();
+  await page.context().close();
 });
 
 test("a page that is loaded again has its slot at once", async () => {
