@@ -70,8 +70,12 @@ export class Attempt {
     return this.#publisher?.sent();
   }
 
-  async replace(track) {
-    await this.#publisher?.replace(track);
+  /** Another camera's picture. Where the browser can't exchange them, the next attempt has it. */
+  replace(track) {
+    const publisher = this.#publisher;
+    publisher?.replace(track).catch(() => {
+      if (publisher === this.#publisher) this.#end(new Error("The browser can’t send another camera’s picture here."));
+    });
   }
 
   /** Another name, for those who see the picture. */

@@ -26,8 +26,54 @@ export async function cameras() {
   return [{ id: `${FACING}user`, name: "Front camera" }, { id: `${FACING}environment`, name: "Back camera" }];
 }
 
-/** Opens a camera at about this size. The microphone is never asked for. */
-export async function openCamera(id, size) {
+/** The camera that is in use: one at a time, and never one that came when it was not wanted any more. */
+export class Camera {
+  #track = null;
+  /** Counts what people wished: an opening that finds another number than its own came too late. */
+  #wish = 0;
+  #opening = Promise.resolve();
+
+  /** Its picture; null while none is open. */
+  get track() {
+    return this.#track;
+  }
+
+  /**
+   * Opens a camera at about this size in place of the one before. Resolves to its picture; to null where it was closed,
+   * or another one wished for, before it came.
+   */
+  open(id, size) {
+    this.close();
+    const wish = this.#wish;
+    // One after the other: a phone opens no second camera before the first is closed.
+    const opening = this.#opening.then(() => this.#openFor(wish, id, size));
+    this.#opening = opening.catch(() => {});
+    return opening;
+  }
+
+  /** Ends an opening, too. */
+  close() {
+    this.#wish += 1;
+    this.#track?.stop();
+    this.#track = null;
+  }
+
+  async #openFor(wish, id, size) {
+    const isWanted = () => wish === this.#wish;
+    if (!isWanted()) return null;
+    try {
+      const track = await requestTrack(id, size);
+      if (isWanted()) return (this.#track = track);
+      track.stop();
+    } catch (error) {
+      if (isWanted()) throw error;
+    }
+    return null;
+  }
+}
+
+/** Asks the browser for a camera. The microphone is never asked for. */
+async function requestTrack(id, size) {
   const [width, height] = size.split("x").map(Number);
   const which = () => {
     if (id.startsWith(FACING)) return { facingMode: id.slice(FACING.length) };

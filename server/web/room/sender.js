@@ -5,7 +5,7 @@
 
 import { byId, element, showText } from "../dom.js";
 import { number, pinOf, roomOf } from "./address.js";
-import { CameraError, SIZES, USUAL_SIZE, cameras, hasCameras, isMirrored, openCamera } from "./camera.js";
+import { Camera, CameraError, SIZES, USUAL_SIZE, cameras, hasCameras, isMirrored } from "./camera.js";
 import { Sending } from "./sending.js";
 import { StayAwake } from "./stay_awake.js";
 
@@ -14,6 +14,7 @@ const MEASURE_MS = 2_000;
 
 const STATES = {
   off: () => "The camera is off.",
+  opening: () => "Starting the camera. Allow it if the browser asks.",
   connecting: () => "Connecting…",
   live: () => "Your picture is being sent.",
   waiting: ({ message }) => `${message} Trying again…`,
@@ -27,7 +28,7 @@ const mayHaveName = parameters.has("customNameAllowed");
 
 const sending = new Sending({ room, slot, token: parameters.get("token") ?? "", resume: resumeSecret() }, show);
 const awake = new StayAwake();
-let track = null;
+const camera = new Camera();
 let state = "off";
 
 byId("place").textContent = `Room ${room} · Camera ${slot + 1}`;
@@ -40,71 +41,75 @@ byId("name").value = parameters.get("customNameAllowed") ?? "";
 byId("form").addEventListener("submit", (event) => {
   event.preventDefault();
   // A press of Enter in the name is not a press of Start.
-  if (!isOn()) start();
+  if (!isOn()) film();
 });
-byId("stop").addEventListener("click", () => sending.stop());
-byId("camera").addEventListener("change", reopen);
-byId("size").addEventListener("change", reopen);
+byId("stop").addEventListener("click", () => stop());
+byId("camera").addEventListener("change", () => isOn() && film());
+byId("size").addEventListener("change", () => isOn() && film());
 byId("name").addEventListener("change", () => sending.rename(byId("name").value.trim()));
 byId("limit-form").addEventListener("submit", setLimit);
-addEventListener("pagehide", () => sending.stop());
+addEventListener("pagehide", () => stop());
 setInterval(measure, MEASURE_MS);
 
 if (!hasCameras()) refuse(withoutCameras());
 else if (!parameters.get("token")) refuse("This link lacks its token. Ask whoever sent it to you for the whole link.");
-else offerCameras().then(() => show({ state: "off" }));
+else offer();
 
-async function start() {
-  show({ state: "connecting" });
-  const problem = await open();
-  if (problem) return show({ state: "refused", message: problem });
+/** Waits for a person, who may be faster than the browser is with its list. */
+function offer() {
+  show({ state: "off" });
+  offerCameras();
+}
+
+/** Opens the camera that is chosen, shows its picture and sends it, also in place of the one that is being sent. */
+async function film() {
+  if (!sending.isOn) show({ state: "opening" });
+  preview(null);
+  let track;
+  try {
+    track = await camera.open(byId("camera").value, SIZES[byId("size").selectedIndex]);
+  } catch (error) {
+    if (!(error instanceof CameraError)) throw error;
+    return stop({ state: "refused", message: error.message });
+  }
+  if (!track) return;
+  track.addEventListener("ended", () => lost(track));
+  preview(track);
+  send(track);
+  // Now that one is allowed, they have names.
+  await offerCameras();
+}
+
+function send(track) {
+  if (sending.isOn) return sending.replace(track);
   sending.pin = pin ?? byId("pin").value;
   sending.name = mayHaveName ? byId("name").value.trim() : "";
   sending.start(track);
 }
 
-/** Opens the camera that is chosen and shows its picture. Returns why it can't be had, or nothing. */
-async function open() {
-  close();
-  try {
-    track = await openCamera(byId("camera").value, SIZES[byId("size").selectedIndex]);
-  } catch (error) {
-    if (error instanceof CameraError) return error.message;
-    throw error;
-  }
-  track.addEventListener("ended", () => end("The camera was unplugged, or the browser took it back."));
-  const preview = byId("preview");
-  preview.srcObject = new MediaStream([track]);
-  preview.classList.toggle("mirrored", isMirrored(track));
-  preview.hidden = false;
-  preview.play().catch(() => {});
-  // Now that one is allowed, they have names.
-  await offerCameras(track.getSettings().deviceId);
+function lost(track) {
+  if (track !== camera.track) return;
+  stop({ state: "refused", message: "The camera was unplugged, or the browser took it back." });
 }
 
-function close() {
-  track?.stop();
-  track = null;
-  byId("preview").hidden = true;
-  byId("preview").srcObject = null;
-}
-
-/** Ends it for a reason that the person should know. */
-function end(message) {
+/** Ends sending, and an opening; what is shown then says why. */
+function stop(told = { state: "off" }) {
   sending.stop();
-  show({ state: "refused", message });
+  show(told);
 }
 
-/** Another camera or size, in the middle of sending. */
-async function reopen() {
-  if (!isOn()) return;
-  const problem = await open();
-  if (problem) end(problem);
-  else await sending.replace(track);
+function preview(track) {
+  const video = byId("preview");
+  video.hidden = !track;
+  video.srcObject = track && new MediaStream([track]);
+  if (!track) return;
+  video.classList.toggle("mirrored", isMirrored(track));
+  video.play().catch(() => {});
 }
 
-async function offerCameras(chosen = byId("camera").value) {
+async function offerCameras() {
   const options = (await cameras()).map(({ id, name }) => Object.assign(element("option", name), { value: id }));
+  const chosen = camera.track?.getSettings().deviceId ?? byId("camera").value;
   byId("camera").replaceChildren(...options);
   if (options.some(({ value }) => value === chosen)) byId("camera").value = chosen;
 }
@@ -133,7 +138,10 @@ function show(told) {
   byId("stop").hidden = !isOn();
   byId("pin").disabled = isOn();
   byId("details").hidden = !isOn();
-  if (!isOn()) close();
+  if (!isOn()) {
+    camera.close();
+    preview(null);
+  }
   if (told.wantsPin) {
     showFields("of-pin", true);
     byId("pin").focus();

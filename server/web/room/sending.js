@@ -23,10 +23,18 @@ export class Sending {
   #wasLive = false;
   #wake = () => {};
 
-  /** `onState` is told `{state, message, wantsPin, controllerLimit}`, by the names above. */
+  /**
+   * `onState` is told `{state, message, wantsPin, controllerLimit}`, by the names above; not `off`, which who stops it
+   * knows.
+   */
   constructor({ room, slot, token, resume }, onState) {
     Object.assign(this, { room, slot, token, resume, pin: "", name: "", track: null, userLimit: 0 });
     this.#onState = onState;
+  }
+
+  /** Whether it sends, or tries to. */
+  get isOn() {
+    return this.#run !== null;
   }
 
   /** Sends this picture until it is stopped. */
@@ -55,13 +63,12 @@ export class Sending {
     this.#run = null;
     this.#attempt.close();
     this.#wake();
-    this.#tell({ state: "off" });
   }
 
-  /** Another camera, while it sends. */
-  async replace(track) {
+  /** Another camera's picture from now on. */
+  replace(track) {
     this.track = track;
-    await this.#attempt.replace(track);
+    this.#attempt?.replace(track);
   }
 
   rename(name) {

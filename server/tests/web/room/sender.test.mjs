@@ -1,0 +1,129 @@
+// A sender's page in impatient hands: whatever is pressed while a camera opens, the page says what is true.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { eventually } from "./browser.mjs";
+import { Stage, TOKEN, live, says } from "./stage.mjs";
+
+let stage;
+
+before(async () => {
+  stage = await Stage.open();
+  stage.server.order(`activate_slot 0 ${TOKEN}`);
+});
+
+after(() => stage?.close());
+
+test("a camera that is stopped while it opens stays off", async () => {
+  const page = await openPage();
+  await start(page);
+  await opens(page);
+  await stop(page);
+  await letOpen(page);
+  await isOff(page);
+  await page.context().close();
+});
+
+test("so does one that is stopped while it opens at another resolution", async () => {
+  const page = await openPage();
+  await letOpen(page);
+  await start(page);
+  await live(page);
+  await slowDown(page);
+  await choose(page, "320 × 240");
+  await opens(page);
+  await stop(page);
+  await letOpen(page);
+  await isOff(page);
+  await page.context().close();
+});
+
+test("a camera that is started again while it opens is on", async () => {
+  const page = await openPage();
+  await start(page);
+  await opens(page);
+  await stop(page);
+  await start(page);
+  await letOpen(page);
+  await live(page);
+  await films(page, 640);
+  await page.context().close();
+});
+
+test("of several resolutions that are chosen while it opens the last one counts", async () => {
+  const page = await openPage();
+  await start(page);
+  await opens(page);
+  for (const size of ["960 × 720", "320 × 240"]) await choose(page, size);
+  await letOpen(page);
+  await live(page);
+  await films(page, 320);
+  await stop(page);
+  await isOff(page);
+  await page.context().close();
+});
+
+test("and of several that are chosen while it sends", async () => {
+  const page = await openPage();
+  await letOpen(page);
+  await start(page);
+  await live(page);
+  await slowDown(page);
+  for (const size of ["960 × 720", "320 × 240"]) await choose(page, size);
+  await opens(page);
+  await letOpen(page);
+  await films(page, 320);
+  await live(page);
+  await stop(page);
+  await isOff(page);
+  await page.context().close();
+});
+
+test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));
+
+/** A page whose cameras open when the test lets them. */
+async function openPage() {
+  const page = await stage.senderPage();
+  await page.addInitScript(() => {
+    const devices = navigator.mediaDevices;
+    const open = devices.getUserMedia.bind(devices);
+    globalThis.cameras = { tracks: [], waiting: [], areSlow: true };
+    devices.getUserMedia = async (wanted) => {
+      const stream = await open(wanted);
+      cameras.tracks.push(...stream.getTracks());
+      if (cameras.areSlow) await new Promise((resolve) => cameras.waiting.push(resolve));
+      return stream;
+    };
+  });
+  await page.reload();
+  return page;
+}
+
+const start = (page) => page.getByRole("button", { name: "Start camera" }).click();
+const stop = (page) => page.getByRole("button", { name: "Stop camera" }).click();
+const choose = (page, size) => page.getByLabel("Resolution").selectOption(size);
+
+const slowDown = (page) => page.evaluate(() => void (cameras.areSlow = true));
+const opens = (page) => page.waitForFunction(() => cameras.waiting.length > 0);
+const letOpen = (page) =>
+  page.evaluate(() => {
+    cameras.areSlow = false;
+    for (const open of cameras.waiting.splice(0)) open();
+  });
+
+/** Widths of the pictures that are being filmed. */
+const filmed = (page) =>
+  page.evaluate(() => {
+    const live = cameras.tracks.filter(({ readyState }) => readyState === "live");
+    return live.map((track) => track.getSettings().width);
+  });
+
+/** Resolves once one camera films at this width, and no other. */
+const films = (page, width) => eventually(() => filmed(page), (widths) => widths.length === 1 && widths[0] === width);
+
+async function isOff(page) {
+  await eventually(() => filmed(page), (widths) => widths.length === 0);
+  await says(page, "The camera is off.");
+  assert.ok(await page.locator("#preview").isHidden());
+  assert.ok(await page.getByRole("button", { name: "Start camera" }).isVisible());
+}
