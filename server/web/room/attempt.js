@@ -28,6 +28,7 @@ export class Attempt {
   #socket = null;
   #janus = null;
   #publisher = null;
+  #isLive = false;
   #isOver = false;
   #controllerLimit = 0;
   #publishAgain = () => {};
@@ -112,8 +113,8 @@ export class Attempt {
     socket.on("publish_again", () => this.#publishAgain());
     socket.on("new_controller_bitrate_limit", ({ bitrateLimit }) => {
       this.#controllerLimit = bitrateLimit;
-      this.#obey().catch(this.#end);
-      this.#onLive();
+      this.#obey();
+      if (this.#isLive) this.#onLive();
     });
     socket.on("disconnect", (reason) => {
       if (reason === "io server disconnect") this.#end(new Dismissal("This camera was ended by the room."));
@@ -138,6 +139,8 @@ export class Attempt {
     this.#controllerLimit = answer.controllerBitrateLimit ?? 0;
     if (userLimit) await this.#ask("set_bitrate_limit", { bitrateLimit: userLimit });
     await this.#obey();
+    if (this.#isOver) return;
+    this.#isLive = true;
     this.#onLive();
   }
 
@@ -150,13 +153,15 @@ export class Attempt {
   }
 
   #unpublish() {
+    this.#isLive = false;
     this.#publisher?.close();
     this.#janus?.close();
     this.#publisher = this.#janus = null;
   }
 
+  /** An encoder that takes no limit is no reason to end: the server has Janus hold it to the same. */
   async #obey() {
-    await this.#publisher?.limit(this.#limitInForce());
+    await this.#publisher?.limit(this.#limitInForce()).catch(() => {});
   }
 
   #limitInForce() {

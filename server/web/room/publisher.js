@@ -5,6 +5,10 @@ import { CodecError, Peer, hasVideo } from "./peer.js";
 export class Publisher {
   #peer;
   #sender;
+  /** In bit/s: the newest limit, and the one that the encoder has. */
+  #wanted = 0;
+  #inForce = 0;
+  #limited = Promise.resolve();
 
   /**
    * Joins the room and publishes; resolves once the picture flows. `maxBitrate` is in bit/s, 0 is no limit; `onEnd` is
@@ -29,11 +33,13 @@ export class Publisher {
     this.#peer = peer;
   }
 
-  /** Holds the encoder to so many bit/s; 0 is no limit. */
-  async limit(maxBitrate) {
-    const parameters = this.#sender.getParameters();
-    for (const encoding of parameters.encodings) setLimit(encoding, maxBitrate);
-    await this.#sender.setParameters(parameters);
+  /** Holds the encoder to so many bit/s; 0 is no limit. Of several at once the newest counts. */
+  limit(maxBitrate) {
+    this.#wanted = maxBitrate;
+    // A browser takes one change after the other, and refuses what overlaps.
+    const limited = this.#limited.then(() => this.#obey());
+    this.#limited = limited.catch(() => {});
+    return limited;
   }
 
   /** Another camera's picture in place of this one. */
@@ -51,8 +57,18 @@ export class Publisher {
     this.#peer.close();
   }
 
+  async #obey() {
+    const maxBitrate = this.#wanted;
+    if (maxBitrate === this.#inForce) return;
+    const parameters = this.#sender.getParameters();
+    for (const encoding of parameters.encodings) setLimit(encoding, maxBitrate);
+    await this.#sender.setParameters(parameters);
+    this.#inForce = maxBitrate;
+  }
+
   async #offer(handle, track, maxBitrate) {
     const { connection } = this.#peer;
+    this.#wanted = this.#inForce = maxBitrate;
     const encoding = setLimit({}, maxBitrate);
     const transceiver = connection.addTransceiver(track, { direction: "sendonly", sendEncodings: [encoding] });
     this.#sender = transceiver.sender;
@@ -79,8 +95,9 @@ function preferH264(transceiver) {
   transceiver.setCodecPreferences([...codecs].sort((one, other) => rank(one) - rank(other)));
 }
 
+/** A browser counts in 32 bits: more than that is no limit. */
 function setLimit(encoding, maxBitrate) {
-  if (maxBitrate > 0) encoding.maxBitrate = maxBitrate;
+  if (maxBitrate > 0 && maxBitrate < 2 ** 32) encoding.maxBitrate = maxBitrate;
   else delete encoding.maxBitrate;
   return encoding;
 }

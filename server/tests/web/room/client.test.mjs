@@ -150,6 +150,17 @@ test("the encoder obeys a limit", async () => {
   assert.ok(await target());
 });
 
+test("of many limits at once the newest counts, and none fails", async () => {
+  await makeRoom();
+  const sender = await open();
+  await publish(sender);
+  const limited = await sender.evaluate(async () => {
+    await Promise.all(Array.from({ length: 20 }, (_, count) => publisher.limit(100_000 + count)));
+    return peers[0].getSenders()[0].getParameters().encodings[0].maxBitrate;
+  });
+  assert.equal(limited, 100_019);
+});
+
 test("both sides learn that Janus is gone", async () => {
   await makeRoom();
   const [sender, receiver] = [await open(), await open()];

@@ -110,6 +110,15 @@ test("a limit of the controller's is obeyed within five seconds", async () => {
   await sender.getByText("The room allows 60 kbit/s").waitFor();
 });
 
+test("a limit that the controller drags ends no camera", async () => {
+  const attempts = () => sender.evaluate(() => peers.length);
+  const before = await attempts();
+  for (let limit = 200_000; limit >= 50_000; limit -= 1_000) order(`set_bitrate_limit 0 ${limit}`);
+  await sender.getByText("The room allows 50 kbit/s").waitFor();
+  await eventually(() => figures(sender, "outbound-rtp"), (now) => now?.targetBitrate <= 50_000);
+  assert.equal(await attempts(), before);
+});
+
 test("the lower of two limits is in force", async () => {
   await sender.getByLabel("Your limit in kbit/s").fill("40");
   await sender.getByRole("button", { name: "Set limit" }).click();
