@@ -31,6 +31,8 @@ export class Attempt {
   #isLive = false;
   #isOver = false;
   #controllerLimit = 0;
+  /** The sender's own limit as the server heard it last. */
+  #toldLimit = 0;
   #publishAgain = () => {};
   #end;
   #ended;
@@ -84,10 +86,10 @@ export class Attempt {
     this.#socket?.emit("change_name", { newName });
   }
 
-  /** The sender's own limit changed: the server is told, and the encoder obeys. */
+  /** The sender's own limit changed: the server is told, and the encoder obeys; before it publishes, then. */
   async limit() {
     if (!this.#publisher) return;
-    await this.#ask("set_bitrate_limit", { bitrateLimit: this.#sending.userLimit });
+    await this.#tellLimit();
     await this.#obey();
   }
 
@@ -127,17 +129,18 @@ export class Attempt {
   }
 
   async #publish() {
-    const { room, pin, track, userLimit, name } = this.#sending;
+    const { room, pin, track } = this.#sending;
     this.#janus = await this.#unlessOver(Janus.open(janusUrl()));
     const onEnd = (reason) => this.#end(new Error(reason));
     const maxBitrate = this.#limitInForce();
     const publishing = Publisher.start(this.#janus, { room, pin, track, maxBitrate, onEnd });
     this.#publisher = await this.#unlessOver(publishing);
-    // Another camera may have been chosen meanwhile.
+    // Another camera may have been chosen meanwhile, another name and another limit.
     if (track !== this.#sending.track) await this.#publisher.replace(this.#sending.track);
+    const { name } = this.#sending;
     const answer = await this.#ask("set_feed_id", { ...this.#publisher.ids, ...(name && { customName: name }) });
     this.#controllerLimit = answer.controllerBitrateLimit ?? 0;
-    if (userLimit) await this.#ask("set_bitrate_limit", { bitrateLimit: userLimit });
+    if (this.#sending.userLimit !== this.#toldLimit) await this.#tellLimit();
     await this.#obey();
     if (this.#isOver) return;
     this.#isLive = true;
@@ -162,6 +165,11 @@ export class Attempt {
   /** An encoder that takes no limit is no reason to end: the server has Janus hold it to the same. */
   async #obey() {
     await this.#publisher?.limit(this.#limitInForce()).catch(() => {});
+  }
+
+  async #tellLimit() {
+    const bitrateLimit = (this.#toldLimit = this.#sending.userLimit);
+    await this.#ask("set_bitrate_limit", { bitrateLimit });
   }
 
   #limitInForce() {

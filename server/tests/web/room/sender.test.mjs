@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually } from "./browser.mjs";
 import { Stage, TOKEN, live, says } from "./stage.mjs";
+import { Wire } from "./wire.mjs";
 
 let stage;
 
@@ -76,6 +77,26 @@ test("and of several that are chosen while it sends", async () => {
   await live(page);
   await stop(page);
   await isOff(page);
+  await page.context().close();
+});
+
+test("a name and a limit that are set while it connects are told", async () => {
+  const page = await stage.senderPage({ customNameAllowed: "Ada" });
+  const [events, janus] = [await Wire.tap(page, /socket\.io/), await Wire.tap(page, /\/janus/)];
+  const release = janus.hold();
+  await page.reload();
+  await start(page);
+  await eventually(() => janus.said("create"), ({ length }) => length > 0);
+  await page.getByLabel("Your name").fill("Grace");
+  await page.keyboard.press("Enter");
+  await page.locator("#details summary").click();
+  await page.getByLabel("Your limit in kbit/s").fill("40");
+  await page.getByRole("button", { name: "Set limit" }).click();
+  await says(page, "Your limit is set.");
+  release();
+  await live(page);
+  assert.match(events.said("set_feed_id").at(-1), /"customName":"Grace"/);
+  assert.match(events.said("set_bitrate_limit").at(-1), /"bitrateLimit":40000\b/);
   await page.context().close();
 });
 
