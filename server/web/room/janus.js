@@ -52,7 +52,7 @@ export class Janus {
   /** A new handle. */
   async attach() {
     const { data } = await this.#request({ janus: "attach", plugin: PLUGIN });
-    const handle = new Handle(data.id, (message) => this.#request({ ...message, handle_id: data.id }));
+    const handle = new Handle(data.id, (message) => this.#requestOf(data.id, message));
     this.#handles.set(data.id, handle);
     return handle;
   }
@@ -81,9 +81,23 @@ export class Janus {
     });
     socket.onclose = ({ reason }) => this.#over(reason || "The connection to the video server broke.");
     socket.onmessage = ({ data }) => this.#received(JSON.parse(data));
-    const { data } = await this.#request({ janus: "create" });
-    this.#session = data.id;
+    this.#session = await this.#create();
     this.#keepAlive = setInterval(() => this.#request({ janus: "keepalive" }).catch(() => {}), KEEP_ALIVE_MS);
+  }
+
+  async #create() {
+    try {
+      return (await this.#request({ janus: "create" })).data.id;
+    } catch (error) {
+      this.#over(error.message);
+      throw error;
+    }
+  }
+
+  /** What is detached is told nothing more. */
+  #requestOf(handle, message) {
+    if (message.janus === "detach") this.#handles.delete(handle);
+    return this.#request({ ...message, handle_id: handle });
   }
 
   /** Sends a message; what comes of it is its answer, or for a plugin's message the event that answers it. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { after, before, beforeEach, test } from "node:test";
-import { Browser } from "./browser.mjs";
+import { Browser, eventually } from "./browser.mjs";
 import { ADMIN_KEY, Janus } from "./janus.mjs";
 
 const WEB = new URL("../../../web/", import.meta.url);
@@ -181,6 +181,38 @@ test("a subscriber learns that its feed is gone", async () => {
   await subscribe(receiver, await publish(sender));
   await sender.close();
   await receiver.waitForFunction(() => ended.length === 1);
+});
+
+test("a handle that is detached is let go", async () => {
+  const page = await open();
+  await page.evaluate(async () => {
+    const handle = await session.attach();
+    globalThis.detached = new WeakRef(handle);
+    handle.detach();
+  });
+  await eventually(async () => {
+    await page.requestGC();
+    return page.evaluate(() => detached.deref() === undefined);
+  }, Boolean);
+});
+
+test("a session that is refused leaves no connection open", async () => {
+  const page = await browser.page(url);
+  let isClosed = false;
+  await page.routeWebSocket("ws://refusing/", (socket) => {
+    socket.onMessage((message) => {
+      const { transaction } = JSON.parse(message);
+      socket.send(JSON.stringify({ janus: "error", transaction, error: { code: 403, reason: "Not today." } }));
+    });
+    socket.onClose(() => (isClosed = true));
+  });
+  await page.reload();
+  const refusal = await page.evaluate(async () => {
+    const { Janus } = await import("/room/janus.js");
+    return Janus.open("ws://refusing/").catch(({ code, message }) => [code, message]);
+  });
+  assert.deepEqual(refusal, [403, "Not today."]);
+  await eventually(() => isClosed, Boolean);
 });
 
 test("nothing failed on any page", () => assert.deepEqual(browser.offences, []));
