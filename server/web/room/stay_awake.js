@@ -2,6 +2,7 @@
 
 export class StayAwake {
   #isWanted = false;
+  #isAsking = false;
   #lock = null;
 
   constructor() {
@@ -15,11 +16,20 @@ export class StayAwake {
   }
 
   async #follow() {
-    if (this.#isWanted && !this.#lock && document.visibilityState === "visible") {
-      // Where there is no such thing, or the battery is low, the person has to keep it awake.
-      this.#lock = await navigator.wakeLock?.request("screen").catch(() => null);
-      this.#lock?.addEventListener("release", () => (this.#lock = null));
-    }
+    if (!this.#isWanted) return this.#lock?.release();
+    if (this.#lock || this.#isAsking || document.visibilityState !== "visible") return;
+    this.#isAsking = true;
+    // Where there is no such thing, or the battery is low, the person has to keep it awake.
+    this.#lock = (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
+    this.#isAsking = false;
+    this.#lock?.addEventListener("release", () => this.#released());
+    // It may be wanted no more.
     if (!this.#isWanted) this.#lock?.release();
+  }
+
+  /** It may be wanted again. */
+  #released() {
+    this.#lock = null;
+    this.#follow();
   }
 }

@@ -1,27 +1,18 @@
 // The client of Janus by itself: our modules on an empty page, speaking with a real Janus and nothing in between.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { after, before, beforeEach, test } from "node:test";
 import { Browser, eventually } from "./browser.mjs";
 import { ADMIN_KEY, Janus } from "./janus.mjs";
+import { startSite } from "./site.mjs";
 
-const WEB = new URL("../../../web/", import.meta.url);
-
-let janus, browser, site, url;
+let janus, browser, site;
 let room = 1000;
 
 before(async () => {
   janus = await Janus.start();
   browser = await Browser.open();
-  site = createServer(async ({ url }, response) => {
-    if (url === "/") return response.setHeader("content-type", "text/html").end("<!doctype html><body>");
-    const file = await readFile(new URL(`.${url}`, WEB)).catch(() => null);
-    response.writeHead(file ? 200 : 404, { "content-type": "text/javascript" }).end(file);
-  });
-  await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${site.address().port}/`;
+  site = await startSite();
 });
 
 after(async () => {
@@ -37,7 +28,7 @@ const makeRoom = (more = {}) =>
 
 /** A page that opens a session; `call` of it runs a function with our modules and that session. */
 async function open() {
-  const page = await browser.page(url);
+  const page = await browser.page(site.url);
   await page.evaluate(async (janusUrl) => {
     const names = ["janus", "publisher", "subscriber"];
     const modules = await Promise.all(names.map((name) => import(`/room/${name}.js`)));
@@ -197,7 +188,7 @@ test("a handle that is detached is let go", async () => {
 });
 
 test("a session that is refused leaves no connection open", async () => {
-  const page = await browser.page(url);
+  const page = await browser.page(site.url);
   let isClosed = false;
   await page.routeWebSocket("ws://refusing/", (socket) => {
     socket.onMessage((message) => {

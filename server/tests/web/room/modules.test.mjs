@@ -1,0 +1,85 @@
+// Modules that need neither a server nor Janus, by themselves on an empty page.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Browser, eventually } from "./browser.mjs";
+import { startSite } from "./site.mjs";
+
+let browser, site;
+
+before(async () => {
+  [browser, site] = [await Browser.open(), await startSite()];
+});
+
+after(async () => {
+  await browser?.close();
+  site?.close();
+});
+
+/** A page whose locks on its screen are counted, and given as soon as the test gives them. */
+async function openAwake() {
+  const page = await browser.page(site.url);
+  await page.evaluate(async () => {
+    globalThis.locks = { held: 0, asked: [] };
+    const request = async () => {
+      await new Promise((resolve) => locks.asked.push(resolve));
+      const lock = new EventTarget();
+      let isHeld = true;
+      lock.release = async () => {
+        if (!isHeld) return;
+        isHeld = false;
+        locks.held -= 1;
+        setTimeout(() => lock.dispatchEvent(new Event("release")));
+      };
+      locks.held += 1;
+      return lock;
+    };
+    Object.defineProperty(navigator, "wakeLock", { value: { request } });
+    const { StayAwake } = await import("/room/stay_awake.js");
+    globalThis.awake = new StayAwake();
+  });
+  return page;
+}
+
+const want = (page, ...wishes) =>
+  page.evaluate((wishes) => {
+    for (const isWanted of wishes) awake.want(isWanted);
+  }, wishes);
+/** Gives what is asked for, once something is. */
+const give = (page) =>
+  page.waitForFunction(() => {
+    const asked = locks.asked.splice(0);
+    for (const give of asked) give();
+    return asked.length;
+  });
+const held = (page) => page.evaluate(() => locks.held);
+
+test("a screen that is wanted awake twice is let go once", async () => {
+  const page = await openAwake();
+  await want(page, true, true);
+  await give(page);
+  await eventually(() => held(page), (count) => count === 1);
+  await want(page, false);
+  await eventually(() => held(page), (count) => count === 0);
+});
+
+test("a lock that comes when it is wanted no more is let go", async () => {
+  const page = await openAwake();
+  await want(page, true, false);
+  await give(page);
+  await page.evaluate(() => new Promise(requestAnimationFrame));
+  assert.equal(await held(page), 0);
+  assert.equal(await page.evaluate(() => locks.asked.length), 0);
+});
+
+test("one that is wanted again at once is asked for again", async () => {
+  const page = await openAwake();
+  await want(page, true);
+  await give(page);
+  await eventually(() => held(page), (count) => count === 1);
+  await want(page, false, true);
+  await give(page);
+  await eventually(() => held(page), (count) => count === 1);
+});
+
+test("nothing failed on any page", () => assert.deepEqual(browser.offences, []));
