@@ -1,6 +1,6 @@
 // What a room writes over a feed: HTML of the controller's, with a person's name in it. It is built anew from a list of
-// what may be in it, and what may not is shown as the text that it is. So it can never run or load a script, whatever
-// the server lets through.
+// what may be in it, and what may not is shown as the text that it is. So it can never run a script, nor load anything
+// from elsewhere, whatever the server lets through.
 
 const ELEMENTS = new Set([
   "b", "big", "blockquote", "br", "center", "code", "dd", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4", "h5",
@@ -11,8 +11,8 @@ const ATTRIBUTES = new Set([
   "align", "alt", "class", "color", "colspan", "data-style", "dir", "height", "lang", "rowspan", "size", "src", "title",
   "width",
 ]);
-/** Pictures that carry themselves, or come from this very server. */
-const SOURCES = /^(data:image\/|\/(?!\/))/;
+/** What a style loads something by. */
+const LOADING = /(url|src|image|image-set|cross-fade)\(/i;
 /** Deeper than anybody writes. */
 const MAX_DEPTH = 32;
 
@@ -47,6 +47,21 @@ function built(node, depth) {
 function copyAttribute(copy, name, value) {
   if (!ATTRIBUTES.has(name)) return;
   // Set as an attribute it would be inline style, which the page's policy refuses.
-  if (name === "data-style") copy.style.cssText = value;
-  else if (name !== "src" || SOURCES.test(value)) copy.setAttribute(name, value);
+  if (name === "data-style") setStyle(copy.style, value);
+  else if (name !== "src" || isHarmless(value)) copy.setAttribute(name, value);
+}
+
+/** Whether a picture carries itself, or comes from this very server: as a browser reads its address, not as it looks. */
+function isHarmless(address) {
+  if (address.startsWith("data:image/")) return true;
+  if (!address.startsWith("/") || !URL.canParse(address, document.baseURI)) return false;
+  return new URL(address, document.baseURI).origin === location.origin;
+}
+
+/** A style without what it would load; properties of its own might carry that, too. */
+function setStyle(style, text) {
+  style.cssText = text;
+  for (const name of Array.from(style)) {
+    if (name.startsWith("--") || LOADING.test(style.getPropertyValue(name))) style.removeProperty(name);
+  }
 }

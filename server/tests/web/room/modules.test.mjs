@@ -82,4 +82,38 @@ test("one that is wanted again at once is asked for again", async () => {
   await eventually(() => held(page), (count) => count === 1);
 });
 
+test("an annotation's pictures carry themselves, or are this server's", async () => {
+  const page = await browser.page(site.url);
+  const kept = (source) =>
+    page.evaluate(async (source) => {
+      const { buildAnnotation } = await import("/room/annotation.js");
+      return buildAnnotation(`<p><img src="${source}">Hall</p>`).querySelector("img").getAttribute("src");
+    }, source);
+  for (const source of ["/x.png", "/of/x.png", "data:image/png;base64,AA"]) {
+    assert.equal(await kept(source), source);
+  }
+  for (const source of [
+    "//evil.example/x.png", "/\\evil.example/x.png", "\\\\evil.example/x.png", "/\t/evil.example/x.png",
+    "https://evil.example/x.png", "data:text/html,x", "javascript:1", "//[",
+  ]) {
+    assert.equal(await kept(source), null, source);
+  }
+});
+
+test("an annotation's style loads nothing", async () => {
+  const page = await browser.page(site.url);
+  const style = (text) =>
+    page.evaluate(async (text) => {
+      const { buildAnnotation } = await import("/room/annotation.js");
+      return buildAnnotation(`<p style='${text}'>Hall</p>`).style.cssText;
+    }, text);
+  assert.equal(await style("color: red; background: rgb(0, 0, 90)"), "color: red; background: rgb(0, 0, 90);");
+  for (const text of [
+    "background: url(//evil.example/x)", "background: u\\72l(//evil.example/x)", "cursor: url(//evil.example/x), auto",
+    `background-image: image-set("//evil.example/x" 1x)`, "--x: url(//evil.example/x); color: red",
+  ]) {
+    assert.doesNotMatch(await style(text), /evil/, text);
+  }
+});
+
 test("nothing failed on any page", () => assert.deepEqual(browser.offences, []));
