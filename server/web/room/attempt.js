@@ -95,8 +95,7 @@ export class Attempt {
 
   async #share() {
     await this.#connect();
-    const { slot, token, resume } = this.#sending;
-    await this.#ask("sender_init", { slot, token, resume });
+    await this.#showToken();
     for (;;) {
       const again = new Promise((resolve) => (this.#publishAgain = resolve));
       await this.#publish();
@@ -137,14 +136,29 @@ export class Attempt {
     this.#publisher = await this.#unlessOver(publishing);
     // Another camera may have been chosen meanwhile, another name and another limit.
     if (track !== this.#sending.track) await this.#publisher.replace(this.#sending.track);
-    const { name } = this.#sending;
-    const answer = await this.#ask("set_feed_id", { ...this.#publisher.ids, ...(name && { customName: name }) });
+    const answer = await this.#takeSlot();
     this.#controllerLimit = answer.controllerBitrateLimit ?? 0;
     if (this.#sending.userLimit !== this.#toldLimit) await this.#tellLimit();
     await this.#obey();
     if (this.#isOver) return;
     this.#isLive = true;
     this.#onLive();
+  }
+
+  #showToken() {
+    const { slot, token, resume } = this.#sending;
+    return this.#ask("sender_init", { slot, token, resume });
+  }
+
+  /** The server refuses a token that was replaced since in the same way as a slot that is taken: asking for it tells. */
+  async #takeSlot() {
+    const { name } = this.#sending;
+    try {
+      return await this.#ask("set_feed_id", { ...this.#publisher.ids, ...(name && { customName: name }) });
+    } catch (error) {
+      if (error instanceof Refusal) await this.#showToken();
+      throw error;
+    }
   }
 
   /** What was opened after the attempt was over is closed at once. */

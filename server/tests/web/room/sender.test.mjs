@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { io } from "socket.io-client";
 import { eventually } from "./browser.mjs";
 import { Stage, TOKEN, live, says } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
@@ -100,6 +101,27 @@ test("a name and a limit that are set while it connects are told", async () => {
   await page.context().close();
 });
 
+test("a token that is replaced while it connects is not called a slot that is taken", async () => {
+  const page = await stage.senderPage();
+  const janus = await Wire.tap(page, /\/janus/);
+  const release = janus.hold();
+  await page.reload();
+  await page.evaluate(() => {
+    globalThis.said = [];
+    const status = document.getElementById("status");
+    new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true });
+  });
+  await start(page);
+  await eventually(() => janus.said("create"), ({ length }) => length > 0);
+  await replaceToken("another");
+  release();
+  await page.locator("#status.refusal").waitFor();
+  const said = await page.evaluate(() => said);
+  assert.deepEqual(said.filter((text) => text.includes("slot is free")), []);
+  await replaceToken(TOKEN);
+  await page.context().close();
+});
+
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));
 
 /** A page whose cameras open when the test lets them. */
@@ -147,4 +169,12 @@ async function isOff(page) {
   await says(page, "The camera is off.");
   assert.ok(await page.locator("#preview").isHidden());
   assert.ok(await page.getByRole("button", { name: "Start camera" }).isVisible());
+}
+
+/** Orders another token, and resolves once it holds. */
+async function replaceToken(token) {
+  stage.server.order(`refresh_token 0 ${token}`);
+  const socket = io(`http://127.0.0.1:${stage.server.port}`, { path: "/socket.io/5000", transports: ["websocket"] });
+  await eventually(() => socket.emitWithAck("sender_init", { slot: 0, token }), ({ success }) => success);
+  socket.disconnect();
 }
