@@ -102,4 +102,18 @@ test("script in names and annotations is shown as the text that it is", async ()
   await sender.context().close();
 });
 
+test("no page tells its own address, which may hold a PIN or a token", async () => {
+  for (const path of ["receiver.html", "sender.html"]) {
+    const page = await stage.browser.page("about:blank");
+    const requests = [];
+    page.on("request", (request) => requests.push(request));
+    await page.goto(stage.server.url(path, { pin: PIN, token: TOKEN }));
+    const headers = await Promise.all(requests.map((request) => request.allHeaders()));
+    assert.ok(headers.length > 5, "its modules are among them");
+    // A module that imports another one tells its own address, which holds nothing.
+    assert.deepEqual(headers.map(({ referer }) => referer).filter((referer) => referer?.includes(path)), []);
+    await page.context().close();
+  }
+});
+
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));
