@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Stage, TOKEN, feed, live, moves } from "./stage.mjs";
+import { eventually } from "./browser.mjs";
+import { Relay } from "./relay.mjs";
+import { Stage, TOKEN, feed, live, moves, record, said } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
 let stage, sender, receiver;
@@ -64,6 +66,22 @@ test("a page that is loaded again has its slot at once", async () => {
   await sender.getByRole("button", { name: "Start camera" }).click();
   await live(sender);
   await moves(receiver, 0);
+});
+
+test("so does one whose network changed, before the server misses its old connection", async () => {
+  stage.server.order("activate_slot 1 another-token");
+  const relay = await Relay.start(stage.server.port);
+  const page = await stage.browser.page(
+    relay.through(stage.server.url("sender.html", { slot: 1, token: "another-token", pin: "none" })));
+  await page.getByRole("button", { name: "Start camera" }).click();
+  await live(page);
+  await record(page);
+  relay.lose();
+  await eventually(() => said(page), (texts) => texts.includes("Your picture is being sent."));
+  await moves(receiver, 1);
+  assert.deepEqual((await said(page)).filter((text) => text.includes("slot is free")), []);
+  await page.context().close();
+  relay.close();
 });
 
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));

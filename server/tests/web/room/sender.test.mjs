@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";
 import { eventually } from "./browser.mjs";
-import { Stage, TOKEN, live, says } from "./stage.mjs";
+import { Stage, TOKEN, live, record, said, says } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
 let stage;
@@ -106,18 +106,13 @@ test("a token that is replaced while it connects is not called a slot that is ta
   const janus = await Wire.tap(page, /\/janus/);
   const release = janus.hold();
   await page.reload();
-  await page.evaluate(() => {
-    globalThis.said = [];
-    const status = document.getElementById("status");
-    new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true });
-  });
+  await record(page);
   await start(page);
   await eventually(() => janus.said("create"), ({ length }) => length > 0);
   await replaceToken("another");
   release();
   await page.locator("#status.refusal").waitFor();
-  const said = await page.evaluate(() => said);
-  assert.deepEqual(said.filter((text) => text.includes("slot is free")), []);
+  assert.deepEqual((await said(page)).filter((text) => text.includes("slot is free")), []);
   await replaceToken(TOKEN);
   await page.context().close();
 });

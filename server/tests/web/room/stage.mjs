@@ -50,6 +50,15 @@ export const SCREEN = { width: 1280, height: 720 };
 export const says = (page, text) => page.locator("#status").filter({ hasText: text }).waitFor();
 export const live = (page) => says(page, "Your picture is being sent.");
 
+/** Keeps what a sender's page says from now on, where `said` finds it. */
+export const record = (page) =>
+  page.evaluate(() => {
+    globalThis.said = [];
+    const status = document.getElementById("status");
+    new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true });
+  });
+export const said = (page) => page.evaluate(() => globalThis.said);
+
 export const feed = (page, slot) => page.locator(`#camera-feed-${slot}-container`);
 
 /** Resolves once so many more pictures of a slot are on a receiver's screen. */
