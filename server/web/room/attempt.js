@@ -24,7 +24,7 @@ export class Dismissal extends Error {}
 
 export class Attempt {
   #sending;
-  #onLive;
+  #onState;
   #socket = null;
   #janus = null;
   #publisher = null;
@@ -38,12 +38,12 @@ export class Attempt {
   #ended;
 
   /**
-   * `sending` is what is sent: room, slot, token, pin, resume, name, track, userLimit. `onLive` is told each time that it
-   * flows, or has another limit.
+   * `sending` is what is sent: room, slot, token, pin, resume, name, track, userLimit. `onState` is told `live` each time
+   * that it flows, or has another limit, and `connecting` where it is to be published again.
    */
-  constructor(sending, onLive) {
+  constructor(sending, onState) {
     this.#sending = sending;
-    this.#onLive = onLive;
+    this.#onState = onState;
     this.#ended = new Promise((_, reject) => (this.#end = reject));
   }
 
@@ -101,6 +101,7 @@ export class Attempt {
       await this.#publish();
       await again;
       this.#unpublish();
+      this.#onState("connecting");
     }
   }
 
@@ -115,7 +116,7 @@ export class Attempt {
     socket.on("new_controller_bitrate_limit", ({ bitrateLimit }) => {
       this.#controllerLimit = bitrateLimit;
       this.#obey();
-      if (this.#isLive) this.#onLive();
+      if (this.#isLive) this.#onState("live");
     });
     socket.on("disconnect", (reason) => {
       if (reason === "io server disconnect") this.#end(new Dismissal("This camera was ended by the room."));
@@ -142,7 +143,7 @@ export class Attempt {
     await this.#obey();
     if (this.#isOver) return;
     this.#isLive = true;
-    this.#onLive();
+    this.#onState("live");
   }
 
   #showToken() {

@@ -45,10 +45,10 @@ export class Sending {
     const pauses = new Pauses();
     while (this.#run === run) {
       this.#tell({ state: "connecting" });
-      this.#attempt = new Attempt(this, () => {
-        this.#wasLive = true;
-        pauses.reset();
-        this.#tell({ state: "live", controllerLimit: this.#attempt.controllerLimit });
+      this.#attempt = new Attempt(this, (state) => {
+        if (state === "live") this.#wasLive = true;
+        if (state === "live") pauses.reset();
+        this.#tell({ state, controllerLimit: this.#attempt.controllerLimit });
       });
       try {
         await this.#attempt.run();

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually } from "./browser.mjs";
+import { ADMIN_KEY, Janus } from "./janus.mjs";
 import { Relay } from "./relay.mjs";
+import { ROOM } from "./server.mjs";
 import { Stage, TOKEN, feed, live, moves, record, said } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
@@ -82,6 +84,33 @@ test("so does one whose network changed, before the server misses its old connec
   assert.deepEqual((await said(page)).filter((text) => text.includes("slot is free")), []);
   await page.context().close();
   relay.close();
+});
+
+test("a sender whose room was forgotten publishes again, by the connection that it has", async () => {
+  // Browsers are carried to another Janus than the one that the server looks after: nothing of theirs breaks.
+  const theirs = await Janus.start();
+  await theirs.ask({ request: "create", room: ROOM, admin_key: ADMIN_KEY, videocodec: "h264,vp8" });
+  const apart = await Stage.open({ janusWebSocketURL: theirs.webSocketUrl });
+  apart.server.order(`activate_slot 0 ${TOKEN}`);
+  const [page, screen] = [await apart.senderPage(), await apart.receiver()];
+  const events = await Wire.tap(page, /socket\.io/);
+  await page.reload();
+  await record(page);
+  await page.getByRole("button", { name: "Start camera" }).click();
+  await live(page);
+  await moves(screen, 0);
+  await apart.janus.kill();
+  await feed(screen, 0).waitFor({ state: "detached" });
+  await apart.janus.run();
+  await eventually(() => events.said("set_feed_id"), ({ length }) => length === 2);
+  await moves(screen, 0);
+  await live(page);
+  assert.equal(events.said("sender_init").length, 1);
+  const sent = "Your picture is being sent.";
+  assert.deepEqual(await said(page), ["Starting the camera. Allow it if the browser asks.", "Connecting…", sent, "Connecting…", sent]);
+  assert.deepEqual(apart.browser.offences, []);
+  await apart.close();
+  await theirs.close();
 });
 
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));
