@@ -43,23 +43,26 @@ export class Following {
   async #run() {
     const pauses = new Pauses();
     while (!this.#isOver) {
+      const { pin } = this.#room;
       try {
-        await this.#receive(() => pauses.reset());
+        await this.#receive(pin, () => pauses.reset());
       } catch (error) {
         if (this.#isOver) return;
         this.#feed.note(noteOf(error));
-        if (error.code === WRONG_PIN) await this.#otherPin();
-        else await pauses.pass();
+        if (error.code !== WRONG_PIN) await pauses.pass();
+        // Another one may have come while this one was tried.
+        else if (pin === this.#room.pin) await this.#otherPin();
       }
     }
   }
 
   /** Subscribes; throws as soon as the picture does not come any more. */
-  async #receive(onPicture) {
+  async #receive(pin, onPicture) {
     const janus = await this.#janus();
+    if (this.#isOver) return;
     const ended = new Promise((resolve) => (this.#endPicture = resolve));
     const onStream = (stream) => this.#isOver || this.#feed.play(stream);
-    const [{ number: room, pin }, { feedId }] = [this.#room, this.#feed];
+    const [{ number: room }, { feedId }] = [this.#room, this.#feed];
     const subscribed = Subscriber.start(janus, { room, pin, feedId, onStream, onEnd: this.#endPicture });
     this.#subscriber = await subscribed;
     if (this.#isOver) return this.#subscriber.close();

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually } from "./browser.mjs";
 import { Stage, TOKEN, feed, live, moves, says } from "./stage.mjs";
+import { Wire } from "./wire.mjs";
 
 const PIN = "1234";
 /** Not loopback: a page of this address is no secure one. */
@@ -70,6 +71,25 @@ test("a receiver asks for the PIN, and again for a wrong one", async () => {
   await moves(receiver, 0);
   await receiver.context().close();
   await sender.context().close();
+});
+
+test("a PIN that comes while another one is tried is tried next", async () => {
+  stage.server.order("activate_slot 1 second");
+  const first = await stage.sender({ pin: PIN });
+  await live(first);
+  const receiver = await stage.receiver({ pin: "4321" });
+  const janus = await Wire.tap(receiver, /\/janus/);
+  await receiver.reload();
+  await receiver.getByLabel("Room PIN").waitFor();
+  const release = janus.hold();
+  const second = await stage.sender({ slot: 1, token: "second", pin: PIN });
+  await feed(receiver, 1).waitFor();
+  await receiver.getByLabel("Room PIN").fill(PIN);
+  await receiver.keyboard.press("Enter");
+  release();
+  for (const slot of [0, 1]) await moves(receiver, slot);
+  for (const page of [first, second, receiver]) await page.context().close();
+  stage.server.order("deactivate_slot 1");
 });
 
 test("a slot that somebody has is waited for", async () => {
