@@ -116,11 +116,13 @@ async function offerCameras() {
 
 async function setLimit(event) {
   event.preventDefault();
+  const news = byId("limit-news");
+  news.textContent = "";
   try {
     await sending.limit(byId("limit").valueAsNumber * 1000);
-    byId("status").textContent = "Your limit is set.";
+    news.textContent = "Your limit is set.";
   } catch (error) {
-    byId("status").textContent = error.message;
+    news.textContent = error.message;
   }
 }
 
@@ -146,7 +148,7 @@ function show(told) {
     showFields("of-pin", true);
     byId("pin").focus();
   }
-  if (state === "live") byId("room-limit").textContent = rate(told.controllerLimit);
+  if (state === "live") showText(byId("room-limit"), `The room allows ${rate(told.controllerLimit)}.`);
   awake.want(isOn());
 }
 

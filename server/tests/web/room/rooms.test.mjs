@@ -36,6 +36,12 @@ test("a camera in a slot is seen on every screen", async () => {
   await told("custom_name 0 Ada");
 });
 
+test("alone in the grid it is as large as the window allows, and in its middle", async () => {
+  const { x, y, width, height } = await feed(grid, 0).boundingBox();
+  const [across, down] = [Math.abs(2 * x + width - SCREEN.width), Math.abs(2 * y + height - SCREEN.height)];
+  assert.ok(across < 2 && down < 2 && height > 0.95 * SCREEN.height, `${x} ${y} ${width} ${height}`);
+});
+
 test("the picture has its usual place, and then the one that it is given", async () => {
   await stands(arranged, 0, { x: SCREEN.width - 320, y: SCREEN.height - 240, width: 320, height: 240 });
   order("set_geometry_relative_to_window 0 lt 40 30 480 360 5");
@@ -122,7 +128,7 @@ test("a limit that the controller drags ends no camera", async () => {
 test("the lower of two limits is in force", async () => {
   await sender.getByLabel("Your limit in kbit/s").fill("40");
   await sender.getByRole("button", { name: "Set limit" }).click();
-  await says(sender, "Your limit is set.");
+  await sender.getByText("Your limit is set.").waitFor();
   order("set_bitrate_limit 0 0");
   await sender.getByText("The room allows any bitrate").waitFor();
   const target = async () => (await figures(sender, "outbound-rtp")).targetBitrate;

@@ -93,7 +93,7 @@ test("a name and a limit that are set while it connects are told", async () => {
   await page.locator("#details summary").click();
   await page.getByLabel("Your limit in kbit/s").fill("40");
   await page.getByRole("button", { name: "Set limit" }).click();
-  await says(page, "Your limit is set.");
+  await page.getByText("Your limit is set.").waitFor();
   release();
   await live(page);
   assert.match(events.said("set_feed_id").at(-1), /"customName":"Grace"/);
