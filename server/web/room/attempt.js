@@ -96,12 +96,12 @@ export class Attempt {
   async #share() {
     await this.#connect();
     await this.#showToken();
-    for (;;) {
+    while (!this.#isOver) {
       const again = new Promise((resolve) => (this.#publishAgain = resolve));
       await this.#publish();
       await again;
       this.#unpublish();
-      this.#onState("connecting");
+      if (!this.#isOver) this.#onState("connecting");
     }
   }
 
