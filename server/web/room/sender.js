@@ -59,6 +59,7 @@ else offer();
 function offer() {
   show({ state: "off" });
   offerCameras();
+  navigator.mediaDevices.addEventListener("devicechange", offerCameras);
 }
 
 /** Opens the camera that is chosen, shows its picture and sends it, also in place of the one that is being sent. */

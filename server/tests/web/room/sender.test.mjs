@@ -81,6 +81,21 @@ test("and of several that are chosen while it sends", async () => {
   await page.context().close();
 });
 
+test("a camera that is plugged in can be chosen", async () => {
+  const page = await stage.senderPage();
+  const options = () => page.locator("#camera option").allTextContents();
+  await eventually(options, ({ length }) => length === 1);
+  await page.evaluate(async () => {
+    const devices = navigator.mediaDevices;
+    const known = await devices.enumerateDevices();
+    const plugged = { kind: "videoinput", deviceId: "plugged", label: "Desk camera" };
+    devices.enumerateDevices = async () => [...known, plugged];
+    devices.dispatchEvent(new Event("devicechange"));
+  });
+  await eventually(options, (names) => names.length === 2 && names[1] === "Desk camera");
+  await page.context().close();
+});
+
 test("a name and a limit that are set while it connects are told", async () => {
   const page = await stage.senderPage({ customNameAllowed: "Ada" });
   const [events, janus] = [await Wire.tap(page, /socket\.io/), await Wire.tap(page, /\/janus/)];
