@@ -101,15 +101,15 @@ impl Figures {
     /// A table as in docs/benchmarks.md.
     fn print(&self) {
         println!("| figure | cloudtalker | beside it | aim |\n|---|---|---|---|");
-        let [empty, full, after] = self.memory.map(shown);
-        println!(
-            "| memory of a room: nobody is there | {empty} | the original, as recorded: {ORIGINAL} MB | |"
-        );
-        let is_met = word(self.memory[1].resident < MEMORY_AIM);
-        println!(
-            "| … {SENDERS} senders, {RECEIVERS} receivers | {full} | | < {MEMORY_AIM:.1} MB: {is_met} |"
-        );
-        println!("| … after {} more cameras came and went | {after} | | |", self.latencies.len());
+        let memory = |what: &str, memory: Memory, beside: &str| {
+            let is_met = word(memory.resident < MEMORY_AIM);
+            println!("| {what} | {} | {beside} | < {MEMORY_AIM:.1} MB: {is_met} |", shown(memory));
+        };
+        let [empty, full, after] = self.memory;
+        let original = format!("the original, as recorded: {ORIGINAL} MB");
+        memory("memory of a room: nobody is there", empty, &original);
+        memory(&format!("… {SENDERS} senders, {RECEIVERS} receivers"), full, "");
+        memory(&format!("… after {} more cameras came and went", self.latencies.len()), after, "");
         println!("| CPU of a room: as many, each pinged every 5 s | {:.2} % of a core | | |", self.cpu);
         let [half, most] = [50, 99].map(|hundredths| self.percentile(hundredths));
         println!(
