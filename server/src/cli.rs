@@ -2,11 +2,11 @@
 
 mod arguments;
 mod complaint;
+mod identity;
 mod options;
 
 use crate::{
     control::{self, Answer, Request},
-    pki,
     room::{self, config::Config, janus::Codecs, process},
     serve,
     server::DataDir,
@@ -17,6 +17,7 @@ use arguments::{
     CapturesExport, Cli, NewPassword, Room, Serve, folded,
 };
 use complaint::complaint;
+use identity::Files;
 use options::options;
 use serde_json::Value;
 use std::{
@@ -75,10 +76,16 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
 
 async fn served(arguments: Serve) -> ExitCode {
     crate::log::start(arguments.log_level);
+    let (cameras, out) = (arguments.camera.clone(), arguments.out.clone());
     let options = match options(arguments) {
         Ok(options) => options,
         Err(message) => return failed(USAGE, &message),
     };
+    if let Some(out) = out
+        && let Err(message) = introduced(&cameras, &out, &options.data).await
+    {
+        return failed(1, &message);
+    }
     let ready = |addresses: &serve::Addresses| {
         print(&format!("cameras: https://{}", addresses.cameras));
         print(&format!("people: {}", addresses.people));
@@ -108,41 +115,38 @@ async fn roomed(arguments: Room) -> ExitCode {
 }
 
 async fn added(add: &CameraAdd) -> ExitCode {
-    let request = Request::AddCamera { name: add.name.clone() };
-    if let Err(error) = std::fs::create_dir_all(&add.out) {
-        return failed(1, &format!("{}: {error}", add.out.display()));
-    }
     let data = DataDir::at(&add.data);
     let was_begun = data.is_begun();
-    let asked = control::ask(&add.data, &request).await;
+    let files = Files::of(&add.name, &add.out);
+    let made = files.make(&add.name, &add.data).await;
     if !was_begun && data.is_begun() {
         note(&format!("new data is begun in {}: no server has served from it yet", add.data.display()));
     }
-    let (certificate, key, ca, endpoint) = match asked {
-        Ok((Answer::Added { certificate, key, ca, endpoint }, _)) => (certificate, key, ca, endpoint),
-        Ok((answer, _)) => return refused(answer),
-        Err(error) => return failed(1, &error.to_string()),
+    let endpoint = match made {
+        Ok(endpoint) => endpoint,
+        Err(message) => return failed(1, &message),
     };
-    let path = |name: String| add.out.join(name);
-    let files = [
-        (path(format!("{}.pem", add.name)), certificate, 0o644),
-        (path(format!("{}-key.pem", add.name)), key, 0o600),
-        (path("ca.pem".into()), ca, 0o644),
-    ];
-    for (path, content, mode) in &files {
-        if let Err(error) = pki::write(path, content.as_bytes(), *mode) {
-            let remove = format!("camera remove {} --data {}", add.name, add.data.display());
-            return failed(1, &format!("{error}; its key is lost: `{remove}`, then add it again"));
-        }
-    }
-    let [(certificate, ..), (key, ..), (ca, ..)] = &files;
     print(&format!(
         "cloudtalker --endpoint {endpoint}/ --cert {} --key {} --ca {}",
-        certificate.display(),
-        key.display(),
-        ca.display()
+        files.certificate.display(),
+        files.key.display(),
+        files.ca.display()
     ));
     ExitCode::SUCCESS
+}
+
+/// Makes the files of cameras that have none yet: for a system that is set up by starting it.
+async fn introduced(cameras: &[String], out: &Path, data: &Path) -> Result<(), String> {
+    for name in cameras {
+        let files = Files::of(name, out);
+        if !files.are_there() {
+            files.make(name, data).await.map_err(|message| {
+                format!("--camera {name}, whose files are not all in {}: {message}", out.display())
+            })?;
+            log::info!("{name} is a new camera; its files are in {}", out.display());
+        }
+    }
+    Ok(())
 }
 
 async fn listed(data: &Path, request: &Request, json: bool, line: fn(&Value) -> String) -> ExitCode {
@@ -240,13 +244,18 @@ fn moment(seconds: u64) -> String {
 }
 
 fn refused(answer: Answer) -> ExitCode {
+    failed(1, &refusal(answer))
+}
+
+/// Why an answer is not the wanted one.
+fn refusal(answer: Answer) -> String {
     match answer {
-        Answer::Failed(message) => failed(1, &message),
+        Answer::Failed(message) => message,
         Answer::Added { .. }
         | Answer::List(_)
         | Answer::Waiting(_)
         | Answer::Done(_)
-        | Answer::File { .. } => failed(1, "the process that serves is of another version: restart it"),
+        | Answer::File { .. } => "the process that serves is of another version: restart it".to_owned(),
     }
 }
 

@@ -102,6 +102,25 @@ fn a_directory_without_data_is_refused_and_stays_as_it_is() {
     }
 }
 
+#[test]
+fn a_start_makes_the_files_of_a_camera_that_has_none_and_leaves_those_that_are_there() {
+    let out = tempfile::tempdir().unwrap();
+    let dir = out.path().join("porch");
+    let mut serving = Serving::with(&["--camera", "porch", "--out", dir.to_str().unwrap()]);
+    let read = || ["porch.pem", "porch-key.pem", "ca.pem"].map(|file| std::fs::read(dir.join(file)).unwrap());
+    let made = read();
+    assert_eq!(serving.json(&["camera", "list", "--json"])[0]["name"], "porch");
+    serving.kill();
+    serving.go_on();
+    assert_eq!(read(), made);
+
+    // A key that is lost is not made anew behind its owner's back.
+    serving.kill();
+    std::fs::remove_file(dir.join("porch-key.pem")).unwrap();
+    let again = ["serve", "--camera", "porch", "--out", dir.to_str().unwrap()];
+    refused(&serving.command(&again), "there is a camera \"porch\" already");
+}
+
 #[tokio::test]
 async fn a_camera_added_before_the_first_start_is_let_in() {
     let mut serving = Serving::start();

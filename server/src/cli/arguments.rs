@@ -57,14 +57,20 @@ pub(super) struct Serve {
     /// one more name or address by which cameras reach this machine; repeatable, the first is what `camera add` prints
     #[argh(option)]
     pub(super) host: Vec<String>,
+    /// camera to add where its files are missing in --out: for systems that are set up by starting them; repeatable
+    #[argh(option)]
+    pub(super) camera: Vec<String>,
+    /// directory for the files of --camera; made if missing
+    #[argh(option)]
+    pub(super) out: Option<PathBuf>,
     /// bytes that one camera may take, with K, M, G or T (64G)
     #[argh(option, default = "DEFAULT_QUOTA", from_str_fn(bytes))]
     pub(super) camera_quota: u64,
     /// where Janus' HTTP API is, as in http://127.0.0.1:8088/janus; without it there are no rooms
+    // Boxed, as the next, because they take more room than other commands have arguments.
     #[argh(option, from_str_fn(janus_url))]
-    pub(super) janus_url: Option<JanusUrl>,
+    pub(super) janus_url: Option<Box<JanusUrl>>,
     /// where Janus' WebSocket API is, to which browsers come through this server (ws://localhost:8188)
-    // Boxed, because it takes more room than other commands have arguments.
     #[argh(option, default = "Box::default()", from_str_fn(janus_ws_url))]
     pub(super) janus_ws_url: Box<Upstream>,
     /// file with what Janus wants of those who make rooms
@@ -248,8 +254,8 @@ fn directory(text: &str) -> Result<PathBuf, String> {
     Ok(dir)
 }
 
-fn janus_url(text: &str) -> Result<JanusUrl, String> {
-    text.parse().map_err(|_| "expected http://HOST:PORT/PATH, without TLS".into())
+fn janus_url(text: &str) -> Result<Box<JanusUrl>, String> {
+    text.parse().map(Box::new).map_err(|_| "expected http://HOST:PORT/PATH, without TLS".into())
 }
 
 fn janus_ws_url(text: &str) -> Result<Box<Upstream>, String> {

@@ -24,6 +24,9 @@ pub(super) fn options(arguments: Serve) -> Result<Options, String> {
             return Err(format!("--host: expected a name or an address without a port, but came {host:?}"));
         }
     }
+    if arguments.camera.is_empty() != arguments.out.is_none() {
+        return Err("--camera NAME and --out DIR belong together: the camera's files are made in DIR".into());
+    }
     let ways = usize::from(arguments.web_cert.is_some() || arguments.web_key.is_some())
         + usize::from(arguments.web_self_signed)
         + usize::from(arguments.behind_proxy);
@@ -47,7 +50,7 @@ pub(super) fn options(arguments: Serve) -> Result<Options, String> {
     let janus = match (arguments.janus_url, arguments.janus_admin_key) {
         (Some(url), key) => {
             let admin_key = key.map(|file| admin_key(&file)).transpose()?;
-            Some(Janus { client: Client::new(url), admin_key, web_socket: *arguments.janus_ws_url })
+            Some(Janus { client: Client::new(*url), admin_key, web_socket: *arguments.janus_ws_url })
         }
         (None, Some(_)) => return Err("--janus-admin-key needs --janus-url".into()),
         (None, None) => None,
@@ -108,6 +111,13 @@ mod tests {
         assert!(matches!(web("--behind-proxy"), Web::Proxy));
         assert!(serve(&["--data", "d", "--web-cert", "c"]).is_err());
         assert!(serve(&["--data", "d", "--web-self-signed", "--behind-proxy"]).is_err());
+    }
+
+    #[test]
+    fn a_camera_to_add_needs_a_place_for_its_files() {
+        assert!(serve(&["--data", "d", "--camera", "porch"]).unwrap_err().contains("--out DIR"));
+        assert!(serve(&["--data", "d", "--out", "o"]).is_err());
+        assert!(serve(&["--data", "d", "--camera", "porch", "--out", "o"]).is_ok());
     }
 
     #[test]
