@@ -116,6 +116,22 @@ test-systemd: debug-build ## The agent as a service of a real systemd, in a cont
 	@$(call title,systemd)
 	cargo test --locked --test systemd -- --nocapture
 
+.PHONY: docker
+docker: server-binary ## Images of both programs, for `docker-compose up`
+	@$(MAKE) cross TARGET=x86_64
+	docker-compose build
+
+.PHONY: test-docker
+test-docker: server-binary ## The images by docker-compose, on a daemon and a network of the test's own (as root)
+	scripts/install-tools test docker
+	@$(MAKE) cross TARGET=x86_64
+	@$(call title,docker)
+	cargo test --locked --test docker --no-run
+	$(apart) cargo test --locked --test docker -- --nocapture
+
+# In a network of its own, and nothing that is started there outlives it.
+apart = unshare --net --mount-proc --pid --fork --kill-child sh -c 'ip link set lo up && exec "$$@"' sh
+
 # What the tests and the demo run: each tree's tests start the other tree's program.
 .PHONY: debug-build
 debug-build:
@@ -129,6 +145,13 @@ cross: ## Static binaries for boards, with sums and SBOMs: dist/; TARGET=armv7, 
 	@$(call title,binaries for boards)
 	cross/build $(TARGET)
 	$(TOOLS)/cross/bin/python cross/check $(if $(RECORD),--record) $(TARGET)
+
+.PHONY: server-binary
+server-binary:
+	scripts/install-tools cross
+	@$(call title,the static server)
+	cross/build-server
+	$(TOOLS)/cross/bin/python cross/check --server
 
 .PHONY: vendor
 vendor: ## Gather the agent's crates into vendor/, for Buildroot with CLOUDTALKER_OVERRIDE_SRCDIR
