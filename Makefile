@@ -129,6 +129,25 @@ test-docker: server-binary ## The images by docker-compose, on a daemon and a ne
 	cargo test --locked --test docker --no-run
 	$(apart) cargo test --locked --test docker -- --nocapture
 
+.PHONY: deb
+deb: server-binary ## Debian packages: the agent for armhf, arm64 and amd64, the server for amd64, into dist/
+	scripts/install-tools deb
+	@$(MAKE) cross TARGET='armv7 aarch64 x86_64'
+	@$(call title,Debian packages)
+	scripts/deb
+	lintian --fail-on error,warning --suppress-tags $(of_debians_archive) dist/cloudtalker*.deb
+
+# What holds for packages that are part of Debian.
+of_debians_archive = initial-upload-closes-no-bugs
+
+.PHONY: test-deb
+test-deb: deb ## The packages installed, used, upgraded and purged on a real Debian, in a container (as root)
+	scripts/install-tools systemd
+	@$(call title,Debian packages)
+	scripts/deb --version 99.0-1 --output target/deb/next x86_64 server
+	cargo test --locked --test debian --no-run
+	$(apart) cargo test --locked --test debian -- --nocapture
+
 # In a network of its own, and nothing that is started there outlives it.
 apart = unshare --net --mount-proc --pid --fork --kill-child sh -c 'ip link set lo up && exec "$$@"' sh
 
@@ -228,7 +247,7 @@ audit: ## Known vulnerabilities in either lock file (needs a network; by hand)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf dist/cloudtalker-* dist/SHA256SUMS target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules \
+	rm -rf dist/cloudtalker[-_]* dist/SHA256SUMS target server/target tests/faultfs/target fuzz/target fuzz/found fuzz/artifacts tests/node_modules \
 		vendor
 
 .PHONY: help
