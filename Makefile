@@ -40,6 +40,7 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	@$(call title,scripts)
 	scripts/when-changed --self-test
 	shellcheck --external-sources $$(git grep -lE '^#!.*\b(ba)?sh$$')
+	shellcheck --shell sh --exclude SC2034 dist/openrc/cloudtalker # OpenRC reads its variables
 	flake8 --max-line-length 132 --extend-ignore E203 $$(git grep -lE '^#!.*\bpython3$$')
 	@$(call title,image builders)
 	scripts/recipes --check
@@ -115,6 +116,12 @@ test-systemd: debug-build ## The agent as a service of a real systemd, in a cont
 	scripts/install-tools systemd
 	@$(call title,systemd)
 	cargo test --locked --test systemd -- --nocapture
+
+.PHONY: test-openrc
+test-openrc: debug-build ## The agent as a service of OpenRC, in a container (as root)
+	scripts/install-tools openrc
+	@$(call title,OpenRC)
+	cargo test --locked --test openrc -- --nocapture
 
 .PHONY: docker
 docker: server-binary ## Images of both programs, for `docker-compose up`
