@@ -187,6 +187,12 @@ vendor: ## Gather the agent's crates into vendor/, for Buildroot with CLOUDTALKE
 source: ## The agent's source with its crates, as image builders take it: dist/cloudtalker-VERSION-vendored.tar.gz
 	scripts/vendor --tarball
 
+.PHONY: release
+release: ## All that a release has, into dist/: programs, packages, source, SBOMs, sums, what is new
+	rm -rf dist/cloudtalker[-_]*
+	@$(MAKE) cross deb source
+	scripts/release
+
 .PHONY: yocto-crates
 yocto-crates: ## The list of crates in Yocto's recipe, anew from Cargo.lock
 	scripts/recipes
