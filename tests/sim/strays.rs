@@ -256,6 +256,22 @@ fn a_stray_outlives(meanwhile: impl Fn(&mut Scene)) {
 }
 
 #[test]
+fn a_stray_outlives_a_power_cut_where_refused_was_just_made() {
+    for seed in 0..40 {
+        let mut scene = Scene::seeded(seed);
+        scene.put_dir("spool/5.pir/thumbs");
+        scene.sync("spool/5.pir/thumbs");
+        scene.files.sync_dir("spool/5.pir").unwrap();
+        scene.files.remove_dir("refused").unwrap();
+        scene.files.sync_dir(".").unwrap();
+        scene.restart();
+        scene.files.power_up();
+        scene.restart();
+        assert!(scene.holds("refused/stray.5.pir.thumbs/notes", "spool/5.pir/thumbs/notes"), "seed {seed}");
+    }
+}
+
+#[test]
 fn what_a_failed_try_left_under_a_second_name_goes_with_the_next() {
     let mut scene = Scene::new();
     scene.put_dir("spool/.gone.5.pir");

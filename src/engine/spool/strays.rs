@@ -1,7 +1,7 @@
 //! What lies in the spool and is no part of it: a person's notes, another program's directory. It is never removed. It is
 //! put aside into `refused/`, and where that fails it stays, and holds up nothing.
 
-use super::{CaptureName, EntryKind, Files, Place, REFUSED, absent_is_fine, parts::Part, settle};
+use super::{CaptureName, EntryKind, Files, HERE, Place, REFUSED, absent_is_fine, parts::Part, settle};
 use std::io;
 
 /// What names in `refused/` begin with that came there from the spool unasked.
@@ -84,6 +84,8 @@ pub fn put_aside_second<F: Files>(files: &mut F, place: Place) -> io::Result<Str
 /// Moves a file or a directory into `refused/`, never in place of what is there, and gives its path. It is durable there
 /// before its former directory may go; where it can't be, it goes back.
 fn put_aside<F: Files>(files: &mut F, from: &str, name: &str) -> io::Result<String> {
+    // It would only be as safe there as the directory's own name, and may stay there although it goes back.
+    files.sync_dir(HERE)?;
     let to = settle::free_name(files, &format!("{REFUSED}/{name}"))?;
     files.rename(from, &to)?;
     if let Err(error) = files.sync_dir(REFUSED) {
