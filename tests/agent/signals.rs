@@ -83,6 +83,13 @@ fn sigterm_ends_an_agent_that_still_reads_its_spool() {
     assert!(endless.unwrap().success());
     let mut agent = board.launch();
     agent.says("listening on ");
+    // The worker that reads is the next that a start begins.
+    let threads = format!("/proc/{}/task", agent.id());
+    let names = || -> Vec<String> {
+        let threads = fs::read_dir(&threads).unwrap().flatten();
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok()).collect()
+    };
+    eventually("its disk worker", names, |names| names.iter().any(|name| name == "disk\n"));
     let asked = Instant::now();
     agent.signal(Signal::TERM);
     let ended = agent.ends();
