@@ -244,7 +244,7 @@ bench: build ## Measure, in about 15 minutes: writes docs/benchmarks.md; ONLY=la
 			$(if $(QUICK),--quick) $(ONLY)
 
 .PHONY: bench-rooms
-bench-rooms: ## What a room with a thousand receivers costs, and how fast they hear of a camera; QUICK=1 a trial
+bench-rooms: ## What a room with a thousand receivers costs: writes docs/benchmarks-rooms.md; QUICK=1 a trial
 	@$(call title,rooms)
 	cd server && cargo bench --locked --bench rooms -- $(if $(QUICK),--quick)
 

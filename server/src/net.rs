@@ -5,9 +5,14 @@ use crate::{
     pki::{self, Identity},
     server::Server,
 };
-use axum::{Extension, Router, extract::ConnectInfo};
+use axum::{Router, extract::ConnectInfo};
 use cloudtalker::wire::Sha256;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -23,6 +28,7 @@ use rustls::{
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -177,12 +183,12 @@ async fn connection(stream: TcpStream, door: Door, router: Router, mut peer: Pee
     // Small messages both ways: receipts, commands, echoes.
     let _ = stream.set_nodelay(true);
     let Ok(address) = stream.peer_addr() else { return };
-    let router = router.layer(Extension(ConnectInfo(address)));
+    let from = ConnectInfo(address);
     match door {
-        Door::Plain => requests(stream, router, peer, std::future::pending()).await,
+        Door::Plain => requests(stream, router, from, peer, std::future::pending()).await,
         Door::Tls(config) => {
             if let Some(stream) = handshake(stream, config).await {
-                requests(stream, router, peer, std::future::pending()).await;
+                requests(stream, router, from, peer, std::future::pending()).await;
             }
         }
         Door::Cameras(config, server, shares) => {
@@ -198,7 +204,7 @@ async fn connection(stream: TcpStream, door: Door, router: Router, mut peer: Pee
                 peer.share = Some(Arc::new(share));
             }
             let removed = removed(server, peer.certificate);
-            requests(stream, router, peer, removed).await;
+            requests(stream, router, from, peer, removed).await;
         }
     }
 }
@@ -219,12 +225,22 @@ async fn handshake(
 }
 
 /// Answers requests until the peer goes, the process is to end, or `revoked` says so.
-async fn requests<S>(stream: S, router: Router, peer: Peer, revoked: impl Future<Output = ()>)
-where
+async fn requests<S>(
+    stream: S,
+    router: Router,
+    from: ConnectInfo<SocketAddr>,
+    peer: Peer,
+    revoked: impl Future<Output = ()>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stop = peer.stop.clone();
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(from);
+        request.extensions_mut().insert(peer.clone());
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

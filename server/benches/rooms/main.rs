@@ -6,17 +6,19 @@
 //! it last. Pictures go by Janus, and are no part of it.
 //!
 //! ```text
-//! make bench-rooms            in about two minutes, on a machine with nothing else to do
-//! make bench-rooms QUICK=1    a trial, whose figures say nothing
+//! make bench-rooms            in about two minutes, on a machine with nothing else to do: writes docs/benchmarks-rooms.md
+//! make bench-rooms QUICK=1    a trial, whose latencies say nothing
 //! ```
 #![allow(clippy::unwrap_used)]
 
 mod client;
 mod process;
+mod report;
 
 use client::{Client, Receivers, Seen};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use process::{Memory, Process};
+use process::Process;
+use report::Figures;
 use serde_json::json;
 use std::{
     collections::VecDeque,
@@ -27,11 +29,6 @@ use tokio::{runtime::Runtime, task::JoinHandle, time::sleep};
 
 const SENDERS: usize = 4;
 const RECEIVERS: usize = 1_000;
-/// The original server's memory when idle, in MB, as recorded.
-const ORIGINAL: f64 = 59.0;
-/// Ours is to be a fifth of it.
-const MEMORY_AIM: f64 = ORIGINAL / 5.0;
-const LATENCY_AIM: Duration = Duration::from_millis(100);
 /// The second end of each connection is the server's, which has a limit of its own.
 const FILES: u64 = 2 * RECEIVERS as u64;
 
@@ -48,25 +45,18 @@ impl Plan {
     const QUICK: Plan = Plan { idle: Duration::from_secs(5), rounds: 20 };
 }
 
-/// What was measured.
-struct Figures {
-    /// Before anybody came, with everybody there, and after all rounds.
-    memory: [Memory; 3],
-    /// Of a core, in per cent, while everybody is there and nothing happens.
-    cpu: f64,
-    /// From a camera's word to the last receiver's, the shortest first.
-    latencies: Vec<Duration>,
-}
-
 fn main() {
     let is_quick = env::args().any(|argument| argument == "--quick");
     let plan = if is_quick { Plan::QUICK } else { Plan::FULL };
     allow_files();
-    println!("load before: {}", fs::read_to_string("/proc/loadavg").unwrap().trim());
+    let load = fs::read_to_string("/proc/loadavg").unwrap().trim().to_owned();
     let mut server = Process::start(SENDERS);
     // The clients end with their runtime, before the server does.
     let figures = Runtime::new().unwrap().block_on(measure(&mut server, &plan));
-    figures.print();
+    println!("{}\nload before: {load}", figures.table());
+    if !is_quick {
+        figures.write(&load);
+    }
 }
 
 async fn measure(server: &mut Process, plan: &Plan) -> Figures {
@@ -83,7 +73,7 @@ async fn measure(server: &mut Process, plan: &Plan) -> Figures {
     let full = server.memory();
     let cpu = idle_cpu(server, plan.idle).await;
 
-    let mut latencies = Vec::new();
+    let (mut latencies, before) = (Vec::new(), server.cpu());
     for slot in (0..SENDERS).cycle().take(plan.rounds) {
         // The one that has been there for longest has this slot.
         senders.pop_front().expect("each slot has one").abort();
@@ -94,36 +84,8 @@ async fn measure(server: &mut Process, plan: &Plan) -> Figures {
         latencies.push(receivers.all(Seen::New).await - began);
     }
     latencies.sort_unstable();
-    Figures { memory: [empty, full, server.memory()], cpu, latencies }
-}
-
-impl Figures {
-    /// A table as in docs/benchmarks.md.
-    fn print(&self) {
-        println!("| figure | cloudtalker | beside it | aim |\n|---|---|---|---|");
-        let memory = |what: &str, memory: Memory, beside: &str| {
-            let is_met = word(memory.resident < MEMORY_AIM);
-            println!("| {what} | {} | {beside} | < {MEMORY_AIM:.1} MB: {is_met} |", shown(memory));
-        };
-        let [empty, full, after] = self.memory;
-        let original = format!("the original, as recorded: {ORIGINAL} MB");
-        memory("memory of a room: nobody is there", empty, &original);
-        memory(&format!("… {SENDERS} senders, {RECEIVERS} receivers"), full, "");
-        memory(&format!("… after {} more cameras came and went", self.latencies.len()), after, "");
-        println!("| CPU of a room: as many, each pinged every 5 s | {:.2} % of a core | | |", self.cpu);
-        let [half, most] = [50, 99].map(|hundredths| self.percentile(hundredths));
-        println!(
-            "| a camera comes, to the last of {RECEIVERS} receivers | p50 {:.1} ms, p99 {:.1} ms | | p99 < {} ms: {} |",
-            milliseconds(half),
-            milliseconds(most),
-            LATENCY_AIM.as_millis(),
-            word(most < LATENCY_AIM)
-        );
-    }
-
-    fn percentile(&self, hundredths: usize) -> Duration {
-        self.latencies[(self.latencies.len() - 1) * hundredths / 100]
-    }
+    let round = (server.cpu() - before) / u32::try_from(plan.rounds).unwrap();
+    Figures { memory: [empty, full, server.memory()], cpu, round, latencies }
 }
 
 /// A sender that has shown its token.
@@ -155,18 +117,6 @@ async fn idle_cpu(server: &Process, idle: Duration) -> f64 {
     let (before, began) = (server.cpu(), Instant::now());
     sleep(idle).await;
     100.0 * (server.cpu() - before).as_secs_f64() / began.elapsed().as_secs_f64()
-}
-
-fn shown(memory: Memory) -> String {
-    format!("{:.1} MB, of which {:.1} MB no file backs", memory.resident, memory.own)
-}
-
-fn word(is_met: bool) -> &'static str {
-    if is_met { "met" } else { "**missed**" }
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    1e3 * duration.as_secs_f64()
 }
 
 fn allow_files() {

@@ -48,7 +48,7 @@ use crate::{
 use axum::{
     Extension, Router,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -141,13 +141,21 @@ pub fn router<S: Clone + Send + Sync + 'static>(rooms: Arc<Rooms>) -> Router<S> 
         .layer(from_fn_with_state(rooms, place))
 }
 
-/// Takes away what a socket would keep of the request that began it for as long as it lives: all headers that Engine.IO
-/// doesn't read, cookies among them, and the place of a connection that may be gone long before the socket is.
+/// A socket keeps the request that began it for as long as it lives. This leaves it what Engine.IO reads, as a copy: no cookie,
+/// no place of a connection that may be gone long before the socket is, and none of the bytes that were read from it, all
+/// of which a single header would hold.
 fn strip(request: &mut Request) {
     const READ: [HeaderName; 2] = [header::SEC_WEBSOCKET_KEY, header::CONTENT_TYPE];
-    let headers = std::mem::take(request.headers_mut());
-    let read = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
-    request.headers_mut().extend(read.filter(|(name, _)| READ.contains(name)));
+    let mut headers = HeaderMap::with_capacity(READ.len());
+    for name in READ {
+        let value = request.headers().get(&name).map(|value| HeaderValue::from_bytes(value.as_bytes()));
+        headers.extend(value.and_then(Result::ok).map(|value| (name, value)));
+    }
+    *request.headers_mut() = headers;
+    let path = request.uri().path_and_query().map(|path| path.as_str().parse::<PathAndQuery>());
+    if let Some(Ok(path)) = path {
+        *request.uri_mut() = path.into();
+    }
     // A WebSocket is the connection of its request.
     if !request.headers().contains_key(header::SEC_WEBSOCKET_KEY) {
         request.extensions_mut().remove::<Peer>();
@@ -184,4 +192,28 @@ async fn place(
     strip(&mut request);
     request.extensions_mut().insert(Place { room, from, permit });
     next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use bytes::Bytes;
+
+    #[test]
+    fn a_socket_holds_nothing_of_what_its_request_was_read_from() {
+        let read = Bytes::from(b"/socket.io/5000?EIO=4&transport=websocket a2V5 secret".to_vec());
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = PathAndQuery::from_maybe_shared(read.slice(..41)).unwrap().into();
+        for (name, value) in [(header::SEC_WEBSOCKET_KEY, 42..46), (header::COOKIE, 47..53)] {
+            let value = HeaderValue::from_maybe_shared(read.slice(value)).unwrap();
+            request.headers_mut().insert(name, value);
+        }
+        assert!(!read.is_unique());
+        strip(&mut request);
+        assert!(read.is_unique());
+        assert_eq!(request.uri(), "/socket.io/5000?EIO=4&transport=websocket");
+        assert_eq!(request.headers().len(), 1);
+        assert_eq!(request.headers()[header::SEC_WEBSOCKET_KEY], "a2V5");
+    }
 }

@@ -28,8 +28,8 @@ const MAX_PAYLOAD: usize = 64 << 10;
 const MAX_BUFFERED: usize = 256;
 /// Between the handshake and the first packet; and for changing from polling to WebSocket.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What a WebSocket buffers of what it reads.
-const READ_BUFFER: usize = 4 << 10;
+/// What a WebSocket reads at once, and holds even while nothing comes. Nearly every message fits.
+const READ_BUFFER: usize = 512;
 
 /// Engine.IO's service for all rooms.
 pub(super) type Service = EngineIoService<Sockets>;
