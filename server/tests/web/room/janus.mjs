@@ -11,15 +11,16 @@ export class Janus {
   #dir;
   #child = null;
 
-  static async start() {
+  /** Its ports for pictures may be others, and its configuration of NAT more than none. */
+  static async start({ rtpPorts = "20000-20999", nat = "" } = {}) {
     const janus = new Janus();
     janus.#dir = await mkdtemp(join(tmpdir(), "cloudtalker-janus-"));
-    await janus.#configure(await freePort(), await freePort());
+    await janus.#configure(await freePort(), await freePort(), rtpPorts, nat);
     await janus.run();
     return janus;
   }
 
-  async #configure(httpPort, wsPort) {
+  async #configure(httpPort, wsPort, rtpPorts, nat) {
     this.url = `http://127.0.0.1:${httpPort}/janus`;
     this.webSocketUrl = `ws://127.0.0.1:${wsPort}/`;
     const modules = await modulesOf(await program("janus"));
@@ -29,7 +30,8 @@ export class Janus {
           transports_folder = "${modules}/transports"
           debug_level = 3
         }
-        media: { rtp_port_range = "20000-20999" }
+        media: { rtp_port_range = "${rtpPorts}" }
+        ${nat}
         plugins: { disable = "${await others(`${modules}/plugins`, ["videoroom"])}" }
         transports: { disable = "${await others(`${modules}/transports`, ["http", "websockets"])}" }`,
       "janus.transport.http.jcfg": `general: { json = "compact", http = true, port = ${httpPort}, ip = "127.0.0.1" }`,

@@ -12,9 +12,10 @@ const root = fileURLToPath(new URL("../../../../", import.meta.url));
 export const SCREENSHOTS = process.env.SCREENSHOTS ?? join(root, "server/target/screenshots");
 
 export class Stage {
-  static async open(options) {
+  /** `options` are the server's, `janus` are Janus'. */
+  static async open(options, janus) {
     const stage = new Stage();
-    stage.janus = await Janus.start();
+    stage.janus = await Janus.start(janus);
     stage.server = await Server.start(stage.janus, options);
     stage.browser = await Browser.open();
     return stage;
