@@ -166,7 +166,7 @@ debug-build:
 	cd server && cargo build --locked --bins --examples
 
 .PHONY: cross
-cross: ## Static binaries for boards, with sums and SBOMs: dist/; TARGET=armv7, aarch64, armv6 or x86_64 is one
+cross: ## Static binaries for boards, with sums, SBOMs, licences: dist/; TARGET=armv7, aarch64, armv6 or x86_64 is one
 	scripts/install-tools cross
 	@$(call title,binaries for boards)
 	cross/build $(TARGET)
