@@ -63,6 +63,7 @@ impl Figures {
         let day = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let text = include_str!("benchmarks.md")
             .replace("{date}", day.split('T').next().unwrap_or_default())
+            .replace("{commit}", &commit())
             .replace("{machine}", &machine())
             .replace("{load}", load)
             .replace("{table}", &self.table());
@@ -95,4 +96,15 @@ fn machine() -> String {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let kernel = Command::new("uname").arg("-srm").output().map(|output| output.stdout).unwrap_or_default();
     format!("{cpu}, {cores} cores; {}", String::from_utf8_lossy(&kernel).trim())
+}
+
+/// What is measured; with a mark where it is not as it was committed.
+fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).trim().to_owned()
+    };
+    let changed = git(&["status", "--porcelain", "--", ":(top)", ":(top,exclude)docs/benchmarks-rooms.md"]);
+    let mark = if changed.is_empty() { "" } else { ", with changes" };
+    format!("{}{mark}", git(&["rev-parse", "--short=12", "HEAD"]))
 }
