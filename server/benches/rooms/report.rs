@@ -101,7 +101,8 @@ fn machine() -> String {
 /// What is measured; with a mark where it is not as it was committed.
 fn commit() -> String {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().map(|output| output.stdout).unwrap_or_default();
+        let output =
+            Command::new("git").args(arguments).output().map(|output| output.stdout).unwrap_or_default();
         String::from_utf8_lossy(&output).trim().to_owned()
     };
     let changed = git(&["status", "--porcelain", "--", ":(top)", ":(top,exclude)docs/benchmarks-rooms.md"]);
