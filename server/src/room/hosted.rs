@@ -1,7 +1,7 @@
 //! Rooms in `serve`: as many as people make, kept in the database, driven by people who are signed in.
 
 use super::{
-    LAST_WORDS, Rooms,
+    Rooms,
     door::{Door, Upstream},
     engine::{Input, OrderRefused, Settings, SlotState, SlotView},
     janus::{self, Client, Codecs, JanusRoom},
@@ -20,7 +20,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tokio::{sync::watch, task::JoinSet};
 
 /// Rooms of one server. Each has a session in Janus, and asks it something every two seconds.
 const MAX_ROOMS: i64 = 100;
@@ -186,12 +186,12 @@ impl Hosted {
         }
         let gone = self.lock().remove(&number);
         if let Some(Hosting { running, end, .. }) = gone {
-            self.rooms.remove(number);
-            running.handle(Input::Stop);
             let _ = end.send(true);
+            let rooms = self.rooms.clone();
             self.tasks().spawn(async move {
-                sleep(LAST_WORDS).await;
-                running.close();
+                // Who polls must still find the room, to fetch what is said last.
+                running.end().await;
+                rooms.remove(number);
             });
         }
         self.bus.tell(Event::RoomRemoved(number));
@@ -355,15 +355,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_can_not_be_kept_does_not_happen() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("db")).await.unwrap();
-        let client = Client::new("http://127.0.0.1:9/janus".parse().unwrap());
-        let janus = Janus { client, admin_key: None, web_socket: Upstream::default() };
-        let rooms = Rooms::new(crate::room::Reach::Direct);
-        let hosted = Hosted::open(store.clone(), Bus::default(), rooms, Some(janus)).await.unwrap();
-        let number =
-            hosted.add(NewRoom { name: "Lecture".into(), slots: 1, bitrate: 0, pin: None }).await.unwrap();
-        store.close().await;
+        let (_dir, hosted, number) = hosted_with_a_room().await;
+        hosted.store.close().await;
         for line in ["activate_slot 0 t0ken", "hide 0", "edit_pin 4321"] {
             let order = Order::parse(line).unwrap().unwrap();
             assert!(matches!(hosted.order(number, order).await, Err(HostedError::Store(_))), "{line}");
@@ -373,6 +366,29 @@ mod tests {
             assert_eq!(room.slots[0].visibility, Visibility::Shown);
             assert_ne!(room.pin, "4321");
         });
+    }
+
+    #[tokio::test]
+    async fn who_polls_finds_a_removed_room_until_all_is_said() {
+        let (_dir, hosted, number) = hosted_with_a_room().await;
+        hosted.remove(number).await.unwrap();
+        assert!(hosted.look(number, |_| ()).is_none());
+        assert!(hosted.rooms.room(number).is_some());
+        hosted.end().await;
+        assert!(hosted.rooms.room(number).is_none());
+    }
+
+    /// One room of one slot, whose Janus is away.
+    async fn hosted_with_a_room() -> (tempfile::TempDir, Arc<Hosted>, u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).await.unwrap();
+        let client = Client::new("http://127.0.0.1:9/janus".parse().unwrap());
+        let janus = Janus { client, admin_key: None, web_socket: Upstream::default() };
+        let rooms = Rooms::new(crate::room::Reach::Direct);
+        let hosted = Hosted::open(store, Bus::default(), rooms, Some(janus)).await.unwrap();
+        let new = NewRoom { name: "Lecture".into(), slots: 1, bitrate: 0, pin: None };
+        let number = hosted.add(new).await.unwrap();
+        (dir, hosted, number)
     }
 
     #[test]

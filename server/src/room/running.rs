@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Until a socket that was told its end is closed by us.
+/// Until a socket that was told its end is closed by us: a client that polls fetches that first.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// A socket of Engine.IO.
@@ -52,7 +52,7 @@ struct Inner {
     members: HashMap<SocketId, Arc<Socket>>,
     /// Sockets that hear nothing any more, of which the room doesn't know yet.
     deaf: Vec<SocketId>,
-    /// It has ended, and nobody comes in any more.
+    /// It ends, and nobody comes in any more.
     is_over: bool,
     /// The number of the last socket.
     numbered: u64,
@@ -153,7 +153,15 @@ impl RunningRoom {
         self.drain(&mut inner);
     }
 
-    /// Sends everybody away, who may come back by themselves: the process ends, or the room. Who comes now is too late.
+    /// Ends the room: tells everybody, leaves time to fetch it, and sends them away. Who comes meanwhile is too late.
+    pub async fn end(&self) {
+        self.lock().is_over = true;
+        self.handle(Input::Stop);
+        tokio::time::sleep(LAST_WORDS).await;
+        self.close();
+    }
+
+    /// Sends everybody away, who may come back by themselves: the process ends. Who comes now is too late.
     pub fn close(&self) {
         let mut inner = self.lock();
         inner.is_over = true;
