@@ -66,19 +66,26 @@ fn the_listener_starts_once_restarts_and_stops() {
 }
 
 #[test]
-fn the_listeners_defaults_file_names_what_the_script_has_anyway() {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("buildroot/package/cloudtalker");
-    let settings = |file: &str| {
-        let text = fs::read_to_string(package.join(file)).unwrap();
-        let lines = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
-        let is_setting = |line: &&str| {
-            ["CLOUDTALKER_", "CAPTURE_", "SEGMENT_"].iter().any(|start| line.starts_with(start))
-        };
-        let mut found: Vec<String> = lines.filter(is_setting).map(str::to_owned).collect();
-        found.sort();
-        found
-    };
-    assert_eq!(settings("S93cloudtalker-listen"), settings("cloudtalker-listen.default"));
+fn the_listeners_defaults_file_names_what_the_script_and_the_unit_have_anyway() {
+    let defaults = settings("buildroot/package/cloudtalker/cloudtalker-listen.default");
+    assert_eq!(settings("buildroot/package/cloudtalker/S93cloudtalker-listen"), defaults);
+    let unit = settings("dist/systemd/cloudtalker-listen.service");
+    // systemd has words of its own for the user, and the numbers are those of the recording script.
+    let elsewhere = ["CLOUDTALKER_USER=", "CAPTURE_SEGMENTS=", "SEGMENT_MILLISECONDS="];
+    let is_the_units = |line: &String| !elsewhere.iter().any(|name| line.starts_with(name));
+    assert_eq!(unit, defaults.into_iter().filter(is_the_units).collect::<Vec<_>>());
+}
+
+/// The lines of a file that set what the listener or its program goes by, as `NAME=VALUE`.
+fn settings(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let lines = text.lines().map(|line| line.replace('"', ""));
+    let lines = lines.map(|line| line.trim_start_matches("Environment=").trim_start_matches('#').to_owned());
+    let is_setting =
+        |line: &String| ["CLOUDTALKER_", "CAPTURE_", "SEGMENT_"].iter().any(|start| line.starts_with(start));
+    let mut found: Vec<String> = lines.filter(is_setting).collect();
+    found.sort();
+    found
 }
 
 /// Its card's partition is a file, of a type that every kernel of a test has: `/card/partition`.

@@ -18,9 +18,10 @@ const CAMERA: &str = "/var/lib/camera";
 const SPOOL: &str = "/var/lib/cloudtalker/spool";
 const SOCKET: &str = "/run/cloudtalker/input.sock";
 /// Files of dist/systemd, and where they belong.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("cloudtalker.service", "/etc/systemd/system/"),
     ("cloudtalker.socket", "/etc/systemd/system/"),
+    ("cloudtalker-listen.service", "/etc/systemd/system/"),
     ("cloudtalker.sysusers", "/usr/lib/sysusers.d/cloudtalker.conf"),
     ("cloudtalker.tmpfiles", "/usr/lib/tmpfiles.d/cloudtalker.conf"),
 ];
@@ -33,6 +34,7 @@ fn a_service_takes_links_sends_reloads_restarts_and_is_restarted_when_it_hangs()
     life.has_no_more_rights_than_it_needs();
     life.reloads();
     life.takes_what_came_while_it_was_stopped();
+    life.records_what_the_cloud_asks_for();
     life.is_restarted_when_it_hangs();
 }
 
@@ -60,7 +62,7 @@ impl Life {
         }
         life.ok(&format!("install {here}/cloudtalker /usr/bin/"));
         life.ok("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload");
-        life.ok("systemd-analyze verify /etc/systemd/system/cloudtalker.service /etc/systemd/system/cloudtalker.socket");
+        life.ok("systemd-analyze verify /etc/systemd/system/cloudtalker*");
         life.ok(&format!("install -d -m 2775 -o nobody -g video {CAMERA}"));
         life
     }
@@ -79,6 +81,7 @@ impl Life {
             "key = /etc/cloudtalker/key.pem".to_owned(),
             "ca = /etc/cloudtalker/ca.pem".to_owned(),
             format!("capture_dir = {CAMERA}"),
+            "cam_sock = /run/cloudtalker/camera.sock".to_owned(),
         ];
         self.ok(&format!(
             "printf '%s\\n' {} >/etc/cloudtalker.conf",
@@ -123,6 +126,30 @@ impl Life {
         let segment = self.records(TIME + 1);
         self.hands_over(TIME + 1);
         self.reaches_the_cloud(TIME + 1, segment);
+    }
+
+    /// By our recording script, with a stand-in for the Raspberry Pi's program.
+    fn records_what_the_cloud_asks_for(&mut self) {
+        let segments = [0, 1].map(|seg_no| Segment::write(self.dir.at("recording"), seg_no, 50_000));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/rpicam-vid.sh");
+        fs::copy(script, self.dir.at("on-command")).unwrap();
+        let program = "#!/bin/sh\nfor file; do :; done\ncp /usr/share/recording \"$file\"\n";
+        fs::write(self.dir.at("rpicam-vid"), program).unwrap();
+        let here = self.dir.path().display().to_string();
+        self.ok(&format!("install {here}/rpicam-vid /usr/bin/"));
+        self.ok(&format!("install -m 0644 {here}/recording /usr/share/"));
+        self.ok(&format!("install -D {here}/on-command /usr/libexec/cloudtalker/on-command"));
+        let directory = format!("{CAMERA}/asked");
+        let settings = format!("CAPTURE_DIR=\"{directory}\"\\nCAPTURE_SEGMENTS=2\\n");
+        self.ok(&format!("printf '{settings}' >/etc/default/cloudtalker-listen"));
+        self.ok("systemctl start cloudtalker-listen.service");
+        self.ok("until [ -S /run/cloudtalker/camera.sock ]; do sleep 0.1; done");
+        self.server.tell("porch", "capture");
+        self.server.captures_when("what was asked for is complete", |captures| {
+            captures.iter().any(|capture| capture.is("request", capture.trigger_timestamp, &segments))
+        });
+        let owners = self.ok(&format!("stat -c '%U %G' {directory} {directory}/*"));
+        assert_eq!(owners, ["cloudtalker cloudtalker"; 3].join("\n"));
     }
 
     fn is_restarted_when_it_hangs(&mut self) {

@@ -65,7 +65,7 @@ define CLOUDTALKER_INSTALL_INIT_SYSV_CAMERA
 endef
 
 define CLOUDTALKER_INSTALL_INIT_SYSTEMD_CAMERA
-	$(INSTALL) -D -m 0644 $(CLOUDTALKER_PKGDIR)/cloudtalker-listen.service \
+	$(INSTALL) -D -m 0644 $(@D)/dist/systemd/cloudtalker-listen.service \
 		$(TARGET_DIR)/usr/lib/systemd/system/cloudtalker-listen.service
 endef
 endif

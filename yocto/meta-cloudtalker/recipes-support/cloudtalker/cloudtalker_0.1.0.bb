@@ -64,7 +64,7 @@ do_install() {
     if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
         units=${D}${systemd_system_unitdir}
         install -D -m 0644 -t $units ${S}/dist/systemd/cloudtalker.service ${S}/dist/systemd/cloudtalker.socket \
-            $package/cloudtalker-listen.service
+            ${S}/dist/systemd/cloudtalker-listen.service
         install -D -m 0644 -t $units/cloudtalker.service.d ${S}/dist/systemd/cloudtalker.service.d/notify-reload.conf
         install -D -m 0644 ${S}/dist/systemd/cloudtalker.tmpfiles ${D}${nonarch_libdir}/tmpfiles.d/cloudtalker.conf
     fi
