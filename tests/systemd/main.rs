@@ -61,7 +61,7 @@ impl Life {
             life.ok(&format!("install -m 0644 {here}/{file} {place}"));
         }
         life.ok(&format!("install {here}/cloudtalker /usr/bin/"));
-        life.ok("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload");
+        life.ok("systemd-sysusers cloudtalker.conf && systemd-tmpfiles --create cloudtalker.conf && systemctl daemon-reload");
         life.ok("systemd-analyze verify /etc/systemd/system/cloudtalker*");
         life.ok(&format!("install -d -m 2775 -o nobody -g video {CAMERA}"));
         life
