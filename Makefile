@@ -41,6 +41,7 @@ lint: ## Formatting, clippy, rustdoc, licences and banned crates, the pure core,
 	scripts/when-changed --self-test
 	shellcheck --external-sources $$(git grep -lE '^#!.*\b(ba)?sh$$')
 	shellcheck --shell sh --exclude SC2034 dist/openrc/cloudtalker # OpenRC reads its variables
+	shellcheck --shell sh --exclude SC2034,SC2154 dist/alpine/APKBUILD # abuild reads its variables, and has others
 	flake8 --max-line-length 132 --extend-ignore E203 $$(git grep -lE '^#!.*\bpython3$$')
 	@$(call title,image builders)
 	scripts/recipes --check

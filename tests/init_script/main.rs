@@ -5,6 +5,7 @@
 #[path = "../agent/harness/mod.rs"]
 mod harness;
 
+mod alpine;
 mod camera;
 mod room;
 

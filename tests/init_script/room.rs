@@ -125,7 +125,7 @@ impl DerefMut for Room {
 }
 
 /// A program of this machine's.
-fn found(program: &str) -> PathBuf {
+pub fn found(program: &str) -> PathBuf {
     let dirs = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(program));
     dirs.into_iter()
         .find(|path| path.exists())
