@@ -70,7 +70,7 @@ pub(super) struct Serve {
     // Boxed, as the next, because they take more room than other commands have arguments.
     #[argh(option, from_str_fn(janus_url))]
     pub(super) janus_url: Option<Box<JanusUrl>>,
-    /// where Janus' WebSocket API is, to which browsers come through this server (ws://localhost:8188)
+    /// where Janus' WebSocket API is, ws:// or wss://, to which browsers come through this server (ws://localhost:8188)
     #[argh(option, default = "Box::default()", from_str_fn(janus_ws_url))]
     pub(super) janus_ws_url: Box<Upstream>,
     /// file with what Janus wants of those who make rooms

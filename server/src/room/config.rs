@@ -6,7 +6,7 @@
 //! | `cameraSlots` | how many slots there are | 4 |
 //! | `notifyPath` | where notifications go: a file or a named pipe, relative to the configuration's directory | none |
 //! | `janusURL` | Janus' HTTP API, `http` or `https` | `http://localhost:8088/janus` |
-//! | `janusWebSocketURL` | Janus' WebSocket API, to which our own pages come by `/janus`; not the original's key | `ws://localhost:8188` |
+//! | `janusWebSocketURL` | Janus' WebSocket API, `ws` or `wss`, to which our own pages come by `/janus`; not the original's key | `ws://localhost:8188` |
 //! | `janusRoom` | the room's number in Janus | 1000 |
 //! | `janusRoomSecret` | what administers it there | `default` |
 //! | `janusRoomPin` | what senders and receivers need there | none |

@@ -2,8 +2,11 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +14,8 @@ import { test } from "node:test";
 import { FakeJanus } from "./fake_janus.mjs";
 import { ADMIN_KEY, Janus } from "../web/room/janus.mjs";
 import { ROOM, Scene, TOKEN, feed, until, within } from "./scene.mjs";
+
+const { WebSocket, WebSocketServer } = createRequire(new URL("../../../tests/package.json", import.meta.url))("ws");
 
 /** A room that is to be there within so long after its Janus is. */
 const BACK_MS = 10_000;
@@ -239,16 +244,53 @@ test("a lack of open files costs no room", async (t) => {
 });
 
 test("Janus may speak TLS, with a certificate that the machine trusts", async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), "cloudtalker-tls-"));
-  t.after(() => rm(dir, { recursive: true }));
-  const [key, cert] = ["key.pem", "cert.pem"].map((name) => join(dir, name));
-  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"];
-  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  execFileSync("openssl", ["req", "-x509", ...kind, "-keyout", key, "-out", cert, ...names], { stdio: "ignore" });
-  const janus = await FakeJanus.start(t, { key: await readFile(key), cert: await readFile(cert) });
-  for (const [env, told] of [[{ SSL_CERT_FILE: cert }, "Janus keeps it"], [{}, "invalid peer certificate"]]) {
+  const { file, ...certificates } = await certified(t);
+  const janus = await FakeJanus.start(t, certificates);
+  for (const [env, told] of [[{ SSL_CERT_FILE: file }, "Janus keeps it"], [{}, "invalid peer certificate"]]) {
     const scene = await Scene.open({ env, config: { janusURL: janus.url } });
     t.after(() => scene.close());
     await scene.logged(told);
   }
 });
+
+test("browsers reach a Janus whose WebSockets are behind TLS, where the machine trusts its certificate", async (t) => {
+  const { file, key, cert } = await certified(t);
+  const server = createTlsServer({ key, cert });
+  const janus = new WebSocketServer({ server, handleProtocols: () => "janus-protocol" });
+  t.after(() => janus.clients.forEach((client) => client.terminate()) ?? server.close());
+  janus.on("connection", (socket) => socket.on("message", (text) => {
+    const { transaction } = JSON.parse(text);
+    socket.send(JSON.stringify({ janus: "success", transaction, data: { id: 7 } }));
+  }));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address();
+  /** What a browser is told that wants a session: Janus' answer, or why it is sent away. */
+  const answer = async (env, host) => {
+    const scene = await Scene.open({ env, config: { janusWebSocketURL: `wss://${host}:${port}` } });
+    t.after(() => scene.close());
+    const browser = new WebSocket(`${scene.url.replace("http", "ws")}/janus`, "janus-protocol");
+    const told = Promise.race([once(browser, "message"), once(browser, "close")]);
+    browser.on("open", () => browser.send(JSON.stringify({ janus: "create", transaction: "t" })));
+    const [said] = await told;
+    browser.terminate();
+    return { said, log: scene.log };
+  };
+  const { said } = await answer({ SSL_CERT_FILE: file }, "localhost");
+  assert.equal(JSON.parse(said).data.id, 7);
+  for (const [env, host] of [[{}, "localhost"], [{ SSL_CERT_FILE: file }, "127.0.0.1"]]) {
+    const { said, log } = await answer(env, host);
+    assert.equal(said, 1013, "it may try again later");
+    assert.match(log, /janus can't be reached at wss:.*invalid peer certificate/);
+  }
+});
+
+/** A certificate of localhost, its key, and the file that it is in. */
+async function certified(t) {
+  const dir = await mkdtemp(join(tmpdir(), "cloudtalker-tls-"));
+  t.after(() => rm(dir, { recursive: true }));
+  const [key, file] = ["key.pem", "cert.pem"].map((name) => join(dir, name));
+  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"];
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  execFileSync("openssl", ["req", "-x509", ...kind, "-keyout", key, "-out", file, ...names], { stdio: "ignore" });
+  return { key: await readFile(key), cert: await readFile(file), file };
+}

@@ -46,7 +46,7 @@ use std::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
-use upstream::Stream;
+use upstream::{Connector, Stream};
 
 /// Where browsers find it.
 pub const PATH: &str = "/janus";
@@ -69,7 +69,7 @@ const SEND: Duration = Duration::from_secs(10);
 
 /// The door: which Janus is behind it, and for which rooms.
 pub struct Door {
-    janus: Upstream,
+    janus: Connector,
     reach: Reach,
     has_room: Box<dyn Fn(u64) -> bool + Send + Sync>,
     of_address: Mutex<HashMap<IpAddr, Taken>>,
@@ -121,7 +121,7 @@ impl Door {
         has_room: impl Fn(u64) -> bool + Send + Sync + 'static,
     ) -> Door {
         Door {
-            janus,
+            janus: Connector::new(janus),
             reach,
             has_room: Box::new(has_room),
             of_address: Mutex::default(),
@@ -150,7 +150,7 @@ impl Door {
 
     /// A connection to Janus.
     async fn open(&self) -> Result<Stream, End> {
-        let opened = Stream::open(&self.janus).await;
+        let opened = self.janus.open().await;
         let was_away = self.is_away.swap(opened.is_err(), Ordering::Relaxed);
         match &opened {
             Err(error) if !was_away => log::warn!("browsers are sent away: {error}"),

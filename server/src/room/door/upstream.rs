@@ -2,26 +2,43 @@
 
 use axum::http::Uri;
 use futures_util::{SinkExt, StreamExt};
-use std::{fmt, io, str::FromStr, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
+use rustls::pki_types::ServerName;
+use std::{fmt, io, str::FromStr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{self, ClientRequestBuilder, Message, protocol::WebSocketConfig},
 };
 
 use super::{BUFFER, PROTOCOL, SEND};
+use crate::room::janus::tls;
 
 /// How long Janus may take to answer a new connection.
 const OPEN: Duration = Duration::from_secs(5);
 /// An offer of Janus' for a room's worth of feeds has 100 kB.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// Where Janus' WebSocket interface is: `ws://HOST[:PORT][/PATH]`. It is on this machine, or in a network of one's own.
+/// Where Janus' WebSocket interface is: `ws://HOST[:PORT][/PATH]` on this machine or in a network of one's own, else
+/// `wss://`, with a certificate that this machine trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     uri: Uri,
     host: String,
     port: u16,
+    /// Whose certificate it has to show, where it speaks TLS.
+    name: Option<ServerName<'static>>,
+}
+
+/// What opens connections to it.
+pub(super) struct Connector {
+    janus: Upstream,
+    /// And whom it has to be, where it speaks TLS.
+    tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 /// Why there is no connection to Janus.
@@ -38,7 +55,12 @@ pub enum UpstreamError {
 }
 
 /// An open connection. Only texts come and go.
-pub(super) struct Stream(WebSocketStream<TcpStream>);
+pub(super) struct Stream(WebSocketStream<Box<dyn Transport>>);
+
+/// TCP, or TLS over it.
+trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 /// Where Janus has it unless it is told otherwise.
 impl Default for Upstream {
@@ -57,24 +79,36 @@ impl FromStr for Upstream {
             UpstreamError::Address(came)
         };
         let uri: Uri = text.parse().map_err(|_| wrong())?;
-        if uri.scheme_str() != Some("ws") || text.contains('@') {
+        if text.contains('@') {
             return Err(wrong());
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
         let host = host.trim_matches(['[', ']']).to_owned();
-        Ok(Upstream { port: uri.port_u16().unwrap_or(80), host, uri })
+        let (name, port) = match uri.scheme_str() {
+            Some("ws") => (None, 80),
+            Some("wss") => (Some(ServerName::try_from(host.clone()).map_err(|_| wrong())?), 443),
+            _ => return Err(wrong()),
+        };
+        Ok(Upstream { port: uri.port_u16().unwrap_or(port), host, name, uri })
     }
 }
 
-impl Stream {
-    pub(super) async fn open(janus: &Upstream) -> Result<Stream, UpstreamError> {
-        timeout(OPEN, Stream::connect(janus)).await.map_err(|_| UpstreamError::Silent(janus.to_string()))?
+impl Connector {
+    /// Reads what this machine trusts, where Janus speaks TLS.
+    pub(super) fn new(janus: Upstream) -> Connector {
+        let tls = janus.name.clone().map(|name| (Arc::new(tls::trusting()).into(), name));
+        Connector { janus, tls }
     }
 
-    async fn connect(janus: &Upstream) -> Result<Stream, UpstreamError> {
-        let failed = |error| UpstreamError::Connect(janus.to_string(), error);
-        let stream = TcpStream::connect((janus.host.as_str(), janus.port)).await.map_err(failed)?;
-        let _ = stream.set_nodelay(true);
+    pub(super) async fn open(&self) -> Result<Stream, UpstreamError> {
+        let opened = timeout(OPEN, self.connect()).await;
+        opened.map_err(|_| UpstreamError::Silent(self.janus.to_string()))?
+    }
+
+    async fn connect(&self) -> Result<Stream, UpstreamError> {
+        let janus = &self.janus;
+        let stream = self.transport().await;
+        let stream = stream.map_err(|error| UpstreamError::Connect(janus.to_string(), error))?;
         let request = ClientRequestBuilder::new(janus.uri.clone()).with_sub_protocol(PROTOCOL);
         let bounds = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
@@ -87,6 +121,18 @@ impl Stream {
         Ok(Stream(socket))
     }
 
+    async fn transport(&self) -> io::Result<Box<dyn Transport>> {
+        let Upstream { host, port, .. } = &self.janus;
+        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        let _ = stream.set_nodelay(true);
+        Ok(match &self.tls {
+            Some((tls, name)) => Box::new(tls.connect(name.clone(), stream).await?),
+            None => Box::new(stream),
+        })
+    }
+}
+
+impl Stream {
     /// The next text; none once the connection is over.
     pub(super) async fn next(&mut self) -> Option<String> {
         loop {
@@ -110,11 +156,17 @@ impl fmt::Display for Upstream {
     }
 }
 
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.janus.fmt(f)
+    }
+}
+
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UpstreamError::Address(came) => {
-                write!(f, "expected ws://HOST:PORT of Janus' WebSocket interface, but came {came}")
+                write!(f, "expected ws://HOST:PORT of Janus' WebSocket interface, or wss://, but came {came}")
             }
             UpstreamError::Connect(address, error) => {
                 write!(f, "janus can't be reached at {address}: {error}")
@@ -139,11 +191,14 @@ mod tests {
         assert_eq!(parsed("ws://localhost:8188").unwrap(), ("localhost".into(), 8188));
         assert_eq!(parsed("ws://[::1]:8188/janus").unwrap(), ("::1".into(), 8188));
         assert_eq!(parsed("ws://janus.example").unwrap(), ("janus.example".into(), 80));
+        assert_eq!(parsed("wss://janus.example/").unwrap(), ("janus.example".into(), 443));
+        assert_eq!(parsed("wss://[::1]:8989").unwrap(), ("::1".into(), 8989));
         for wrong in [
             "",
             "localhost:8188",
             "http://localhost:8088/janus",
-            "wss://localhost",
+            "wss://",
+            "wss://-",
             "ws://",
             "ws:///janus",
             "ws://a b",

@@ -3,6 +3,7 @@
 use super::{
     JanusRoom,
     request::{self, NO_SUCH_FEED, NO_SUCH_ROOM},
+    tls,
 };
 use crate::{room::engine::Wish, server::random_name};
 use axum::{body::Bytes, http::Uri};
@@ -13,9 +14,8 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::{Value, json};
-use std::{error::Error, fmt, io, iter::successors, str::FromStr, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, iter::successors, str::FromStr, time::Duration};
 use tokio::time::timeout;
 
 const PLUGIN: &str = "janus.plugin.videoroom";
@@ -74,8 +74,8 @@ impl Client {
         let mut plain = HttpConnector::new();
         plain.enforce_http(false);
         plain.set_nodelay(true);
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls(&url)).https_or_http().enable_http1();
+        let config = if url.is_tls { tls::trusting() } else { tls::untrusting() };
+        let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
         let connector = connector.wrap_connector(plain);
         let http =
             legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(KEPT).build(connector);
@@ -173,24 +173,6 @@ impl Client {
         let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
         body.map(|body| body.to_bytes()).map_err(|error| JanusError::Broken(error.to_string()))
     }
-}
-
-/// Where Janus speaks TLS its certificate has to be one that this machine trusts.
-fn tls(url: &JanusUrl) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    if url.is_tls {
-        let found = rustls_native_certs::load_native_certs();
-        found.errors.iter().for_each(|error| log::warn!("a certificate that this machine trusts: {error}"));
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            log::warn!("this machine trusts no certificate, and so not Janus' either");
-        }
-    }
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring has the usual ones")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 impl JanusError {

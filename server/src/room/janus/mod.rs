@@ -10,6 +10,8 @@
 //! While Janus keeps the room it is asked every two seconds whether it still does, which keeps the session alive, too. A
 //! Janus that was started anew knows nothing of us. Nothing that a socket says waits for any of this.
 
+pub(super) mod tls;
+
 mod client;
 mod request;
 mod wishes;
