@@ -3,10 +3,15 @@
 
 use super::{
     assert_said,
-    harness::{Said, free_port},
+    harness::{Said, free_port, image},
     room::Room,
 };
-use std::{fs, net::UdpSocket, path::Path};
+use std::{
+    fs,
+    net::UdpSocket,
+    os::unix::{fs::symlink, net::UnixDatagram},
+    path::Path,
+};
 
 const LISTEN: &str = "/etc/init.d/S93cloudtalker-listen";
 const IDENTITY: &str = "/etc/init.d/S05identity";
@@ -66,6 +71,18 @@ fn the_listener_starts_once_restarts_and_stops() {
 }
 
 #[test]
+fn an_images_camera_records_what_the_cloud_asks_for_and_hands_it_over() {
+    let mut room = room_of_an_image();
+    room.ok(&format!("{} start && {LISTEN} start", image::INIT));
+    room.ok("until [ -S /run/cloudtalker/camera.sock ]; do sleep 0.1; done");
+    let agent = UnixDatagram::unbound().unwrap();
+    agent.send_to(br#"{"command":"capture"}"#, room.at("/run/cloudtalker/camera.sock")).unwrap();
+    room.ok("until [ -e /data/cloudtalker/spool/*.cap/2.mp4 ]; do sleep 0.1; done");
+    let links = room.ok("stat -c '%h links, of %U' /data/cloudtalker/spool/*.cap/?.mp4");
+    assert_eq!(links, ["2 links, of cloudtalker"; 3].join("\n"));
+}
+
+#[test]
 fn the_listeners_defaults_file_names_what_the_script_and_the_unit_have_anyway() {
     let defaults = settings("buildroot/package/cloudtalker/cloudtalker-listen.default");
     assert_eq!(settings("buildroot/package/cloudtalker/S93cloudtalker-listen"), defaults);
@@ -74,6 +91,27 @@ fn the_listeners_defaults_file_names_what_the_script_and_the_unit_have_anyway() 
     let elsewhere = ["CLOUDTALKER_USER=", "CAPTURE_SEGMENTS=", "SEGMENT_MILLISECONDS="];
     let is_the_units = |line: &String| !elsewhere.iter().any(|name| line.starts_with(name));
     assert_eq!(unit, defaults.into_iter().filter(is_the_units).collect::<Vec<_>>());
+}
+
+/// As on our Raspberry Pi images, with the identity where it is taken to, and a stand-in for `rpicam-vid`.
+fn room_of_an_image() -> Room {
+    let mut room = room_with(LISTEN, "package/cloudtalker");
+    room.ok("mkdir -p /data/identity /usr/libexec/cloudtalker && mv /etc/cloudtalker.conf /data/identity/");
+    room.ok("chown -R cloudtalker /data/identity");
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let overlays = project.join("buildroot/board");
+    let link = fs::read_link(overlays.join("common/rootfs_overlay/etc/cloudtalker.conf")).unwrap();
+    symlink(link, room.at("/etc/cloudtalker.conf")).unwrap();
+    for file in ["cloudtalker", "cloudtalker-listen"] {
+        let from = overlays.join("raspberrypi/rootfs_overlay/etc/default").join(file);
+        fs::copy(from, room.at("/etc/default").join(file)).unwrap();
+    }
+    let script = room.at("/usr/libexec/cloudtalker/on-command");
+    image::install(&project.join("examples/rpicam-vid.sh"), &script);
+    fs::write(room.at("/usr/bin/rpicam-vid"), "#!/bin/sh\nfor file; do :; done\necho picture >\"$file\"\n")
+        .unwrap();
+    room.ok("chmod 755 /usr/bin/rpicam-vid");
+    room
 }
 
 /// The lines of a file that set what the listener or its program goes by, as `NAME=VALUE`.
