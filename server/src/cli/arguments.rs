@@ -66,7 +66,7 @@ pub(super) struct Serve {
     /// bytes that one camera may take, with K, M, G or T (64G)
     #[argh(option, default = "DEFAULT_QUOTA", from_str_fn(bytes))]
     pub(super) camera_quota: u64,
-    /// where Janus' HTTP API is, as in http://127.0.0.1:8088/janus; without it there are no rooms
+    /// where Janus' HTTP API is, http:// or https://, as in http://127.0.0.1:8088/janus; without it there are no rooms
     // Boxed, as the next, because they take more room than other commands have arguments.
     #[argh(option, from_str_fn(janus_url))]
     pub(super) janus_url: Option<Box<JanusUrl>>,
@@ -255,7 +255,7 @@ fn directory(text: &str) -> Result<PathBuf, String> {
 }
 
 fn janus_url(text: &str) -> Result<Box<JanusUrl>, String> {
-    text.parse().map(Box::new).map_err(|_| "expected http://HOST:PORT/PATH, without TLS".into())
+    text.parse().map(Box::new)
 }
 
 fn janus_ws_url(text: &str) -> Result<Box<Upstream>, String> {

@@ -3,10 +3,10 @@
 use super::{
     Rooms,
     door::{Door, Upstream},
-    engine::{Input, OrderRefused, Settings, SlotState, SlotView},
+    engine::{OrderRefused, Settings, SlotState, SlotView},
     janus::{self, Client, Codecs, JanusRoom},
     order::{Order, SlotOrder},
-    running::{Listeners, RunningRoom},
+    running::{Listeners, RunningRoom, UNTIL_CLOSED},
     words::{Geometry, RelativeTo, Secret, Visibility},
 };
 use crate::{
@@ -20,7 +20,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 /// Rooms of one server. Each has a session in Janus, and asks it something every two seconds.
 const MAX_ROOMS: i64 = 100;
@@ -186,11 +186,13 @@ impl Hosted {
         }
         let gone = self.lock().remove(&number);
         if let Some(Hosting { running, end, .. }) = gone {
+            running.end();
             let _ = end.send(true);
             let rooms = self.rooms.clone();
             self.tasks().spawn(async move {
                 // Who polls must still find the room, to fetch what is said last.
-                running.end().await;
+                sleep(UNTIL_CLOSED).await;
+                running.close();
                 rooms.remove(number);
             });
         }
@@ -223,7 +225,7 @@ impl Hosted {
     /// Tells everybody in all rooms that they end. Who is there comes back by himself once there is a server again.
     pub fn say_goodbye(&self) {
         for room in self.lock().values() {
-            room.running.handle(Input::Stop);
+            room.running.end();
             let _ = room.end.send(true);
         }
     }

@@ -68,7 +68,7 @@ const PORT_OFFSET: u64 = 4000;
 /// Sockets of all rooms together; the rest of a port's connections is for pages.
 const MAX_SOCKETS: usize = 3000;
 
-/// How long clients that poll have for fetching what they were told at the end.
+/// How long clients that poll have for fetching what they were told at the process' end, for which somebody waits.
 pub const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// All rooms that run in this process.
@@ -108,7 +108,7 @@ impl Rooms {
     /// Browsers' way to this Janus, into these rooms.
     pub fn door(self: &Arc<Rooms>, janus: Upstream) -> Door {
         let rooms = self.clone();
-        Door::new(janus, self.reach, move |number| rooms.room(number).is_some())
+        Door::new(janus, self.reach, move |number| rooms.room(number).is_some_and(|room| !room.is_over()))
     }
 
     /// The room of this number in Janus.
@@ -169,14 +169,14 @@ async fn place(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(room) = rooms.at(request.uri().path()) else {
+    let begins = !request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with("sid="));
+    let Some(room) = rooms.at(request.uri().path()).filter(|room| !(begins && room.is_over())) else {
         return (StatusCode::NOT_FOUND, "There is no such room.\n").into_response();
     };
     let client = match rooms.reach {
         Reach::Direct => None,
         Reach::Proxied => client_of_proxy(request.headers()),
     };
-    let begins = !request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with("sid="));
     let permit = if begins {
         match rooms.places.clone().try_acquire_owned() {
             Ok(permit) => Some(Arc::new(permit)),

@@ -4,7 +4,7 @@ use super::{
     LAST_WORDS, Reach, Rooms,
     config::Config,
     door,
-    engine::{Input, Settings},
+    engine::Settings,
     input,
     janus::{self, Client, Codecs, JanusRoom},
     notify::Notifications,
@@ -120,7 +120,7 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
 
     let name = ends.join_next().await.and_then(Result::ok).flatten().unwrap_or("no signal");
     log::info!("{name}: ending");
-    room.handle(Input::Stop);
+    room.end();
     let _ = end_room.send(true);
     sleep(LAST_WORDS).await;
     room.close();

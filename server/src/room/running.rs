@@ -18,8 +18,8 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Until a socket that was told its end is closed by us: a client that polls fetches that first.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Until a socket that was told its end is closed by us. A client that polls fetches that first, from however far away.
+pub(super) const UNTIL_CLOSED: Duration = Duration::from_secs(3);
 
 /// A socket of Engine.IO.
 pub(super) type Socket = engineioxide::Socket<super::sockets::Talk>;
@@ -97,7 +97,7 @@ impl RunningRoom {
         outcome
     }
 
-    /// Tells the room that Janus keeps it, or doesn't, or that it ends.
+    /// Tells the room that Janus keeps it, or doesn't.
     pub fn handle(&self, input: Input) {
         let mut inner = self.lock();
         let was_kept = inner.room.is_kept();
@@ -153,20 +153,23 @@ impl RunningRoom {
         self.drain(&mut inner);
     }
 
-    /// Ends the room: tells everybody, leaves time to fetch it, and sends them away. Who comes meanwhile is too late.
-    pub async fn end(&self) {
-        self.lock().is_over = true;
-        self.handle(Input::Stop);
-        tokio::time::sleep(LAST_WORDS).await;
-        self.close();
-    }
-
-    /// Sends everybody away, who may come back by themselves: the process ends. Who comes now is too late.
-    pub fn close(&self) {
+    /// The room ends: everybody is told, and who comes now is too late. Those who are there have until [`close`](Self::close)
+    /// to hear it.
+    pub fn end(&self) {
         let mut inner = self.lock();
         inner.is_over = true;
-        let members: Vec<Arc<Socket>> = inner.members.values().cloned().collect();
-        drop(inner);
+        inner.room.handle(self.began.elapsed(), Input::Stop);
+        self.drain(&mut inner);
+    }
+
+    /// Whether it ends.
+    pub fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+
+    /// Sends everybody away who is still there. Where the process ends they come back by themselves.
+    pub fn close(&self) {
+        let members: Vec<Arc<Socket>> = self.lock().members.values().cloned().collect();
         for socket in members {
             socket.close(DisconnectReason::ClosingServer);
         }
@@ -257,7 +260,7 @@ impl Inner {
     fn cut_later(&self, socket: SocketId) {
         let Some(member) = self.members.get(&socket).map(Arc::downgrade) else { return };
         tokio::spawn(async move {
-            tokio::time::sleep(LAST_WORDS).await;
+            tokio::time::sleep(UNTIL_CLOSED).await;
             if let Some(member) = member.upgrade() {
                 member.close(DisconnectReason::TransportClose);
             }

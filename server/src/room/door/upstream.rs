@@ -37,8 +37,8 @@ pub struct Upstream {
 /// What opens connections to it.
 pub(super) struct Connector {
     janus: Upstream,
-    /// And whom it has to be, where it speaks TLS.
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// Trusts what this machine trusts.
+    tls: TlsConnector,
 }
 
 /// Why there is no connection to Janus.
@@ -96,8 +96,8 @@ impl FromStr for Upstream {
 impl Connector {
     /// Reads what this machine trusts, where Janus speaks TLS.
     pub(super) fn new(janus: Upstream) -> Connector {
-        let tls = janus.name.clone().map(|name| (Arc::new(tls::trusting()).into(), name));
-        Connector { janus, tls }
+        let config = if janus.name.is_some() { tls::trusting() } else { tls::untrusting() };
+        Connector { janus, tls: Arc::new(config).into() }
     }
 
     pub(super) async fn open(&self) -> Result<Stream, UpstreamError> {
@@ -122,11 +122,11 @@ impl Connector {
     }
 
     async fn transport(&self) -> io::Result<Box<dyn Transport>> {
-        let Upstream { host, port, .. } = &self.janus;
+        let Upstream { host, port, name, .. } = &self.janus;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;
         let _ = stream.set_nodelay(true);
-        Ok(match &self.tls {
-            Some((tls, name)) => Box::new(tls.connect(name.clone(), stream).await?),
+        Ok(match name {
+            Some(name) => Box::new(self.tls.connect(name.clone(), stream).await?),
             None => Box::new(stream),
         })
     }

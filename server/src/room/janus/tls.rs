@@ -16,7 +16,7 @@ pub(in crate::room) fn trusting() -> ClientConfig {
 }
 
 /// Trusts nobody, for a Janus that speaks no TLS.
-pub(super) fn untrusting() -> ClientConfig {
+pub(in crate::room) fn untrusting() -> ClientConfig {
     config(RootCertStore::empty())
 }
 
