@@ -27,6 +27,10 @@ const PACKAGE: &[&str] = &[
     "-rwxr-xr-x root:root usr/share/doc/cloudtalker/examples/on_movie_end.sh",
     "-rwxr-xr-x root:root usr/share/doc/cloudtalker/examples/rpicam-vid.sh",
     "-rw-r--r-- root:root usr/share/doc/cloudtalker/examples/sender.py",
+    "drwxr-xr-x root:root usr/share/licenses",
+    "drwxr-xr-x root:root usr/share/licenses/cloudtalker",
+    "-rw-r--r-- root:root usr/share/licenses/cloudtalker/LICENSE-APACHE",
+    "-rw-r--r-- root:root usr/share/licenses/cloudtalker/LICENSE-MIT",
     "drwxr-xr-x root:root usr/share/man",
     "drwxr-xr-x root:root usr/share/man/man1",
     "-rw-r--r-- root:root usr/share/man/man1/cloudtalker.1",
@@ -77,7 +81,8 @@ fn room_of_abuild() -> Room {
     room.ok("mkdir -p /src/target/release /pkg");
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut copy = Command::new("cp");
-    copy.arg("-r").args([source.join("dist"), source.join("examples")]).arg(room.at("/src"));
+    let parts = ["dist", "examples", "LICENSE-APACHE", "LICENSE-MIT"];
+    copy.arg("-r").args(parts.map(|part| source.join(part))).arg(room.at("/src"));
     assert!(copy.status().unwrap().success());
     room
 }

@@ -42,8 +42,9 @@ impl Life {
         for name in file_names(&packages).iter().filter(|name| name.ends_with(".deb")) {
             fs::copy(packages.join(name), dir.at(name)).unwrap();
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/openrc/cloudtalker");
-        fs::copy(script, dir.at("script")).unwrap();
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/openrc");
+        fs::copy(ours.join("cloudtalker"), dir.at("script")).unwrap();
+        fs::copy(ours.join("cloudtalker.confd"), dir.at("confd")).unwrap();
         fs::copy(program_file(), dir.at("cloudtalker")).unwrap();
         server.add("porch").copy_to(dir.path());
         let mut life = Life { container: Container::boot(dir.path()), server, dir };
@@ -57,7 +58,8 @@ impl Life {
         life.ok(&format!(
             "install {here}/script /etc/init.d/cloudtalker; install {here}/cloudtalker /usr/bin/"
         ));
-        life.ok("mkdir /etc/conf.d; echo respawn_delay=1 >/etc/conf.d/cloudtalker");
+        life.ok(&format!("mkdir /etc/conf.d; install -m 0644 {here}/confd /etc/conf.d/cloudtalker"));
+        life.ok("sed -i 's/^#respawn_delay=.*/respawn_delay=1/' /etc/conf.d/cloudtalker");
         life
     }
 
@@ -106,6 +108,8 @@ impl Life {
     }
 
     fn is_started_again_when_it_is_killed(&mut self) {
+        let supervisor = self.ok("tr '\\0' ' ' </proc/$(cat /run/supervise-cloudtalker.pid)/cmdline");
+        assert!(supervisor.contains(" --respawn-delay 1 "), "{supervisor}");
         let process = self.process();
         self.ok(&format!("kill -9 {process}"));
         self.ok(&format!("until pidof cloudtalker | grep -vx {process}; do sleep 0.1; done"));
