@@ -53,7 +53,7 @@ fn main() {
         ("killed, away for 5 s", Leave::AtOnce, Duration::from_secs(5)),
         ("ended, away for 1 min", Leave::InOrder, Duration::from_secs(60)),
     ]
-    .map(|(what, leave, away)| Return { what, after: outage(&mut server, &herd, leave, away) });
+    .map(|(what, leave, away)| outage(&mut server, &herd, what, leave, away));
     println!("after the last return: {}", memory(&server));
 
     println!("\n{:<24} {:>8} {:>8} {:>10} {:>10}", "server", "first", "last", "peak", "peak/mean");
@@ -73,8 +73,8 @@ fn main() {
     );
 }
 
-/// The server leaves, stays away and comes back. When each agent had its next session, from the server's leave on.
-fn outage(server: &mut Server, herd: &Herd, leave: Leave, away: Duration) -> Vec<Duration> {
+/// The server leaves, stays away and comes back, and so does each agent.
+fn outage(server: &mut Server, herd: &Herd, what: &'static str, leave: Leave, away: Duration) -> Return {
     thread::sleep(SETTLES);
     assert!(herd.is_settled(), "expected sessions that last");
     let began = Instant::now();
@@ -84,7 +84,8 @@ fn outage(server: &mut Server, herd: &Herd, leave: Leave, away: Duration) -> Vec
     }
     thread::sleep(away);
     server.go_on();
-    herd.connects().into_iter().map(|at| at - began).collect()
+    let server = began.elapsed();
+    Return { what, server, after: herd.connects().into_iter().map(|at| at - began).collect() }
 }
 
 fn endpoint(server: &Server) -> Endpoint {

@@ -5,6 +5,8 @@ use std::{fmt::Write, time::Duration};
 /// How a herd came back.
 pub struct Return {
     pub what: &'static str,
+    /// When the server was there again, from the loss of the sessions on.
+    pub server: Duration,
     /// When each had its next session, from the loss of the former one on.
     pub after: Vec<Duration>,
 }
@@ -21,10 +23,15 @@ impl Return {
         self.by_second().into_iter().max().unwrap_or(0)
     }
 
-    /// Over the mean between the first connection and the last.
+    /// Connections a second, between the server's return and the last of them.
+    fn mean(&self) -> f64 {
+        let (_, last) = self.span();
+        self.after.len() as f64 / (last - self.server.as_secs_f64()).max(1.0)
+    }
+
+    /// The busiest second over the mean.
     pub fn peak_over_mean(&self) -> f64 {
-        let (first, last) = self.span();
-        self.peak() as f64 / (self.after.len() as f64 / (last - first).max(1.0))
+        self.peak() as f64 / self.mean()
     }
 
     fn by_second(&self) -> Vec<usize> {
@@ -63,14 +70,14 @@ text {{ fill: #333 }} .bar {{ fill: #2a78d6 }} .mean {{ stroke: #b3541e; stroke-
 }
 
 fn panel(svg: &mut String, back: &Return, top: f64) {
-    let (first, last) = back.span();
+    let (first, _) = back.span();
     let seconds = back.by_second();
     let (bottom, right) = (top + 22.0 + HEIGHT, WIDTH - MARGIN);
     // From the loss of the sessions on, so that the wait shows, too.
     let across = |second: f64| MARGIN + second / (first + seconds.len() as f64) * (right - MARGIN);
     let peak = back.peak();
     let up = |count: f64| count / peak as f64 * HEIGHT;
-    let mean = back.after.len() as f64 / (last - first).max(1.0);
+    let mean = back.mean();
     let mut line =
         |text: std::fmt::Arguments<'_>| writeln!(svg, "{text}").expect("a string takes everything");
 
@@ -86,7 +93,7 @@ fn panel(svg: &mut String, back: &Return, top: f64) {
             r#"<rect class="bar" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/>"#
         ));
     }
-    let (from, level) = (across(first), bottom - up(mean));
+    let (from, level) = (across(back.server.as_secs_f64()), bottom - up(mean));
     line(format_args!(r#"<path class="mean" d="M{from:.1} {level:.1}H{right}"/>"#));
     line(format_args!(r#"<path class="axis" d="M{MARGIN} {bottom}H{right}"/>"#));
     line(format_args!(

@@ -13,6 +13,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::atomic::AtomicUsize,
 };
 
 /// Bytes that one camera may take, unless `--camera-quota` says otherwise.
@@ -35,6 +36,8 @@ pub struct Server {
     pub quota: u64,
     /// Whose turn it is to write to an upload.
     pub turns: Turns,
+    /// Cameras' sessions that are open, or were when the process was told to end.
+    pub sessions: AtomicUsize,
 }
 
 /// The data directory.
@@ -92,6 +95,7 @@ impl Server {
             pki: Pki::open(&data.pki()).map_err(OpenError::Pki)?,
             bus: Bus::new(),
             turns: Turns::default(),
+            sessions: AtomicUsize::new(0),
             quota,
             data,
         })

@@ -17,7 +17,7 @@ use crate::{
     bus::Event,
     library::{CameraId, Identity, Listed, Lost, intake::IntakeError},
     net::Peer,
-    server::{Server, random_name},
+    server::{Server, fill_random, random_name},
     store::{Ended, RequestState, StateReport, unix_now},
 };
 use axum::{
@@ -38,7 +38,7 @@ use cloudtalker::wire::{
 use futures_util::SinkExt;
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
@@ -53,8 +53,10 @@ const BUFFER: usize = 8 << 10;
 const PING_EVERY: Duration = Duration::from_secs(55);
 /// How often what is owed is looked up again, and a receipt that was not answered is sent again.
 const AGAIN: Duration = Duration::from_secs(30);
-/// What a camera is told to stay away when the server ends: it is back soon.
+/// What a camera is told to stay away, at least, when the server ends: it is back soon.
 const RETRY_AFTER_S: u32 = 2;
+/// How many cameras a second are told to come back.
+const RETURNS_A_SECOND: usize = 200;
 
 /// A camera's session.
 struct Session {
@@ -112,7 +114,11 @@ async fn run(server: Arc<Server>, caller: Caller, peer: Peer, socket: WebSocket)
         requested: HashSet::new(),
         receipts: HashMap::new(),
     };
+    session.server.sessions.fetch_add(1, Ordering::Relaxed);
     let end = session.live(&peer).await;
+    if !matches!(end, End::Stopped) {
+        session.server.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
     log::info!("{camera_name}: session ended: {end}");
     session.close(&end).await;
     if let Err(error) = session.after().await {
@@ -375,8 +381,8 @@ impl Session {
             End::Removed => (close_code::POLICY, "this camera was removed"),
             End::Stopped => {
                 if self.state.as_ref().is_some_and(|state| state.version.is_some()) {
-                    let away = ToAgent { retry_after: Some(RETRY_AFTER_S), ..ToAgent::default() };
-                    let _ = self.tell(&away).await;
+                    let seconds = away_for(self.server.sessions.load(Ordering::Relaxed));
+                    let _ = self.tell(&ToAgent { retry_after: Some(seconds), ..ToAgent::default() }).await;
                 }
                 (close_code::AWAY, "the server ends")
             }
@@ -397,6 +403,31 @@ impl Session {
     }
 }
 
+/// For how many seconds one camera of so many is to stay away when the server ends: each for another time, so that they don't
+/// come back in one second.
+fn away_for(sessions: usize) -> u32 {
+    let mut random = [0; 4];
+    fill_random(&mut random);
+    let seconds = u32::try_from(sessions / RETURNS_A_SECOND).unwrap_or(u32::MAX - 1) + 1;
+    RETRY_AFTER_S + u32::from_le_bytes(random) % seconds
+}
+
 fn identity(id: Id, trigger: cloudtalker::wire::Trigger, trigger_timestamp: u64) -> Identity {
     Identity { agent_id: Some(id), trigger, trigger_timestamp }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_cameras_are_told_to_come_back_at_many_times() {
+        assert_eq!(away_for(1), 2);
+        assert_eq!(away_for(199), 2);
+        let mut told = [0; 8];
+        for _ in 0..1_000 {
+            told[away_for(1_000) as usize] += 1;
+        }
+        assert!(told[2..].iter().all(|cameras| (90..260).contains(cameras)), "{told:?}");
+    }
 }
