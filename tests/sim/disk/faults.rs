@@ -41,7 +41,7 @@ const DESCRIPTOR: u8 = 2;
 const WRITING: u8 = 4;
 
 /// The calls, and what each needs. Even a removal takes space where a file system copies what it changes.
-const CALLS: [(&str, u8); 18] = [
+const CALLS: [(&str, u8); 20] = [
     ("append", SPACE | DESCRIPTOR | WRITING),
     ("create", SPACE | DESCRIPTOR | WRITING),
     ("facts", 0),
@@ -52,7 +52,9 @@ const CALLS: [(&str, u8); 18] = [
     ("make_dir", SPACE | WRITING),
     ("open", DESCRIPTOR),
     ("open_source", DESCRIPTOR),
+    ("open_upload", DESCRIPTOR),
     ("read", 0),
+    ("read_upload", 0),
     ("remove", SPACE | WRITING),
     ("remove_dir", SPACE | WRITING),
     ("remove_source", SPACE | WRITING),

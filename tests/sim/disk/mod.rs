@@ -11,8 +11,10 @@
 mod faults;
 mod files;
 mod others;
+mod upload;
 
 pub use faults::{Fault, Tally, Trouble};
+pub use upload::Opened;
 
 use cloudtalker::engine::{rng::Rng, spool::EntryKind};
 use std::{

@@ -1,16 +1,18 @@
 //! The network between board and cloud: it delays, drops, repeats, reorders, stalls half open, and cuts in mid-body.
 
 use super::{World, board::Board, pick, time::Happening};
-use crate::cloud::{Reply, STATUSES, answer};
+use crate::{
+    cloud::{Reply, STATUSES, answer},
+    disk::Opened,
+};
 use cloudtalker::{
     engine::{
         Frame, Input,
-        spool::Kept,
         uploads::{Answer, Request},
     },
     wire::cloud::{ToAgent, ToCloud},
 };
-use std::{rc::Rc, time::Duration};
+use std::{io, time::Duration};
 
 /// A connection with the cloud.
 pub(super) struct Link {
@@ -22,20 +24,6 @@ pub(super) struct Link {
     /// When the last frame each way arrives.
     to_cloud: Duration,
     to_agent: Duration,
-}
-
-/// A file of the board's as it was when its upload began.
-#[derive(Clone)]
-pub(super) struct Opened {
-    inode: u64,
-    bytes: Rc<Vec<u8>>,
-    mtime_ns: i64,
-}
-
-impl Opened {
-    fn is(&self, kept: Kept) -> bool {
-        (self.bytes.len() as u64, self.mtime_ns) == (kept.bytes, kept.mtime_ns)
-    }
 }
 
 impl World {
@@ -144,44 +132,34 @@ impl World {
         board.requests += 1;
         let number = board.requests;
         board.request = Some((number, request.clone()));
-        let gone = self.goes_out(&request);
-        self.sends_on(number, request, gone);
+        match self.open(&request) {
+            Ok(opened) => {
+                let gone = self.goes_out(&request);
+                self.sends_on(number, request, opened, gone);
+            }
+            Err(answer) => self.happen(Duration::ZERO, Happening::Answered(number, answer)),
+        }
+    }
+
+    /// The file that a request sends, if any; or the answer that it has without going out.
+    fn open(&self, request: &Request) -> Result<Option<Opened>, Answer> {
+        let Request::Send { file, kept, .. } = request else { return Ok(None) };
+        match self.files.open_upload(&format!("/{file}")) {
+            Ok(opened) if opened.facts() == (kept.bytes, kept.mtime_ns) => Ok(Some(opened)),
+            Ok(_) => Err(Answer::FileChanged),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Answer::FileMissing),
+            Err(error) => Err(Answer::FileUnreadable(error.to_string())),
+        }
     }
 
     /// So many bytes of a request's body go out.
-    pub(super) fn sends_on(&mut self, number: u64, request: Request, gone: u64) {
-        let opened = self.uploaded_file().and_then(|file| self.open(&file));
+    pub(super) fn sends_on(&mut self, number: u64, request: Request, opened: Option<Opened>, gone: u64) {
         let delay = Duration::from_millis(10 + self.chance(400)) + self.time_for(gone);
         if self.mishap(20) {
             // Somebody on the way sends it again.
             self.happen(delay, Happening::Served(0, request.clone(), opened.clone(), gone));
         }
         self.happen(delay, Happening::Served(number, request, opened, gone));
-    }
-
-    fn open(&self, path: &str) -> Option<Opened> {
-        let inode = self.files.inode(path)?;
-        let (bytes, mtime_ns) = self.files.file_of(inode)?;
-        Some(Opened { inode, bytes, mtime_ns })
-    }
-
-    /// What is read of an opened file from this offset on. What the camera writes meanwhile comes into it somewhere.
-    fn read(&mut self, opened: &Opened, offset: u64) -> Vec<u8> {
-        let was = &opened.bytes;
-        let is = self.files.file_of(opened.inode).map_or_else(|| Rc::clone(was), |(bytes, _)| bytes);
-        let offset = usize::try_from(offset).unwrap();
-        let turn = if *was == is {
-            was.len()
-        } else {
-            offset + self.chance((was.len() - offset) as u64 + 1) as usize
-        };
-        let rest = is.get(turn..is.len().min(was.len())).unwrap_or_default();
-        [&was[offset..turn], rest].concat()
-    }
-
-    fn is_changed(&self, opened: &Opened) -> bool {
-        let now = self.files.file_of(opened.inode);
-        now.is_some_and(|(bytes, at)| (bytes.len(), at) != (opened.bytes.len(), opened.mtime_ns))
     }
 
     /// The file beneath the root that is being sent.
@@ -209,27 +187,46 @@ impl World {
         opened: Option<&Opened>,
         gone: u64,
     ) {
+        let is_its_own = |board: &Board| board.request.as_ref().is_some_and(|(of, _)| *of == number);
+        let is_under_way = is_of_now && self.board.as_ref().is_some_and(is_its_own);
         let mut is_to_go_on = false;
         let answer = match (request, opened) {
-            (Request::Send { .. }, None) => Answer::FileMissing,
-            (Request::Send { kept, .. }, Some(file)) if !file.is(*kept) => Answer::FileChanged,
             (Request::Send { offset, kept, .. }, Some(file)) => {
-                let mut body = self.read(file, *offset);
-                body.truncate(usize::try_from(gone).unwrap());
-                let length = usize::try_from(gone).unwrap();
-                let answer = self.pass_on(request, &body, length);
+                let (body, problem) = self.read(is_under_way, file, *offset, gone);
+                let answer = self.pass_on(request, &body, usize::try_from(gone).unwrap());
+                let answer = problem.map_or(answer, Answer::Broken);
                 let is_good = matches!(answer, Answer::Status { status: 200..300, .. });
                 is_to_go_on = is_good && gone < kept.bytes - offset;
-                if is_good || !self.is_changed(file) { answer } else { Answer::FileChanged }
+                if is_good || !self.files.is_changed(file) { answer } else { Answer::FileChanged }
             }
+            (Request::Send { .. }, None) => unreachable!("it goes out once it is open"),
             (Request::Create { .. } | Request::Ask { .. }, _) => self.pass_on(request, &[], 0),
         };
         let delay = if self.mishap(20) { 90_000 } else { 10 + self.chance(300) };
-        let is_under_way = |board: &Board| board.request.as_ref().is_some_and(|(of, _)| *of == number);
-        match is_of_now && self.board.as_ref().is_some_and(is_under_way) {
-            true if is_to_go_on => self.body_waits(request, gone),
+        match is_under_way {
+            true if is_to_go_on => self.body_waits(request, opened.cloned(), gone),
             true => self.happen(Duration::from_millis(delay), Happening::Answered(number, answer)),
             false => {}
+        }
+    }
+
+    /// What of a file goes out, and why no more of it does. What a board has sent that is no more, it has read before.
+    fn read(
+        &mut self,
+        is_under_way: bool,
+        file: &Opened,
+        offset: u64,
+        count: u64,
+    ) -> (Vec<u8>, Option<String>) {
+        let (offset, count) = (usize::try_from(offset).unwrap(), usize::try_from(count).unwrap());
+        let before = &file.bytes()[offset..offset + count];
+        match is_under_way.then(|| self.files.read_upload(file, offset, count)) {
+            None => (before.to_vec(), None),
+            Some(Ok(body)) => (body, None),
+            Some(Err(error)) => {
+                let sent = self.chance(before.len() as u64) as usize;
+                (before[..sent].to_vec(), Some(error.to_string()))
+            }
         }
     }
 

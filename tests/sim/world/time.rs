@@ -1,6 +1,7 @@
 //! What is yet to happen, and its turn.
 
-use super::{World, network::Opened};
+use super::World;
+use crate::disk::Opened;
 use cloudtalker::{
     engine::{
         Frame, Input, SourceId,

@@ -1,6 +1,7 @@
 //! What uploads put on the wire: how fast they may, and a month's budget that they must keep.
 
 use super::{World, time::Happening};
+use crate::disk::Opened;
 use cloudtalker::engine::{
     Input, Pace, Remembered,
     calendar::{Month, Zone},
@@ -40,7 +41,7 @@ pub(super) struct Wire {
     /// The request that was given up.
     abandoned: Option<u64>,
     /// The rest of a body, which waits until more of it may go.
-    waiting: Option<Request>,
+    waiting: Option<(Request, Option<Opened>)>,
     /// In truth, over all of the board's lives.
     months: BTreeMap<Month, u64>,
     /// The disk could not write the count lately: bytes go all the same.
@@ -180,9 +181,9 @@ impl World {
     }
 
     /// The cloud has a part of a body, and the board may not send more now.
-    pub(super) fn body_waits(&mut self, request: &Request, gone: u64) {
+    pub(super) fn body_waits(&mut self, request: &Request, opened: Option<Opened>, gone: u64) {
         let Request::Send { url, file, offset, kept } = request.clone() else { return };
-        self.wire.waiting = Some(Request::Send { url, file, offset: offset + gone, kept });
+        self.wire.waiting = Some((Request::Send { url, file, offset: offset + gone, kept }, opened));
         self.metered();
         self.body_goes_on();
     }
@@ -190,9 +191,9 @@ impl World {
     pub(super) fn body_goes_on(&mut self) {
         let has_leave = self.wire.pace.bytes.is_none_or(|mark| self.wire.total < mark);
         let Some((number, _)) = self.board.as_ref().and_then(|board| board.request.clone()) else { return };
-        if let Some(rest) = self.wire.waiting.take_if(|_| has_leave) {
+        if let Some((rest, opened)) = self.wire.waiting.take_if(|_| has_leave) {
             let gone = self.body_goes_out(&rest);
-            self.sends_on(number, rest, gone);
+            self.sends_on(number, rest, opened, gone);
         }
     }
 
