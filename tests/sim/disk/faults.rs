@@ -40,7 +40,8 @@ const SPACE: u8 = 1;
 const DESCRIPTOR: u8 = 2;
 const WRITING: u8 = 4;
 
-/// The calls, and what each needs. Even a removal takes space where a file system copies what it changes.
+/// The calls, and what each needs. Even a removal takes space where a file system copies what it changes, and one that has
+/// made itself read-only answers a sync so.
 const CALLS: [(&str, u8); 20] = [
     ("append", SPACE | DESCRIPTOR | WRITING),
     ("create", SPACE | DESCRIPTOR | WRITING),
@@ -59,8 +60,8 @@ const CALLS: [(&str, u8); 20] = [
     ("remove_dir", SPACE | WRITING),
     ("remove_source", SPACE | WRITING),
     ("rename", SPACE | WRITING),
-    ("sync", SPACE),
-    ("sync_dir", SPACE | DESCRIPTOR),
+    ("sync", SPACE | WRITING),
+    ("sync_dir", SPACE | DESCRIPTOR | WRITING),
     ("write", SPACE | WRITING),
 ];
 
