@@ -56,9 +56,11 @@ fn nothing_acknowledged_is_ever_lost() {
     if failures.is_empty() {
         println!("{} segments accepted, 0 lost, 0 doubled", outcome.accepted);
     }
+    println!("{} power cuts, {} kills", outcome.power_cuts, outcome.kills);
     println!(
         "{seeds} seeds, {} operations, {} crashes, {count} failures",
-        outcome.operations, outcome.crashes
+        outcome.operations,
+        outcome.crashes()
     );
     assert!(failures.is_empty(), "the last of them: {}", failures[count - 1].why);
     let rare = outcome.faults.rarer_than(if seeds >= ENOUGH { AT_LEAST } else { 0 });
@@ -79,5 +81,5 @@ fn replay(seed: u64) {
 #[test]
 fn a_pair_that_never_happens_is_noticed() {
     let rare = Tally::default().rarer_than(1);
-    assert!(rare.contains(&("sync", disk::Fault::Crash)) && rare.len() > 40, "{rare:?}");
+    assert!(rare.contains(&("sync", disk::Fault::PowerCut)) && rare.len() > 40, "{rare:?}");
 }

@@ -3,11 +3,22 @@
 use cloudtalker::engine::rng::Rng;
 use std::{collections::BTreeMap, fmt, io};
 
+/// How an agent ends that nobody has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// What was not synced may be gone.
+    PowerCut,
+    /// What it wrote is there, synced or not.
+    Kill,
+}
+
 /// Why a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The power goes just before it.
-    Crash,
+    PowerCut,
+    /// The agent is killed just before it.
+    Kill,
     Enospc,
     Eio,
     Emfile,
@@ -15,23 +26,34 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 5] = [Fault::Crash, Fault::Enospc, Fault::Eio, Fault::Emfile, Fault::Erofs];
+    const ERRORS: [Fault; 4] = [Fault::Enospc, Fault::Eio, Fault::Emfile, Fault::Erofs];
+    const ALL: [Fault; 6] =
+        [Fault::PowerCut, Fault::Kill, Fault::Enospc, Fault::Eio, Fault::Emfile, Fault::Erofs];
 
     fn error(self) -> io::Error {
         io::Error::from_raw_os_error(match self {
             Fault::Enospc => 28,
             Fault::Emfile => 24,
             Fault::Erofs => 30,
-            Fault::Eio | Fault::Crash => 5,
+            Fault::Eio | Fault::PowerCut | Fault::Kill => 5,
         })
     }
 
     fn needs(self) -> u8 {
         match self {
-            Fault::Crash | Fault::Eio => 0,
+            Fault::PowerCut | Fault::Kill | Fault::Eio => 0,
             Fault::Enospc => SPACE,
             Fault::Emfile => DESCRIPTOR,
             Fault::Erofs => WRITING,
+        }
+    }
+}
+
+impl From<End> for Fault {
+    fn from(end: End) -> Fault {
+        match end {
+            End::PowerCut => Fault::PowerCut,
+            End::Kill => Fault::Kill,
         }
     }
 }
@@ -91,8 +113,7 @@ impl Trouble {
         if !rng.bits().is_multiple_of(one_in) {
             return None;
         }
-        let possible: Vec<Fault> =
-            Fault::ALL[1..].iter().copied().filter(|fault| fault.can_befall(call)).collect();
+        let possible: Vec<Fault> = Fault::ERRORS.into_iter().filter(|fault| fault.can_befall(call)).collect();
         Some(possible[(rng.bits() % possible.len() as u64) as usize])
     }
 }

@@ -13,7 +13,7 @@ mod files;
 mod others;
 mod upload;
 
-pub use faults::{Fault, Tally, Trouble};
+pub use faults::{End, Fault, Tally, Trouble};
 pub use upload::Opened;
 
 use cloudtalker::engine::{rng::Rng, spool::EntryKind};
@@ -42,6 +42,8 @@ pub struct Disk {
     next: u64,
     /// Calls until the power cut, or the kill, if one is coming.
     pub cut_in: Option<u64>,
+    /// Which of them.
+    pub end: End,
     pub is_cut: bool,
     pub trouble: Trouble,
     pub tally: Tally,
@@ -97,6 +99,7 @@ impl SimFiles {
             pending: Vec::new(),
             next: ROOT + 1,
             cut_in: None,
+            end: End::PowerCut,
             is_cut: false,
             trouble: Trouble::default(),
             tally: Tally::default(),
@@ -266,7 +269,7 @@ impl Disk {
         if let Some(left) = &mut self.cut_in {
             if *left == 0 && !self.is_cut {
                 self.is_cut = true;
-                return Err(self.tally.count(name, Fault::Crash));
+                return Err(self.tally.count(name, self.end.into()));
             }
             *left = left.saturating_sub(1);
         }

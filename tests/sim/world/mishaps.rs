@@ -2,20 +2,11 @@
 
 use super::{World, pick, time::Happening};
 use crate::{
-    disk::{Fault, Trouble},
+    disk::{End, Fault, Trouble},
     plan::Act,
 };
 use cloudtalker::{engine::Input, wire::cloud::ToAgent};
 use std::time::Duration;
-
-/// How an agent ends that nobody has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// What it wrote is there, synced or not.
-    Kill,
-    /// What was not synced may be gone.
-    PowerCut,
-}
 
 impl World {
     pub(super) fn act(&mut self, act: Act) {
@@ -91,8 +82,8 @@ impl World {
     /// It ends in the midst of the disk's work, if that has any soon.
     fn plan_end(&mut self, end: End) {
         let calls = self.chance(60);
-        self.files.0.borrow_mut().cut_in = Some(calls);
-        self.end = end;
+        let disk = &mut *self.files.0.borrow_mut();
+        (disk.cut_in, disk.end) = (Some(calls), end);
     }
 
     /// The owner stops the agent, and starts it again.
@@ -104,15 +95,19 @@ impl World {
 
     /// The agent ends in the midst of something, and is started again.
     pub(super) fn crash(&mut self) {
-        self.outcome.crashes += 1;
-        self.note(|| format!("{:?}", self.end));
+        let end = self.files.0.borrow().end;
+        self.note(|| format!("{end:?}"));
         self.board = None;
-        if self.end == End::PowerCut {
-            self.files.power_up();
-            self.see_what_power_left();
-            if self.chance(3) == 0 {
-                self.set_clock(35);
+        match end {
+            End::PowerCut => {
+                self.outcome.power_cuts += 1;
+                self.files.power_up();
+                self.see_what_power_left();
+                if self.chance(3) == 0 {
+                    self.set_clock(35);
+                }
             }
+            End::Kill => self.outcome.kills += 1,
         }
         self.files.mend();
         self.boot();

@@ -19,7 +19,6 @@ use cloudtalker::{
     engine::rng::Rng,
     wire::{Id, Sha256},
 };
-use mishaps::End;
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
@@ -32,7 +31,8 @@ use wire::{TRUTH, Wire};
 #[derive(Default)]
 pub struct Outcome {
     pub operations: u64,
-    pub crashes: u64,
+    pub power_cuts: u64,
+    pub kills: u64,
     /// Segments that were acknowledged.
     pub accepted: u64,
     pub faults: Tally,
@@ -41,9 +41,15 @@ pub struct Outcome {
 impl Outcome {
     pub fn add(&mut self, more: &Outcome) {
         self.operations += more.operations;
-        self.crashes += more.crashes;
+        self.power_cuts += more.power_cuts;
+        self.kills += more.kills;
         self.accepted += more.accepted;
         self.faults.add(&more.faults);
+    }
+
+    /// Either.
+    pub fn crashes(&self) -> u64 {
+        self.power_cuts + self.kills
     }
 }
 
@@ -67,8 +73,6 @@ pub struct World {
     files: SimFiles,
     board: Option<Board>,
     boots: u64,
-    /// How it ends when the disk's calls are cut off.
-    end: End,
     cloud: Cloud,
     /// Boot and number of the newest session that the cloud has heard.
     greeted: (u64, u64),
@@ -146,7 +150,6 @@ impl World {
             calm: false,
             board: None,
             boots: 0,
-            end: End::PowerCut,
             cloud: Cloud::new(!plan.board.without_receipts),
             greeted: (0, 0),
             away_until: Duration::ZERO,
@@ -178,7 +181,7 @@ impl World {
         for operation in &plan.operations {
             self.carry_on(operation).map_err(|why| format!("{why}, at operation {}", operation.number))?;
         }
-        if self.outcome.crashes == 0 {
+        if self.outcome.crashes() == 0 {
             self.crash();
         }
         self.calm_down();
