@@ -51,7 +51,9 @@ pub struct Disk {
     /// How many bytes fit.
     pub capacity: u64,
     /// Handles that are open.
-    pub open: Rc<Cell<usize>>,
+    open: Rc<Cell<usize>>,
+    /// The most of them that were open at once, after any call.
+    pub most_open: usize,
     /// Contents of the camera's files that the agent has removed.
     pub removed_sources: Vec<Rc<Vec<u8>>>,
 }
@@ -106,6 +108,7 @@ impl SimFiles {
             now: Duration::ZERO,
             capacity: u64::MAX,
             open: Rc::default(),
+            most_open: 0,
             removed_sources: Vec::new(),
         };
         disk.durable = disk.nodes.clone();
@@ -297,8 +300,9 @@ impl Disk {
         self.capacity.saturating_sub(used.sum())
     }
 
-    fn handle(&self, node: u64, append: bool) -> Open {
+    fn handle(&mut self, node: u64, append: bool) -> Open {
         self.open.set(self.open.get() + 1);
+        self.most_open = self.most_open.max(self.open.get());
         Open { node, position: 0, append, count: Rc::clone(&self.open) }
     }
 

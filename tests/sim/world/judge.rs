@@ -32,9 +32,8 @@ impl World {
         if let Some(bytes) = disk.removed_sources.iter().find(|bytes| !self.cloud.has(&sha256(bytes))) {
             return Err(format!("the camera's own {:?} is gone, and the cloud lacks it", name(bytes)));
         }
-        let open = disk.open.get();
-        if open > MAX_OPEN {
-            return Err(format!("{open} files are open"));
+        if disk.most_open > MAX_OPEN {
+            return Err(format!("{} files were open at once", disk.most_open));
         }
         let Some(board) = &self.board else { return Ok(()) };
         let tasks = board.tasks.len();
