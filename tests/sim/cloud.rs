@@ -27,7 +27,7 @@ pub struct Cloud {
     /// Captures whose receipt the agent has confirmed.
     pub settled: BTreeSet<Id>,
     pub alarms: BTreeSet<Id>,
-    /// How often each content was handed over: no more of it may ever be stored.
+    /// How often each content was handed over, but for when it was known again: no more of it may ever be stored.
     pub may_have: BTreeMap<Sha256, u32>,
     copies: BTreeMap<Sha256, u32>,
     /// What should never have come.
@@ -210,20 +210,27 @@ impl Cloud {
         if self.stored.contains_key(&key) {
             return;
         }
-        let copies = self.copies.entry(stored.sha256).or_default();
-        *copies += 1;
-        let copies = *copies;
-        match self.may_have.get(&stored.sha256) {
-            None => self.wrong = Some(format!("{} was never handed over", stored.sha256)),
-            Some(&times) if copies > times => {
-                self.wrong = Some(format!(
-                    "{} was handed over {times} times, and is there {copies} times",
-                    stored.sha256
-                ));
-            }
-            Some(_) => {}
-        }
+        *self.copies.entry(stored.sha256).or_default() += 1;
+        self.wrong = self.wrong.take().or_else(|| self.too_many(&stored.sha256));
         self.stored.insert(key, stored);
+    }
+
+    /// What is wrong, where it has more of this content than it may.
+    fn too_many(&self, digest: &Sha256) -> Option<String> {
+        let copies = self.copies(digest);
+        match self.may_have.get(digest) {
+            None => Some(format!("{digest} was never handed over")),
+            Some(times) if copies > *times => {
+                Some(format!("{digest} may be there {times} times, and is there {copies} times"))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// A content was handed over again, and the agent has it already: nothing more of it is to come.
+    pub fn take_back(&mut self, digest: &Sha256) -> Option<String> {
+        *self.may_have.get_mut(digest).expect("it was handed over") -= 1;
+        self.too_many(digest)
     }
 }
 

@@ -192,6 +192,9 @@ impl World {
         }
         match asked {
             Asked::Segment(digest, _, became) => {
+                if reply["repeated"] == true {
+                    self.was_known(&digest, &became);
+                }
                 let handed = self.handed.get_mut(&digest).unwrap();
                 handed.acked = true;
                 handed.became.extend(became);
@@ -202,6 +205,18 @@ impl World {
             }
             Asked::Alarm => {
                 self.acked_alarms.insert(reply["alarm"].as_str().unwrap().parse().unwrap());
+            }
+        }
+    }
+
+    /// A segment that was handed over is one that the agent has already: it may not be stored once more, whatever became of
+    /// its file meanwhile.
+    fn was_known(&mut self, digest: &Sha256, became: &BTreeMap<Sha256, Rc<Vec<u8>>>) {
+        self.handed.get_mut(digest).unwrap().times -= 1;
+        let others = became.keys().filter(|other| *other != digest);
+        for digest in std::iter::once(digest).chain(others) {
+            if let Some(why) = self.cloud.take_back(digest) {
+                self.accuse(|| why);
             }
         }
     }

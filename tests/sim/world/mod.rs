@@ -112,6 +112,7 @@ pub struct World {
 /// A content that the camera handed over.
 struct Handed {
     bytes: Rc<Vec<u8>>,
+    /// How often, but for when it was known again.
     times: u32,
     acked: bool,
     /// The camera's files that had it.
