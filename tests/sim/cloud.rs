@@ -17,6 +17,10 @@ pub const STATUSES: [u16; 25] = [
     502, 503, 504, 507,
 ];
 
+/// Those among them that the handshake of a session is refused with: by a server that does not know the camera, or is not
+/// well, and by proxies before it.
+pub const SESSION_STATUSES: [u16; 7] = [401, 403, 404, 429, 500, 502, 503];
+
 pub struct Cloud {
     gives_receipts: bool,
     uploads: BTreeMap<String, Upload>,

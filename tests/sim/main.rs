@@ -24,6 +24,7 @@ mod herd;
 mod lives;
 mod pace;
 mod plan;
+mod refusals;
 mod scenarios;
 #[path = "../scene/mod.rs"]
 mod scene;
@@ -34,6 +35,7 @@ mod world;
 use disk::Tally;
 use lives::{Failure, Lives};
 use plan::Plan;
+use refusals::{Refusals, SESSION};
 
 /// From so many seeds on, chance alone explains no gap in the table.
 const ENOUGH: u64 = 20_000;
@@ -48,7 +50,7 @@ fn nothing_acknowledged_is_ever_lost() {
         (None, None) => Lives::below(lives::number("SIM_SEEDS").unwrap_or(200)),
     };
     let Lives { seeds, outcome, failures } = lives;
-    println!("{}", outcome.faults);
+    println!("{}\n{}", outcome.faults, outcome.refusals);
     for Failure { why, plan } in &failures {
         println!("\nseed {}: {why}\n{plan}", plan.seed);
     }
@@ -63,8 +65,12 @@ fn nothing_acknowledged_is_ever_lost() {
         outcome.crashes()
     );
     assert!(failures.is_empty(), "the last of them: {}", failures[count - 1].why);
-    let rare = outcome.faults.rarer_than(if seeds >= ENOUGH { AT_LEAST } else { 0 });
-    assert!(rare.is_empty(), "expected each of these {AT_LEAST} times or more: {rare:?}");
+    let least = if seeds >= ENOUGH { AT_LEAST } else { 0 };
+    let (faults, refusals) = (outcome.faults.rarer_than(least), outcome.refusals.rarer_than(least));
+    assert!(
+        faults.is_empty() && refusals.is_empty(),
+        "expected each of these {AT_LEAST} times or more: {faults:?} {refusals:?}"
+    );
 }
 
 fn replay(seed: u64) {
@@ -80,6 +86,8 @@ fn replay(seed: u64) {
 
 #[test]
 fn a_pair_that_never_happens_is_noticed() {
+    let rare = Refusals::default().rarer_than(1);
+    assert!(rare.contains(&(403, SESSION)) && !rare.contains(&(409, SESSION)), "{rare:?}");
     let rare = Tally::default().rarer_than(1);
     assert!(rare.contains(&("sync", disk::Fault::PowerCut)) && rare.len() > 40, "{rare:?}");
 }

@@ -75,6 +75,7 @@ pub enum Act {
     StrayAppears,
     LinkBreaks,
     LinkStalls,
+    LinkResumes,
     PowerCut,
     Kill,
     Restart,
@@ -89,7 +90,7 @@ pub enum Act {
 }
 
 /// How often each happens.
-const WEIGHTS: [(Act, u64); 22] = [
+const WEIGHTS: [(Act, u64); 23] = [
     (Act::CameraRecords, 56),
     (Act::CameraRepeats, 8),
     (Act::CameraRewrites, 8),
@@ -101,11 +102,12 @@ const WEIGHTS: [(Act, u64); 22] = [
     (Act::StrayAppears, 4),
     (Act::LinkBreaks, 5),
     (Act::LinkStalls, 5),
+    (Act::LinkResumes, 5),
     (Act::PowerCut, 12),
     (Act::Kill, 7),
     (Act::Restart, 2),
     (Act::Reload, 2),
-    (Act::CallsFail, 3),
+    (Act::CallsFail, 4),
     (Act::DiskIsFull, 2),
     (Act::DiskIsReadOnly, 2),
     (Act::DescriptorsRunOut, 2),

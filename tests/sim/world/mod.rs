@@ -13,6 +13,7 @@ use crate::{
     cloud::Cloud,
     disk::{SimFiles, Tally},
     plan::{Kind, Operation, Plan},
+    refusals::Refusals,
 };
 use board::{Board, CAPACITY};
 use cloudtalker::{
@@ -36,6 +37,7 @@ pub struct Outcome {
     /// Segments that were acknowledged.
     pub accepted: u64,
     pub faults: Tally,
+    pub refusals: Refusals,
 }
 
 impl Outcome {
@@ -45,6 +47,7 @@ impl Outcome {
         self.kills += more.kills;
         self.accepted += more.accepted;
         self.faults.add(&more.faults);
+        self.refusals.add(&more.refusals);
     }
 
     /// Either.

@@ -2,12 +2,13 @@
 
 use super::{World, board::Board, pick, time::Happening};
 use crate::{
-    cloud::{Reply, STATUSES, answer},
+    cloud::{Reply, SESSION_STATUSES, STATUSES, answer},
     disk::Opened,
+    refusals::SESSION,
 };
 use cloudtalker::{
     engine::{
-        Frame, Input,
+        Frame, Input, Refusal,
         uploads::{Answer, Request},
     },
     wire::cloud::{ToAgent, ToCloud},
@@ -19,11 +20,22 @@ pub(super) struct Link {
     pub number: u64,
     is_up: bool,
     /// Half open: nothing comes through, and nobody notices.
-    pub is_stalled: bool,
+    is_stalled: bool,
+    /// What waits for it to resume, oldest first.
+    held: Vec<Happening>,
     greeted: bool,
     /// When the last frame each way arrives.
     to_cloud: Duration,
     to_agent: Duration,
+}
+
+/// Why there is no session, though somebody answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Denial {
+    /// The handshake was refused.
+    Status(u16),
+    /// It did not come to that.
+    Before(Refusal),
 }
 
 impl World {
@@ -31,12 +43,13 @@ impl World {
         self.board.as_mut()?.link.as_mut()
     }
 
-    pub(super) fn is_link_alive(&mut self, number: u64) -> bool {
-        self.link().is_some_and(|link| link.number == number && !link.is_stalled)
+    fn is_link(&mut self, number: u64) -> bool {
+        self.link().is_some_and(|link| link.number == number)
     }
 
     pub(super) fn connect(&mut self) {
-        let fails = self.mishap(3) || self.now < self.away_until;
+        let fails = self.now < self.away_until || self.mishap(4);
+        let denial = self.mishap(6).then(|| self.denial());
         let delay = Duration::from_millis(20 + self.chance(500));
         let now = self.now;
         let board = self.board.as_mut().unwrap();
@@ -46,11 +59,44 @@ impl World {
             number,
             is_up: false,
             is_stalled: false,
+            held: Vec::new(),
             greeted: false,
             to_cloud: now,
             to_agent: now,
         });
-        self.happen(delay, if fails { Happening::Unlinked(number) } else { Happening::Linked(number) });
+        self.happen(
+            delay,
+            match denial {
+                _ if fails => Happening::Unlinked(number),
+                Some(denial) => Happening::Denied(number, denial),
+                None => Happening::Linked(number),
+            },
+        );
+    }
+
+    fn denial(&mut self) -> Denial {
+        const BEFORE: [Refusal; 3] = [Refusal::Distrust, Refusal::Clock, Refusal::Name];
+        match self.chance(4) {
+            0 => Denial::Before(BEFORE[pick(&mut self.rng, BEFORE.len() as u64)]),
+            _ => Denial::Status(SESSION_STATUSES[pick(&mut self.rng, SESSION_STATUSES.len() as u64)]),
+        }
+    }
+
+    pub(super) fn denied(&mut self, number: u64, denial: Denial) {
+        if !self.is_link(number) {
+            return;
+        }
+        self.board.as_mut().unwrap().link = None;
+        let why = format!("{denial:?}");
+        if let Denial::Status(status) = denial {
+            self.outcome.refusals.count(SESSION, status);
+        }
+        self.tell(match denial {
+            Denial::Before(refusal) => Input::SessionRefused(refusal, why),
+            // More tries alone will not mend these.
+            Denial::Status(401 | 403 | 404) => Input::SessionRefused(Refusal::Distrust, why),
+            Denial::Status(_) => Input::SessionDown(why),
+        });
     }
 
     pub(super) fn linked(&mut self, number: u64) {
@@ -61,37 +107,71 @@ impl World {
     }
 
     pub(super) fn unlinked(&mut self, number: u64) {
-        if self.link().is_some_and(|link| link.number == number) {
+        if self.is_link(number) {
             self.board.as_mut().unwrap().link = None;
             self.tell(Input::SessionDown("the link broke".into()));
         }
     }
 
+    pub(super) fn link_stalls(&mut self) {
+        if let Some(link) = self.link() {
+            link.is_stalled = true;
+        }
+    }
+
+    /// Nothing was lost: what waited arrives, each way in its order, and nothing that is said now before it.
+    pub(super) fn link_resumes(&mut self) {
+        let soon = self.now + Duration::from_millis(5 + self.chance(200));
+        let Some(link) = self.link() else { return };
+        let at = soon.max(link.to_cloud).max(link.to_agent);
+        (link.is_stalled, link.to_cloud, link.to_agent) = (false, at, at);
+        for happening in std::mem::take(&mut link.held) {
+            self.happen_at(at, happening);
+        }
+    }
+
+    /// Something goes over the link, or waits until that resumes.
+    fn goes_over(&mut self, at: Duration, happening: Happening) {
+        match self.link().filter(|link| link.is_stalled) {
+            Some(link) => link.held.push(happening),
+            None => self.happen_at(at, happening),
+        }
+    }
+
     pub(super) fn agent_says(&mut self, message: ToCloud) {
         let (now, delay, twice) = (self.now, Duration::from_millis(5 + self.chance(200)), self.mishap(20));
-        let Some(link) = self.link().filter(|link| link.is_up && !link.is_stalled) else { return };
+        let Some(link) = self.link().filter(|link| link.is_up) else { return };
         link.to_cloud = link.to_cloud.max(now + delay);
         let (number, at) = (link.number, link.to_cloud);
         if twice {
-            self.happen_at(at, Happening::CloudHears(number, message.clone()));
+            self.goes_over(at, Happening::CloudHears(number, message.clone()));
         }
-        self.happen_at(at, Happening::CloudHears(number, message));
+        self.goes_over(at, Happening::CloudHears(number, message));
     }
 
     pub(super) fn agent_pings(&mut self) {
-        if let Some(link) = self.link().filter(|link| link.is_up && !link.is_stalled) {
+        let at = self.now + Duration::from_millis(100);
+        if let Some(link) = self.link().filter(|link| link.is_up) {
             let number = link.number;
-            self.happen(Duration::from_millis(100), Happening::AgentHears(number, Frame::Other));
+            self.goes_over(at, Happening::AgentHears(number, Frame::Other));
         }
     }
 
-    /// What was on its way when the link broke still arrives, unless a new session has taken its place.
+    pub(super) fn agent_hears(&mut self, number: u64, frame: Frame) {
+        match self.link().filter(|link| link.number == number) {
+            Some(link) if link.is_stalled => link.held.push(Happening::AgentHears(number, frame)),
+            Some(_) => self.tell(Input::SessionHeard(frame)),
+            None => {}
+        }
+    }
+
+    /// What was on its way when the link broke or stalled still arrives, unless a new session has taken its place.
     pub(super) fn cloud_hears(&mut self, boot: u64, number: u64, message: &ToCloud) {
         if (boot, number) < self.greeted {
             return;
         }
         self.greeted = (boot, number);
-        if boot != self.boots || !self.is_link_alive(number) {
+        if boot != self.boots || !self.is_link(number) {
             self.cloud.hear(message);
             return;
         }
@@ -115,16 +195,16 @@ impl World {
         let (overtakes, twice) = (message.receipt.is_some() && self.mishap(4), self.mishap(10));
         let now = self.now;
         // A cloud's first word answers the agent's.
-        let Some(link) = self.link().filter(|link| link.is_up && !link.is_stalled && link.greeted) else {
+        let Some(link) = self.link().filter(|link| link.is_up && link.greeted) else {
             return;
         };
         let at = if overtakes { now + delay } else { link.to_agent.max(now + delay) };
         link.to_agent = link.to_agent.max(at);
         let number = link.number;
         if twice {
-            self.happen_at(at, Happening::AgentHears(number, Frame::Text(text.clone())));
+            self.goes_over(at, Happening::AgentHears(number, Frame::Text(text.clone())));
         }
-        self.happen_at(at, Happening::AgentHears(number, Frame::Text(text)));
+        self.goes_over(at, Happening::AgentHears(number, Frame::Text(text)));
     }
 
     pub(super) fn request(&mut self, request: Request) {
@@ -268,6 +348,9 @@ impl World {
             let Some((_, request)) = self.board.as_mut().and_then(|board| board.request.take()) else {
                 return;
             };
+            if let Answer::Status { status: status @ 300.., .. } = answer {
+                self.outcome.refusals.count(request.method(), status);
+            }
             self.may_refuse = is_final(&request, &answer);
             self.tell(Input::UploadAnswered(answer));
             self.may_refuse = false;

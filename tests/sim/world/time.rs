@@ -1,6 +1,6 @@
 //! What is yet to happen, and its turn.
 
-use super::World;
+use super::{World, network::Denial};
 use crate::disk::Opened;
 use cloudtalker::{
     engine::{
@@ -23,6 +23,7 @@ pub(super) enum Happening {
     AgentHears(u64, Frame),
     Linked(u64),
     Unlinked(u64),
+    Denied(u64, Denial),
     /// So many bytes of the body come with it.
     Served(u64, Request, Option<Opened>, u64),
     Answered(u64, Answer),
@@ -89,13 +90,10 @@ impl World {
             Happening::Board(input) => self.tell(input),
             Happening::SourceGoesOn(id) => self.source_goes_on(id),
             Happening::DiskNext => self.disk_works(),
-            Happening::AgentHears(link, frame) => {
-                if self.is_link_alive(link) {
-                    self.tell(Input::SessionHeard(frame));
-                }
-            }
+            Happening::AgentHears(link, frame) => self.agent_hears(link, frame),
             Happening::Linked(link) => self.linked(link),
             Happening::Unlinked(link) => self.unlinked(link),
+            Happening::Denied(link, denial) => self.denied(link, denial),
             Happening::Answered(number, answer) => self.answered(number, answer),
             Happening::Metered => self.metered(),
             Happening::BodyGoesOn => self.body_goes_on(),
