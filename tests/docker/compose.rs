@@ -68,7 +68,8 @@ impl Compose {
     /// The exit codes of all containers that have ended so far, a line each.
     pub fn exit_codes(&self) -> String {
         let mut events = self.command("docker");
-        events.args(["events", "--since", "0", "--until", "0s", "--filter", "event=die"]);
+        // docker drops the fraction of a second: in a second from now none of those that have ended is left out.
+        events.args(["events", "--since", "0", "--until=-1s", "--filter", "event=die"]);
         succeeded(events.args(["--format", "{{.Actor.Attributes.exitCode}}"]).output().unwrap())
     }
 
