@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two commands: long enough that the agent sleeps.
+/// Between two frames: long enough that the agent sleeps.
 const PAUSE: Duration = Duration::from_millis(2);
 /// A file whose upload lasts longer than what is measured.
 const LONG: usize = 256 << 20;
@@ -28,19 +28,22 @@ const DISARM: &str = r#"{"command":"disarm"}"#;
 const HELD: &str = "inject=fsync,fdatasync:delay_enter=5s";
 
 pub fn measure(plan: &Plan, report: &mut Report) {
-    let row = |situation: &str, Turns { ours, socat }: &Turns| {
+    let mut add = |situation: &str, Turns { commands, socat, pings }: &Turns| {
+        let p99 = percentile(commands.iter().copied(), 0.99);
         let what = format!("command, from the cloud's frame to the camera's datagram, {situation}");
-        Row::new(what, percentiles(ours)).beside(format!("socat, without TLS: {}", percentiles(socat)))
+        report.add(
+            Row::new(what, percentiles(commands))
+                .beside(format!("socat, without TLS: {}", percentiles(socat)))
+                .aim("p99 < 0.5 ms", p99 < 0.5),
+        );
+        let what = format!("ping, from the cloud's frame to the agent's answer, {situation}");
+        report.add(Row::new(what, percentiles(pings)));
     };
-    let aimed = |situation: &str, turns: &Turns| {
-        let p99 = percentile(turns.ours.iter().copied(), 0.99);
-        row(situation, turns).aim("p99 < 0.5 ms", p99 < 0.5)
-    };
-    report.add(aimed("idle", &Scene::new(&[]).idle(plan.frames)));
+    add("idle", &Scene::new(&[]).idle(plan.frames));
     let held =
         ["strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", HELD];
-    report.add(aimed("every fsync held for 5 s, upload stalled", &Scene::new(&held).stalled(plan.frames)));
-    report.add(row("uploading and taking segments at full speed", &Scene::new(&[]).busy(plan.frames)));
+    add("every fsync held for 5 s, upload stalled", &Scene::new(&held).stalled(plan.frames));
+    add("uploading and taking segments at full speed", &Scene::new(&[]).busy(plan.frames));
 }
 
 fn percentiles(delays: &[f64]) -> String {
@@ -48,10 +51,12 @@ fn percentiles(delays: &[f64]) -> String {
     format!("p50 {p50:.3} ms, p99 {p99:.3} ms")
 }
 
-/// Delays, in milliseconds, of two that take turns, command by command: what both have is the machine's own.
+/// Delays, in milliseconds, of what takes turns, one by one: what all have is the machine's own.
+#[derive(Default)]
 struct Turns {
-    ours: Vec<f64>,
+    commands: Vec<f64>,
     socat: Vec<f64>,
+    pings: Vec<f64>,
 }
 
 /// A board whose session is with a cloud in this process, and whose uploads go to the real server.
@@ -126,9 +131,13 @@ impl Scene {
 
     fn turns(&self, mut session: Session, camera: &Camera, frames: usize) -> Turns {
         let mut relay = Relay::to(&self.board.cam_sock().with_extension("relay"));
-        let turns = (0..frames).map(|number| (delay(&mut session, camera, number), relay.delay()));
-        let (ours, socat) = turns.unzip();
-        Turns { ours, socat }
+        let mut turns = Turns::default();
+        for number in 0..frames {
+            turns.commands.push(delay(&mut session, camera, number));
+            turns.socat.push(relay.delay());
+            turns.pings.push(ping(&mut session));
+        }
+        turns
     }
 
     fn long_segment(&self) -> Segment {
@@ -147,6 +156,15 @@ fn delay(session: &mut Session, camera: &Camera, number: usize) -> f64 {
     let delay = began.elapsed();
     assert_eq!(heard, expected);
     assert_eq!(session.hears_state(), armed);
+    thread::sleep(PAUSE);
+    delay.as_secs_f64() * 1e3
+}
+
+/// Of one ping, in milliseconds.
+fn ping(session: &mut Session) -> f64 {
+    let began = Instant::now();
+    session.pings();
+    let delay = began.elapsed();
     thread::sleep(PAUSE);
     delay.as_secs_f64() * 1e3
 }

@@ -2,7 +2,7 @@
 //! the camera program hears. Uploads go elsewhere.
 
 use super::{Board, DEADLINE, Identity, Server};
-use async_tungstenite::tungstenite::{Message, WebSocket, accept};
+use async_tungstenite::tungstenite::{Bytes, Message, WebSocket, accept};
 use cloudtalker::wire::cloud::{ToAgent, ToCloud};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
@@ -93,6 +93,12 @@ impl Session {
                 return state.pir_armed;
             }
         }
+    }
+
+    /// Waits for the answer.
+    pub fn pings(&mut self) {
+        self.0.send(Message::Ping(Bytes::from_static(b"there?"))).unwrap();
+        while !matches!(self.0.read().unwrap(), Message::Pong(_)) {}
     }
 
     pub fn hears_ping(&mut self) {
