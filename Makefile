@@ -236,7 +236,7 @@ fuzz: ## Fuzz the parsers, two at a time: SECONDS=60 for each, or only TARGET=na
 	scripts/fuzz $(SECONDS) $(TARGET)
 
 .PHONY: bench
-bench: build ## Measure, in about 15 minutes: writes docs/benchmarks.md; ONLY=latency is one part, QUICK=1 a trial
+bench: build ## Measure, in about 20 minutes: writes docs/benchmarks.md; ONLY=latency is one part, QUICK=1 a trial
 	scripts/install-tools bench
 	@$(call title,benchmarks)
 	CLOUDTALKER_BIN=$(CURDIR)/target/release/cloudtalker \

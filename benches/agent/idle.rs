@@ -32,18 +32,26 @@ pub fn measure(plan: &Plan, report: &mut Report) {
 
     let calls = strace.calls(&counted.state_dir());
     let (wake_ups, cpu) = (proc::wake_ups(agent.id()), proc::cpu(agent.id()));
-    let moments = moments_of_life(&agent, plan.idle);
+    let Life { moments, fifths } = life_of(&agent, plan.idle);
     let (wake_ups, cpu) = (proc::wake_ups(agent.id()) - wake_ups, proc::cpu(agent.id()) - cpu);
     let Calls { syncs, bytes, .. } = strace.calls(&counted.state_dir()) - calls;
 
     let a_minute = |count: f64| format!("{:.1}", count * 60.0 / plan.idle.as_secs_f64());
     let due = [HEARTBEAT, PING].map(|period| plan.idle.as_secs_f64() / period.as_secs_f64());
-    // As many as there can be in this time, however it lies.
-    let is_met = f64::from(moments) <= due.iter().copied().map(f64::ceil).sum::<f64>();
+    // As many as there can be in this time, however it lies; and each is short, but may begin at the end of a fifth.
+    let most = due.iter().copied().map(f64::ceil).sum::<f64>();
+    let is_met = f64::from(moments) <= most && f64::from(fifths) <= 2.0 * most;
     report.add(
-        Row::new("idle: moments a minute in which anything runs", a_minute(f64::from(moments)))
-            .beside(format!("heartbeats and pings: {}", a_minute(due.iter().sum())))
-            .aim("heartbeat and ping only", is_met),
+        Row::new(
+            "idle: moments a minute in which anything runs",
+            format!(
+                "{}, of {} fifths of a second",
+                a_minute(f64::from(moments)),
+                a_minute(f64::from(fifths))
+            ),
+        )
+        .beside(format!("heartbeats and pings: {}", a_minute(due.iter().sum())))
+        .aim("heartbeat and ping only", is_met),
     );
     let spent = a_minute(cpu.as_secs_f64() * 1e3);
     report.add(Row::new(
@@ -59,19 +67,28 @@ pub fn measure(plan: &Plan, report: &mut Report) {
     drop(other);
 }
 
-/// How often any thread of the agent's wakes after a fifth of a second in which none did.
-fn moments_of_life(agent: &Agent, within: Duration) -> u32 {
+/// When anything ran.
+#[derive(Default)]
+struct Life {
+    /// How often any thread woke after a fifth of a second in which none did.
+    moments: u32,
+    /// In how many fifths of a second one did.
+    fifths: u32,
+}
+
+fn life_of(agent: &Agent, within: Duration) -> Life {
     const LOOK_EVERY: Duration = Duration::from_millis(200);
     let began = Instant::now();
-    let (mut moments, mut former, mut was_awake) = (0, proc::wake_ups(agent.id()), false);
+    let (mut life, mut former, mut was_awake) = (Life::default(), proc::wake_ups(agent.id()), false);
     while began.elapsed() < within {
         thread::sleep(LOOK_EVERY);
         let now = proc::wake_ups(agent.id());
         let is_awake = now != former;
-        moments += u32::from(is_awake && !was_awake);
+        life.fifths += u32::from(is_awake);
+        life.moments += u32::from(is_awake && !was_awake);
         (former, was_awake) = (now, is_awake);
     }
-    moments
+    life
 }
 
 /// What follows a start is over when no CPU is used any more for a while.

@@ -5,7 +5,7 @@
 //! the run. A full run writes docs/benchmarks.md.
 //!
 //! ```text
-//! make bench                  everything, in about a quarter of an hour on a machine with nothing else to do
+//! make bench                  everything, in about twenty minutes on a machine with nothing else to do
 //! make bench ONLY=latency     one part: upload, latency, idle, memory, wear or size
 //! make bench QUICK=1          small loads: shows that it works, its figures say nothing
 //! ```
@@ -47,7 +47,7 @@ pub struct Plan {
 
 impl Plan {
     const FULL: Plan = Plan {
-        rounds: 5,
+        rounds: 9,
         large: 256 << 20,
         small: 1_000,
         frames: 2_000,
