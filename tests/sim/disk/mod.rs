@@ -47,6 +47,8 @@ pub struct Disk {
     pub is_cut: bool,
     pub trouble: Trouble,
     pub tally: Tally,
+    /// How often something was made durable.
+    pub syncs: u32,
     pub now: Duration,
     /// How many bytes fit.
     pub capacity: u64,
@@ -105,6 +107,7 @@ impl SimFiles {
             is_cut: false,
             trouble: Trouble::default(),
             tally: Tally::default(),
+            syncs: 0,
             now: Duration::ZERO,
             capacity: u64::MAX,
             open: Rc::default(),
@@ -307,12 +310,14 @@ impl Disk {
     }
 
     fn sync_node(&mut self, node: u64) {
+        self.syncs += 1;
         if let Some(file @ Node::File { .. }) = self.nodes.get(&node) {
             self.durable.insert(node, file.clone());
         }
     }
 
     fn sync_names(&mut self, dir: u64) {
+        self.syncs += 1;
         let (done, left) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition::<Vec<Change>, _>(|change| change.touches.contains(&dir));

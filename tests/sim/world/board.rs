@@ -6,7 +6,7 @@ use cloudtalker::{
     engine::{
         Engine, Input, Now, Output, Settings, SourceId,
         event::{Event, Level},
-        spool::{LostReason, Spool, Task},
+        spool::{Done, LostReason, Spool, Task},
         uploads::Request,
     },
     wire::{Sha256, command::Command, input::Request as LocalRequest},
@@ -21,6 +21,9 @@ use std::{
 pub(super) const CAPACITY: u64 = 12_000;
 /// What is to stay free of it.
 const MIN_FREE: u64 = 3_000;
+
+/// What one takes on a bad memory card.
+const SLOW_SYNC: Duration = Duration::from_secs(5);
 
 /// When the agent was built, in 2023.
 const EARLIEST: u64 = 1_700_000_000;
@@ -214,21 +217,29 @@ impl World {
 
     pub(super) fn disk_takes_time(&mut self) {
         let limit = if self.mishap(30) { 5_000 } else { 30 };
-        let delay = if self.syncs_are_slow { 5_000 + self.chance(15_000) } else { self.chance(limit) };
-        self.happen(Duration::from_millis(delay), Happening::DiskNext);
+        let delay = Duration::from_millis(self.chance(limit));
+        self.happen(delay, Happening::DiskNext);
     }
 
+    /// What a task does to the disk, and what is heard of it, are apart by as long as its syncs take.
     pub(super) fn disk_works(&mut self) {
         let board = self.board.as_mut().unwrap();
-        let Some(task) = board.tasks.pop_front() else { return };
-        let to_remember =
-            if let Task::Remember(remembered) = &task { Some(remembered.clone()) } else { None };
-        let done = board.spool.perform(task);
-        let has_more = !board.tasks.is_empty();
+        let Some(task) = board.tasks.front() else { return };
+        let syncs = self.files.0.borrow().syncs;
+        let done = board.spool.perform(task.clone());
+        let syncs = self.files.0.borrow().syncs - syncs;
         if self.files.0.borrow().is_cut {
             return;
         }
-        if let Some(remembered) = &to_remember {
+        let held = if self.syncs_are_slow { SLOW_SYNC * syncs } else { Duration::ZERO };
+        self.happen(held, Happening::DiskDone(done));
+    }
+
+    pub(super) fn disk_has_done(&mut self, done: Done) {
+        let board = self.board.as_mut().unwrap();
+        let task = board.tasks.pop_front();
+        let has_more = !board.tasks.is_empty();
+        if let Some(Task::Remember(remembered)) = &task {
             self.has_remembered(remembered, &done);
         }
         self.tell(Input::DiskDone(done));

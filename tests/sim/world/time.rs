@@ -5,6 +5,7 @@ use crate::disk::Opened;
 use cloudtalker::{
     engine::{
         Frame, Input, SourceId,
+        spool::Done,
         uploads::{Answer, Request},
     },
     wire::cloud::ToCloud,
@@ -19,6 +20,7 @@ pub(super) enum Happening {
     Board(Input),
     SourceGoesOn(SourceId),
     DiskNext,
+    DiskDone(Done),
     CloudHears(u64, ToCloud),
     AgentHears(u64, Frame),
     Linked(u64),
@@ -90,6 +92,7 @@ impl World {
             Happening::Board(input) => self.tell(input),
             Happening::SourceGoesOn(id) => self.source_goes_on(id),
             Happening::DiskNext => self.disk_works(),
+            Happening::DiskDone(done) => self.disk_has_done(done),
             Happening::AgentHears(link, frame) => self.agent_hears(link, frame),
             Happening::Linked(link) => self.linked(link),
             Happening::Unlinked(link) => self.unlinked(link),
