@@ -7,12 +7,12 @@ use cloudtalker::{
 };
 use std::io;
 
-const CAPTURE: CaptureName = CaptureName { timestamp: 5, trigger: Trigger::Pir, ordinal: 1 };
+pub const CAPTURE: CaptureName = CaptureName { timestamp: 5, trigger: Trigger::Pir, ordinal: 1 };
 
 /// A spool with one capture of one segment.
-struct Scene {
-    files: SimFiles,
-    spool: Spool<SimFiles>,
+pub struct Scene {
+    pub files: SimFiles,
+    pub spool: Spool<SimFiles>,
 }
 
 impl Scene {
@@ -20,7 +20,7 @@ impl Scene {
         Scene::seeded(1)
     }
 
-    fn seeded(seed: u64) -> Scene {
+    pub fn seeded(seed: u64) -> Scene {
         let files = SimFiles::new(seed);
         let mut scene = Scene { spool: Spool::new(files.clone()), files };
         scene.spool.start(1);
@@ -61,14 +61,14 @@ impl Scene {
         problems
     }
 
-    fn restart(&mut self) -> Vec<String> {
+    pub fn restart(&mut self) -> Vec<String> {
         self.spool = Spool::new(self.files.clone());
         let found = self.spool.start(2);
         assert!(found.unread.is_empty() && !found.is_partial, "{found:?}");
         found.problems
     }
 
-    fn names(&mut self, dir: &str) -> Vec<String> {
+    pub fn names(&mut self, dir: &str) -> Vec<String> {
         let mut names: Vec<String> =
             self.files.list(dir).unwrap().into_iter().map(|entry| entry.name).collect();
         names.sort_unstable();
@@ -166,6 +166,19 @@ fn an_empty_directory_in_the_very_place_of_a_part_is_put_aside_by_the_task_that_
         assert!(error_of(scene.spool.perform(task())).is_none(), "{part}");
         assert_eq!(scene.names("refused"), [format!("stray.5.pir.{part}")]);
     }
+}
+
+/// The record has its next name, that could not be made durable, and a directory has come into its former place.
+#[test]
+fn a_directory_in_the_place_that_a_task_renames_from_is_put_aside_too() {
+    let place = Place { capture: CAPTURE, seg_no: 0, container: Container::Mp4 };
+    let mut scene = Scene::new();
+    scene.files.rename("spool/5.pir/0.mp4.from", "spool/5.pir/0.mp4.sent").unwrap();
+    scene.files.make_dir("spool/5.pir/0.mp4.from").unwrap();
+    let told = error_of(scene.spool.perform(Task::Confirm { place })).expect("it is in the way");
+    assert_eq!(told.kind(), io::ErrorKind::NotADirectory, "{told}");
+    assert!(error_of(scene.spool.perform(Task::Confirm { place })).is_none());
+    assert_eq!(scene.names("refused"), ["stray.5.pir.0.mp4.from"]);
 }
 
 #[test]

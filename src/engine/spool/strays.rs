@@ -35,9 +35,11 @@ pub fn clean<F: Files>(
 }
 
 /// A directory in the very place of a part is put aside, so that the next try has the place for itself. The error says so.
+/// Which error it is depends on which end of a renaming the directory is.
 pub fn make_way<F: Files, T>(files: &mut F, capture: CaptureName, tried: io::Result<T>) -> io::Result<T> {
+    use io::ErrorKind::{DirectoryNotEmpty, IsADirectory, NotADirectory};
     let error = match tried {
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => error,
+        Err(error) if matches!(error.kind(), IsADirectory | NotADirectory | DirectoryNotEmpty) => error,
         other => return other,
     };
     let (dir, mut told) = (capture.dir(), vec![error.to_string()]);
