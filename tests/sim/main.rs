@@ -22,6 +22,7 @@ mod cloud;
 mod disk;
 mod herd;
 mod lives;
+mod losses;
 mod pace;
 mod plan;
 mod refusals;

@@ -60,6 +60,13 @@ pub fn tells_of<F: Files>(files: &mut F, losses: &[Loss]) -> bool {
     ledger.windows(lines.len()).any(|part| part == lines)
 }
 
+/// Makes durable what the ledger says already. A first try may have failed to, and a sync that follows one that failed may do
+/// nothing: a copy is sure.
+pub fn make_sure<F: Files>(files: &mut F) -> io::Result<()> {
+    let ledger = read_bytes(files, LEDGER, MAX_LEDGER_FILE)?;
+    replace(files, LEDGER, &ledger)
+}
+
 /// Adds one owed alarm, durably.
 pub fn add_alarm<F: Files>(files: &mut F, alarm: &Alarm) -> io::Result<()> {
     let mut file = files.append(ALARMS)?;

@@ -48,10 +48,12 @@ pub fn lose<F: Files>(
     let loss = [Loss { unix, lost: &lost, reason: reason.as_str(), why }];
     // A retry tells of it once more only where the ledger had no room before.
     let is_told = is_there(files, &place.beside(reason.as_str()))? && ledger::tells_of(files, &loss);
-    let noted = if is_told { Ok(()) } else { ledger::note(files, &loss) };
+    let noted = if is_told { ledger::make_sure(files) } else { ledger::note(files, &loss) };
     if reason == LostReason::Refused && is_there(files, &place.file())? {
         let path = free_name(files, &place.refused())?;
         write_whole(files, &format!("{path}.why"), why.as_bytes())?;
+        // A start that finds the record's new name knows no reason.
+        files.sync_dir(REFUSED)?;
     }
     absent_is_fine(files.rename(&place.beside("from"), &place.beside(reason.as_str())))?;
     files.sync_dir(&place.capture.dir())?;
@@ -142,6 +144,8 @@ pub fn drop_refused<F: Files>(files: &mut F, path: &str, unix: u64) -> io::Resul
     let loss = [Loss { unix, lost: path, reason: LostReason::Evicted.as_str(), why }];
     let noted = ledger::note(files, &loss);
     absent_is_fine(files.remove(path))?;
+    // Its reason outlives it.
+    files.sync_dir(REFUSED)?;
     absent_is_fine(files.remove(&format!("{path}.why")))?;
     if noted.is_ok() { Ok(()) } else { ledger::note(files, &loss) }
 }

@@ -118,6 +118,7 @@ impl World {
             self.files.all_contents("/refused").iter().filter_map(|bytes| self.digest_of(bytes)).collect();
         let (ledger, _) = self.files.file("/lost.log").unwrap_or_default();
         let ledger = String::from_utf8_lossy(&ledger);
+        self.judge_reasons()?;
         for (digest, handed) in &self.handed {
             let is_well = handed.contents(*digest).any(|(digest, _)| {
                 self.cloud.has(&digest) || refused.contains(&digest) || self.is_told_lost(&digest, &ledger)
@@ -129,7 +130,7 @@ impl World {
                 ));
             }
         }
-        self.judge_places()?;
+        self.judge_places(&refused)?;
         self.judge_copies()?;
         // Without receipts an alarm is said once, and nobody knows what became of it.
         if !self.kind.without_receipts
@@ -140,12 +141,39 @@ impl World {
         self.judge_ends()
     }
 
-    /// Where a segment was acknowledged, the cloud has what was handed over, or what its file became since.
-    fn judge_places(&self) -> Result<(), String> {
+    /// What is put aside has its reason beside it.
+    fn judge_reasons(&self) -> Result<(), String> {
+        let names: BTreeSet<String> =
+            self.files.contents("/refused").into_iter().map(|(name, _)| name).collect();
+        let is_bare = |name: &&String| {
+            !name.starts_with("stray.") && !name.ends_with(".why") && !names.contains(&format!("{name}.why"))
+        };
+        match names.iter().find(is_bare) {
+            Some(name) => Err(format!("refused/{name} was put aside, and nothing says why")),
+            None => Ok(()),
+        }
+    }
+
+    /// Where a segment was acknowledged, the cloud has what was handed over, or what its file became since, or that capture's
+    /// end, which says that it is lost. Where it has the former contents of a file that was rewritten and handed over again, it
+    /// has refused the new ones.
+    fn judge_places(&self, refused: &BTreeSet<Sha256>) -> Result<(), String> {
+        let is_told_ends = !self.kind.without_receipts && !self.kind.uploads_elsewhere;
         for (segment, digest) in &self.acked_as {
-            let Some(stored) = self.cloud.stored.get(segment) else { continue };
+            let Some(stored) = self.cloud.stored.get(segment) else {
+                let end = self.cloud.ends.get(&segment.0);
+                if is_told_ends
+                    && !end.is_some_and(|end| end.lost.iter().any(|lost| lost.seg_no == segment.1))
+                {
+                    let name = name(&self.handed[digest].bytes);
+                    return Err(format!(
+                        "{name:?} was acknowledged as {segment:?}, and the cloud never heard of it"
+                    ));
+                }
+                continue;
+            };
             let handed = &self.handed[digest];
-            if !handed.contents(*digest).any(|(digest, _)| stored.is(&digest)) {
+            if !handed.contents(*digest).any(|(digest, _)| stored.is(&digest) || refused.contains(&digest)) {
                 let name = name(&handed.bytes);
                 return Err(format!(
                     "{name:?} was acknowledged as {segment:?}, and the cloud has another there"
