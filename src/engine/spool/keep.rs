@@ -7,7 +7,7 @@ use super::{
 use super::{scan::read_record, strays};
 use crate::wire::{Id, Sha256};
 use ring::digest;
-use std::io;
+use std::{collections::VecDeque, io};
 
 /// How often a file is read anew that changes while it is read, before it counts as unfinished.
 const READINGS: u32 = 3;
@@ -19,21 +19,60 @@ pub struct Held<File> {
     file: File,
     path: String,
     facts: Facts,
+    is_doubtful: bool,
     pub staged: Staged,
+}
+
+impl<File> Held<File> {
+    /// A power cut may make something else of a file in doubt, of the same size and age: nobody may take it for the camera's
+    /// own file then, and remove it.
+    fn record(&self, kept: Kept) -> Record {
+        let Kept { bytes, sha256, mtime_ns } = kept;
+        let of_copy = Record { bytes, mtime_ns, sha256, ..Record::of_unknown_source() };
+        match self.is_doubtful {
+            true => of_copy,
+            false => Record { path: self.path.clone(), source: self.facts.into(), ..of_copy },
+        }
+    }
+}
+
+/// Files that could not be synced. The system may tell of that once, and call the next sync a success although nothing more
+/// was written: what it still shows of such a file is whole, and only a copy of that is sure to be on the disk.
+#[derive(Default)]
+pub struct Doubts(VecDeque<SourceFile>);
+
+impl Doubts {
+    /// Of more, the oldest are forgotten.
+    const MOST: usize = 1000;
+
+    fn about(&self, file: Facts) -> bool {
+        self.0.contains(&file.into())
+    }
+
+    fn add(&mut self, file: Facts) {
+        if self.about(file) {
+            return;
+        }
+        if self.0.len() == Doubts::MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(file.into());
+    }
 }
 
 /// Opens, syncs and hashes what a local program named. The descriptor stays open, so that what is kept is what
 /// was hashed, whatever happens to the name.
-pub fn stage<F: Files>(files: &mut F, path: &str) -> Result<Held<F::File>, SourceError> {
+pub fn stage<F: Files>(files: &mut F, path: &str, doubts: &mut Doubts) -> Result<Held<F::File>, SourceError> {
     let mut file = files.open_source(path)?;
-    files.sync(&file)?;
+    let named = files.facts(&file)?;
+    files.sync(&file).inspect_err(|_| doubts.add(named))?;
     let (facts, sha256) = hash_steadily(files, &mut file)?.ok_or(SourceError::Growing)?;
     if facts.bytes == 0 {
         return Err(SourceError::Empty);
     }
     let free = files.free().map_err(SourceError::NoSpool)?;
     let staged = Staged { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns, free };
-    Ok(Held { file, path: path.to_owned(), facts, staged })
+    Ok(Held { file, path: path.to_owned(), facts, is_doubtful: doubts.about(facts), staged })
 }
 
 /// Makes the held file a segment. Once this is done it survives a power cut.
@@ -88,10 +127,11 @@ fn make_segment<F: Files>(
     absent_is_fine(files.remove(&unfinished))?;
     // Links fail across file systems (recordings on tmpfs), and on another owner's file where
     // fs.protected_hardlinks is set: then a copy does as well.
-    let linked = !copy && files.link(&held.file, &unfinished).is_ok();
-    let facts = if linked { held.facts } else { copy_to(files, &mut held, &unfinished)? };
+    let linked = !copy && !held.is_doubtful && files.link(&held.file, &unfinished).is_ok();
+    let facts =
+        if linked { held.facts } else { copy_to(files, &mut held.file, held.staged.sha256, &unfinished)? };
     let kept = Kept { bytes: held.staged.bytes, sha256: held.staged.sha256, mtime_ns: facts.mtime_ns };
-    write_record(files, place, &record(&held.path, &held.facts, kept))?;
+    write_record(files, place, &held.record(kept))?;
     // A failed attempt may have left this name; renaming one link of a file over another does nothing.
     absent_is_fine(files.remove(&place.file()))?;
     files.rename(&unfinished, &place.file())?;
@@ -103,11 +143,17 @@ fn make_segment<F: Files>(
 }
 
 /// Reads a segment anew that was changed behind the spool's back.
-pub fn rehash<F: Files>(files: &mut F, place: Place) -> io::Result<Kept> {
+pub fn rehash<F: Files>(files: &mut F, place: Place, doubts: &mut Doubts) -> io::Result<Kept> {
     let mut file = files.open(&place.file())?;
     let growing = || io::Error::new(io::ErrorKind::ResourceBusy, SourceError::Growing);
-    let (facts, sha256) = hash_steadily(files, &mut file)?.ok_or_else(growing)?;
-    files.sync(&file)?;
+    let (mut facts, sha256) = hash_steadily(files, &mut file)?.ok_or_else(growing)?;
+    files.sync(&file).inspect_err(|_| doubts.add(facts))?;
+    if doubts.about(facts) {
+        // What a failed attempt has left there may be a link of the camera's file.
+        absent_is_fine(files.remove(&place.unfinished()))?;
+        facts = copy_to(files, &mut file, sha256, &place.unfinished())?;
+        files.rename(&place.unfinished(), &place.file())?;
+    }
     let kept = Kept { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns };
     let former = if_whole(read_record(files, &place.beside("from")))?;
     let source = former.unwrap_or_else(Record::of_unknown_source);
@@ -120,20 +166,20 @@ pub fn rehash<F: Files>(files: &mut F, place: Place) -> io::Result<Kept> {
     Ok(kept)
 }
 
-fn copy_to<F: Files>(files: &mut F, held: &mut Held<F::File>, to: &str) -> io::Result<Facts> {
-    files.rewind(&mut held.file)?;
+fn copy_to<F: Files>(files: &mut F, file: &mut F::File, sha256: Sha256, to: &str) -> io::Result<Facts> {
+    files.rewind(file)?;
     let mut copy = files.create(to)?;
     let mut digest = digest::Context::new(&digest::SHA256);
     let mut buffer = vec![0; BUFFER];
     loop {
-        let count = files.read(&mut held.file, &mut buffer)?;
+        let count = files.read(file, &mut buffer)?;
         if count == 0 {
             break;
         }
         digest.update(&buffer[..count]);
         files.write(&mut copy, &buffer[..count])?;
     }
-    if sha256_of(digest) != held.staged.sha256 {
+    if sha256_of(digest) != sha256 {
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, SourceError::Growing));
     }
     files.sync(&copy)?;
@@ -167,11 +213,6 @@ fn hash<F: Files>(files: &mut F, file: &mut F::File) -> io::Result<Sha256> {
 
 fn sha256_of(digest: digest::Context) -> Sha256 {
     Sha256(digest.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
-}
-
-fn record(path: &str, facts: &Facts, kept: Kept) -> Record {
-    let Kept { bytes, sha256, mtime_ns } = kept;
-    Record { path: path.to_owned(), source: (*facts).into(), bytes, mtime_ns, sha256 }
 }
 
 /// Written beside and renamed, so that a record that is there already is never torn.

@@ -132,6 +132,7 @@ impl LostReason {
 pub struct Spool<F: Files> {
     files: F,
     staged: Option<keep::Held<F::File>>,
+    doubts: keep::Doubts,
     /// Whether the directories are there, durably.
     is_rooted: bool,
 }
@@ -139,7 +140,7 @@ pub struct Spool<F: Files> {
 impl<F: Files> Spool<F> {
     /// A spool on this file system.
     pub fn new(files: F) -> Spool<F> {
-        Spool { files, staged: None, is_rooted: false }
+        Spool { files, staged: None, doubts: keep::Doubts::default(), is_rooted: false }
     }
 
     /// Makes the directories durable: what is in them is only as safe as their own names.
@@ -158,7 +159,7 @@ impl<F: Files> Spool<F> {
     pub fn perform(&mut self, task: Task) -> Done {
         let files = &mut self.files;
         match task {
-            Task::Stage { path } => Done::Staged(keep::stage(files, &path).map(|held| {
+            Task::Stage { path } => Done::Staged(keep::stage(files, &path, &mut self.doubts).map(|held| {
                 let staged = held.staged;
                 self.staged = Some(held);
                 staged
@@ -186,7 +187,7 @@ impl<F: Files> Spool<F> {
                 Done::Settled(strays::make_way(files, place.capture, noted))
             }
             Task::Rehash { place } => {
-                let hashed = keep::rehash(files, place);
+                let hashed = keep::rehash(files, place, &mut self.doubts);
                 Done::Rehashed(strays::make_way(files, place.capture, hashed))
             }
             Task::Confirm { place } => {
@@ -211,7 +212,9 @@ impl<F: Files> Spool<F> {
                 Done::Settled(ledger::set_alarms(files, &owed, &given_up, unix))
             }
             Task::Remember(remembered) => Done::Settled(ledger::remember(files, &remembered)),
-            Task::Rescan { known, seed } => Done::Rescanned(scan::scan(files, &known, seed)),
+            Task::Rescan { known, seed } => {
+                Done::Rescanned(scan::scan(files, &mut self.doubts, &known, seed))
+            }
             Task::Weigh { captures } => Done::Weighed(settle::weigh(files, &captures)),
         }
     }

@@ -4,7 +4,9 @@
 use super::{
     super::rng::Rng,
     CaptureName, Entry, EntryKind, Files, GONE, Kept, LostReason, Place, REFUSED, Record, Remembered, SPOOL,
-    Spool, UploadHint, absent_is_fine, if_whole, keep, ledger, make_dir_if_absent,
+    Spool, UploadHint, absent_is_fine, if_whole,
+    keep::{self, Doubts},
+    ledger, make_dir_if_absent,
     parts::{Part, Traces},
     read_text, settle, strays, write_whole,
 };
@@ -77,7 +79,7 @@ impl<F: Files> Spool<F> {
     /// crash left without one.
     pub fn start(&mut self, seed: u64) -> Scanned {
         let files = &mut self.files;
-        let mut scanned = scan(files, &[], seed);
+        let mut scanned = scan(files, &mut self.doubts, &[], seed);
         scanned.refused = read_refused(files, &mut scanned.problems);
         let (remembered, problem) = ledger::recall(files);
         scanned.problems.extend(problem);
@@ -86,7 +88,7 @@ impl<F: Files> Spool<F> {
 }
 
 /// Reads the captures that are not known, and the alarms.
-pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanned {
+pub fn scan<F: Files>(files: &mut F, doubts: &mut Doubts, known: &[CaptureName], seed: u64) -> Scanned {
     let mut scanned = Scanned::default();
     let mut rng = Rng::new(seed);
     for dir in [SPOOL, REFUSED] {
@@ -107,7 +109,7 @@ pub fn scan<F: Files>(files: &mut F, known: &[CaptureName], seed: u64) -> Scanne
     for Entry { name, kind } in entries {
         match Dir::of(&name, kind) {
             Some(Dir::Owed(capture)) if known.contains(&capture) => {}
-            Some(Dir::Owed(capture)) => match read_capture(files, capture, &mut rng, &mut scanned) {
+            Some(Dir::Owed(capture)) => match read_capture(files, doubts, capture, &mut rng, &mut scanned) {
                 Ok(found) => scanned.captures.extend(found),
                 Err(error) => {
                     scanned
@@ -156,6 +158,7 @@ impl Dir {
 /// A capture that is owed; `None` where nothing was left of it.
 fn read_capture<F: Files>(
     files: &mut F,
+    doubts: &mut Doubts,
     name: CaptureName,
     rng: &mut Rng,
     scanned: &mut Scanned,
@@ -180,7 +183,7 @@ fn read_capture<F: Files>(
     let mut segments = Vec::with_capacity(traces.len());
     for ((seg_no, container), traces) in traces {
         let place = Place { capture: name, seg_no, container };
-        let found = read_segment(files, place, traces, scanned)?;
+        let found = read_segment(files, doubts, place, traces, scanned)?;
         if segments.last().is_some_and(|former: &FoundSegment| former.seg_no == seg_no) && found.is_some() {
             // One is left by an attempt that failed in its last step, and nobody knows which.
             if traces.contents {
@@ -220,6 +223,7 @@ fn read_capture<F: Files>(
 
 fn read_segment<F: Files>(
     files: &mut F,
+    doubts: &mut Doubts,
     place: Place,
     traces: Traces,
     scanned: &mut Scanned,
@@ -266,7 +270,7 @@ fn read_segment<F: Files>(
     let record = match if_whole(read_record(files, &place.beside("from")))? {
         Some(record) => record,
         None => {
-            let Kept { bytes, sha256, mtime_ns } = keep::rehash(files, place)?;
+            let Kept { bytes, sha256, mtime_ns } = keep::rehash(files, place, doubts)?;
             Record { bytes, sha256, mtime_ns, ..Record::of_unknown_source() }
         }
     };

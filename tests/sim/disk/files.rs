@@ -86,6 +86,7 @@ impl Files for SimFiles {
             failed = failed.and(Err(io::ErrorKind::StorageFull.into()));
         }
         let now = disk.mtime();
+        disk.forgotten.remove(&file.node);
         let partly = (disk.rng.bits() as usize) % (new.len() + 1);
         let Some(Node::File { bytes, mtime_ns }) = disk.nodes.get_mut(&file.node) else {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -104,9 +105,12 @@ impl Files for SimFiles {
 
     fn sync(&mut self, file: &Open) -> io::Result<()> {
         let disk = &mut *self.0.borrow_mut();
-        disk.call("sync")?;
-        disk.sync_node(file.node);
-        Ok(())
+        let synced = disk.call("sync");
+        match synced {
+            Ok(()) => disk.sync_node(file.node),
+            Err(_) => disk.may_forget(file.node),
+        }
+        synced
     }
 
     fn facts(&mut self, file: &Open) -> io::Result<Facts> {
@@ -231,6 +235,7 @@ impl Disk {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
             Ok(node) => {
+                self.forgotten.remove(&node);
                 self.nodes.insert(node, empty);
                 node
             }

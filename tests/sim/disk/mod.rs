@@ -6,7 +6,7 @@
 //!
 //! `tests/faultfs` means the same for the real program. This disk is harsher: it now and then keeps changes of names out of
 //! their order, a sync of a directory makes nothing durable that befell its files in another one, a write that fails has
-//! written some of it, and descriptors run out.
+//! written some of it, a sync that fails may be followed by one that lies, and descriptors run out.
 
 mod faults;
 mod files;
@@ -37,6 +37,8 @@ pub struct Disk {
     pub rng: Rng,
     nodes: BTreeMap<u64, Node>,
     durable: BTreeMap<u64, Node>,
+    /// Files that could not be synced, and will not be, although the next sync says so.
+    forgotten: BTreeSet<u64>,
     /// Changes of names that are not durable yet, oldest first.
     pending: Vec<Change>,
     next: u64,
@@ -100,6 +102,7 @@ impl SimFiles {
             rng: Rng::new(seed),
             nodes: BTreeMap::from([(ROOT, Node::Dir(Rc::default()))]),
             durable: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
             pending: Vec::new(),
             next: ROOT + 1,
             cut_in: None,
@@ -158,6 +161,12 @@ impl SimFiles {
             }
         }
         all
+    }
+
+    /// The agent is started anew. From now on what could not be synced is synced by whoever tries again: that a former life has
+    /// tried is what none can know.
+    pub fn begin_life(&self) {
+        self.0.borrow_mut().forgotten.clear();
     }
 
     /// No end is coming any more.
@@ -309,8 +318,18 @@ impl Disk {
         Open { node, position: 0, append, count: Rc::clone(&self.open) }
     }
 
+    /// As Linux does: pages that could not be written count as written.
+    fn may_forget(&mut self, node: u64) {
+        if self.rng.bits().is_multiple_of(2) {
+            self.forgotten.insert(node);
+        }
+    }
+
     fn sync_node(&mut self, node: u64) {
         self.syncs += 1;
+        if self.forgotten.contains(&node) {
+            return;
+        }
         if let Some(file @ Node::File { .. }) = self.nodes.get(&node) {
             self.durable.insert(node, file.clone());
         }

@@ -16,6 +16,7 @@ impl SimFiles {
     pub fn camera_rewrites(&self, name: &str, bytes: Vec<u8>) {
         let disk = &mut *self.0.borrow_mut();
         let (node, mtime_ns) = (disk.find(&format!("{CAMERA}/{name}")).unwrap(), disk.mtime());
+        disk.forgotten.remove(&node);
         disk.nodes.insert(node, Node::File { bytes: Rc::new(bytes), mtime_ns });
     }
 

@@ -59,6 +59,7 @@ pub(super) enum Asked {
 impl World {
     pub(super) fn boot(&mut self) {
         self.boots += 1;
+        self.files.begin_life();
         let mut spool = Spool::new(self.files.clone());
         let found = spool.start(self.rng.bits());
         if self.files.0.borrow().is_cut {
