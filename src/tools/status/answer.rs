@@ -93,6 +93,12 @@ impl Status {
         self.session.state == "up" && self.session.endpoint == endpoint
     }
 
+    /// The order to arm or disarm that the camera program has not had, if it lacks the latest one.
+    pub fn unheard(&self) -> Option<&Command> {
+        let latest = self.commands.iter().rev().find(|said| matches!(&*said.command, "arm" | "disarm"))?;
+        (latest.state != "delivered").then_some(latest)
+    }
+
     fn printable(mut self) -> Status {
         let Status { version, session, spool, upload, commands, budget, .. } = &mut self;
         let Session { state, reason, endpoint, .. } = session;

@@ -156,7 +156,8 @@ impl Frame<'_> {
             Some(false) => (Style::Plain, "not armed"),
             None => (Style::Dim, "the cloud has not said whether it is armed"),
         };
-        self.row("camera", &[armed]);
+        let unheard = status.unheard().map(|_| (Style::Doubtful, ", but was not told"));
+        self.row("camera", &[armed].into_iter().chain(unheard).collect::<Vec<_>>());
     }
 
     fn upload(&mut self, upload: &Upload) {

@@ -17,6 +17,9 @@ pub fn table(status: &Status, now: u64) -> String {
         0 => "none".to_owned(),
         refused => format!("{refused}, see {}/refused", spool.state_dir),
     };
+    let unheard =
+        status.unheard().map(|order| format!(", but the camera program was not told ({})", order.fate()));
+    let unheard = unheard.unwrap_or_default();
     let upload = status.upload.as_ref().map_or("none in progress".to_owned(), Upload::to_string);
     let receipt = status.last_receipt.map_or("none yet".to_owned(), |receipt| ago(receipt, now).to_string());
     let lost = match status.lost {
@@ -31,7 +34,7 @@ pub fn table(status: &Status, now: u64) -> String {
     let mut rows = vec![
         ("session", format!("{} since {}{reason}", session.state, ago(session.since, now))),
         ("endpoint", session.endpoint.clone()),
-        ("armed", status.armed_word().to_owned()),
+        ("armed", status.armed_word().to_owned() + &unheard),
         ("waiting", status.waiting().join(", ") + &oldest.unwrap_or_default()),
         ("upload", upload),
     ];
@@ -94,6 +97,31 @@ mod tests {
         },
         *,
     };
+
+    #[test]
+    fn an_order_that_the_camera_program_has_not_had_stands_beside_what_the_cloud_wants() {
+        let mut status = parse(BUSY).unwrap();
+        let order = |command: &str, state: &str, why: Option<&str>| Command {
+            command: command.to_owned(),
+            age: 1,
+            state: state.to_owned(),
+            why: why.map(str::to_owned),
+        };
+        let row = |status: &Status| {
+            let table = table(status, 1_795_219_290);
+            table.lines().find(|line| line.starts_with("armed ")).unwrap().to_owned()
+        };
+        status.commands = vec![
+            order("arm", "lapsed", Some("there is nobody to tell")),
+            order("capture", "delivered", None),
+        ];
+        assert_eq!(
+            row(&status),
+            "armed         yes, but the camera program was not told (lapsed: there is nobody to tell)"
+        );
+        status.commands.push(order("arm", "delivered", None));
+        assert_eq!(row(&status), "armed         yes");
+    }
 
     #[test]
     fn a_busy_agent_fills_the_table() {
