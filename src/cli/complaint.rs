@@ -9,8 +9,11 @@ pub(super) fn complaint(output: &str, command: &str) -> String {
     let output = with_underscores(output.trim_end());
     let Some(arg) = output.strip_prefix("Unrecognized argument: ") else { return of_a_value(output) };
     if arg == command && !COMMANDS.contains(&command) {
-        let meant = nearest(arg, &COMMANDS);
-        return format!("expected an option or a command, but came {arg:?}: did you mean {meant}?");
+        let meant = match nearest(arg, &COMMANDS) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("commands are {}", COMMANDS.join(", ")),
+        };
+        return format!("expected an option or a command, but came {arg:?}: {meant}");
     }
     let options = match command {
         "send" => vec!["input_sock", "input_port", "config", "name", "wait"],
@@ -23,7 +26,8 @@ pub(super) fn complaint(output: &str, command: &str) -> String {
     match arg.strip_prefix("--") {
         Some(name) => {
             let name = name.replace('-', "_");
-            format!("unknown option --{name}: did you mean --{}?", nearest(&name, &options))
+            let meant = nearest(&name, &options).map(|meant| format!(": did you mean --{meant}?"));
+            format!("unknown option --{name}{}", meant.unwrap_or_default())
         }
         None => format!("expected an option, but came {arg:?}"),
     }
@@ -53,9 +57,18 @@ pub(super) fn with_underscores(text: &str) -> String {
     })
 }
 
-/// The one of `known` that a person most likely meant.
-pub(crate) fn nearest(word: &str, known: &[&'static str]) -> &'static str {
-    known.iter().copied().min_by_key(|name| distance(word, name)).expect("there is always something known")
+/// Whose help lists what is known.
+pub(super) fn help_of(command: &str) -> String {
+    match command {
+        "send" | "listen" | "status" | "check" | "bundle" => format!("{command} --help"),
+        _ => "--help".to_owned(),
+    }
+}
+
+/// The one of `known` that a person most likely meant, if half of it is right.
+pub(crate) fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let is_near = |name: &&str| 2 * distance(word, name) <= word.len().max(name.len());
+    known.iter().copied().min_by_key(|name| distance(word, name)).filter(is_near)
 }
 
 /// How many letters to add, drop or change (Levenshtein).

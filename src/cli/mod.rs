@@ -19,7 +19,7 @@ pub use run::Run;
 pub use tools::{Listen, Send, Status};
 
 use argh::{EarlyExit, FromArgs};
-use complaint::{complaint, with_underscores};
+use complaint::{complaint, help_of, with_underscores};
 use std::{
     ffi::OsString,
     io::{self, Write},
@@ -46,8 +46,10 @@ pub mod exit {
 /// Reads the process's arguments.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Early> {
     let args: Result<Vec<String>, OsString> = args.into_iter().skip(1).map(OsString::into_string).collect();
-    let args =
-        args.map_err(|arg| Early::Wrong(format!("expected arguments in UTF-8, but one is {arg:?}")))?;
+    let args = args.map_err(|arg| Early::Wrong {
+        why: format!("expected arguments in UTF-8, but one is {arg:?}"),
+        help: help_of(""),
+    })?;
     let args = fold(args);
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match Line::from_args(&[NAME], &words) {
@@ -56,7 +58,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Early>
         }
         Ok(Line { command }) => Ok(command),
         Err(EarlyExit { output, status: Ok(()) }) => Err(Early::Said(with_underscores(&output))),
-        Err(EarlyExit { output, status: Err(()) }) => Err(Early::Wrong(complaint(&output, &args[0]))),
+        Err(EarlyExit { output, status: Err(()) }) => {
+            Err(Early::Wrong { why: complaint(&output, &args[0]), help: help_of(&args[0]) })
+        }
     }
 }
 
@@ -94,8 +98,13 @@ impl Command {
 pub enum Early {
     /// Help or the version was asked for: the text.
     Said(String),
-    /// The arguments make no sense: why.
-    Wrong(String),
+    /// The arguments make no sense.
+    Wrong {
+        /// Why not.
+        why: String,
+        /// What to call the program with for help.
+        help: String,
+    },
 }
 
 impl Early {
@@ -106,8 +115,8 @@ impl Early {
                 let _ = io::stdout().write_all(text.as_bytes());
                 ExitCode::SUCCESS
             }
-            Early::Wrong(why) => {
-                let _ = writeln!(io::stderr(), "{NAME}: {why}\n`{NAME} --help` lists the options.");
+            Early::Wrong { why, help } => {
+                let _ = writeln!(io::stderr(), "{NAME}: {why}\n`{NAME} {help}` lists the options.");
                 ExitCode::from(exit::USAGE)
             }
         }
@@ -230,13 +239,37 @@ mod tests {
             ("bundl a", "expected an option or a command, but came \"bundl\": did you mean bundle?"),
             ("chek", "expected an option or a command, but came \"chek\": did you mean check?"),
             ("sned a", "expected an option or a command, but came \"sned\": did you mean send?"),
+            (
+                "frobnicate",
+                "expected an option or a command, but came \"frobnicate\": \
+                 commands are run, send, listen, status, check, bundle",
+            ),
+            ("--frobnicate", "unknown option --frobnicate"),
             ("run a", "expected an option, but came \"a\""),
             ("--input_sock", "--input_sock: expected a value, but none came"),
             ("send --name x a", r#"--name: expected pir or cap, but came "x""#),
             ("send --wait 1y a", r#"--wait: expected seconds, 86400 (a day) at most, but came "1y""#),
             ("--cert a --cert b", "--cert is given twice: leave one out"),
         ] {
-            assert_eq!(parsed(line), Err(Early::Wrong(expected.into())), "{line}");
+            assert!(
+                matches!(parsed(line), Err(Early::Wrong { why, .. }) if why == expected),
+                "{line}: {:?}",
+                parsed(line)
+            );
+        }
+    }
+
+    #[test]
+    fn a_complaint_points_to_the_help_that_lists_what_there_is() {
+        for (line, expected) in [
+            ("--input_soc x", "--help"),
+            ("run a", "--help"),
+            ("chek", "--help"),
+            ("send --nam pir a", "send --help"),
+            ("status --wach", "status --help"),
+            ("bundle", "bundle --help"),
+        ] {
+            assert!(matches!(parsed(line), Err(Early::Wrong { help, .. }) if help == expected), "{line}");
         }
     }
 

@@ -220,8 +220,8 @@ impl fmt::Display for ConfigError {
                 write!(f, "{origin}: expected name = value, but came {line:?}")
             }
             ConfigError::UnknownName(origin, name) => {
-                let meant = cli::nearest(name, &NAMES);
-                write!(f, "{origin}: unknown name {name:?}: did you mean {meant}?")
+                write!(f, "{origin}: unknown name {name:?}")?;
+                cli::nearest(name, &NAMES).map_or(Ok(()), |meant| write!(f, ": did you mean {meant}?"))
             }
             ConfigError::Repeated(entry, earlier) => {
                 write!(f, "{entry} is already set at {earlier}: leave one out")

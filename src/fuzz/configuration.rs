@@ -28,7 +28,7 @@ pub fn configuration(bytes: &[u8]) {
     // Any words are arguments, or are refused with a word to the person.
     let words = text.split(['\n', ' ']).filter(|word| !word.contains('\0'));
     if let Err(early) = cli::parse([OsString::new()].into_iter().chain(words.map(OsString::from))) {
-        let (cli::Early::Said(said) | cli::Early::Wrong(said)) = early;
+        let (cli::Early::Said(said) | cli::Early::Wrong { why: said, .. }) = early;
         assert!(!said.is_empty());
     }
 }
