@@ -91,6 +91,10 @@ test-sim: ## 20,000 simulated lives of a board, and the faults planted to prove 
 torture: ## Simulated lives from a random one on, for SECONDS=n (60 without)
 	SIM_SECONDS=$(SECONDS) $(simulation)
 
+.PHONY: replay
+replay: ## One of them again, by the line that a failure prints
+	$(simulation)
+
 simulation = cargo test --locked --profile torture --no-default-features --features engine --test sim \
 	nothing_acknowledged -- --nocapture
 

@@ -149,7 +149,11 @@ impl fmt::Display for Plan {
         let numbers: Vec<String> =
             self.operations.iter().map(|operation| operation.number.to_string()).collect();
         let Plan { seed, salt, .. } = self;
-        writeln!(f, "SIM_TRACE=1 SIM_SEED={seed} SIM_SALT={salt} SIM_OPERATIONS={}", numbers.join(","))?;
+        writeln!(
+            f,
+            "SIM_TRACE=1 SIM_SEED={seed} SIM_SALT={salt} SIM_OPERATIONS={} make replay",
+            numbers.join(",")
+        )?;
         writeln!(f, "  {:?}", self.board)?;
         self.operations
             .iter()
