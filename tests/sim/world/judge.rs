@@ -11,7 +11,8 @@ use cloudtalker::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Handles that an agent holds at most: one staged file, one that is being written, one that is being read.
+/// Handles that the disk's worker holds at most: one staged file, one that is being written, one that is being read. The
+/// upload's worker has one more, of the one request that there can be.
 const MAX_OPEN: usize = 3;
 /// One each of what may be under way beside an alarm of each source: staging or keeping, letting go, weighing, hashing
 /// anew, looking again, a chore; and an alarm of a source that has gone.
