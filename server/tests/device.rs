@@ -293,9 +293,10 @@ async fn a_session_that_ends_as_sessions_do_is_no_warning() {
         serving.logged("session ended")
     });
     assert_eq!(session.next().await.retry_after, Some(2));
-    assert_eq!(session.closed().await, 1001);
+    let goodbye = session.goodbye().await;
+    assert_eq!((u16::from(goodbye.code), goodbye.reason.as_str()), (1001, "the server was stopped"));
     let line = ended.await.unwrap();
-    assert!(line.contains(" INFO ") && line.ends_with("the server ends"), "{line}");
+    assert!(line.contains(" INFO ") && line.ends_with("the server was stopped"), "{line}");
 }
 
 #[tokio::test]

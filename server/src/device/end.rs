@@ -67,7 +67,7 @@ impl fmt::Display for End {
             End::Silent => f.write_str("the camera fell silent"),
             End::Replaced => f.write_str("the camera began another"),
             End::Removed => f.write_str("the camera was removed"),
-            End::Stopped => f.write_str("the server ends"),
+            End::Stopped => f.write_str("the server was stopped"),
             End::TooManyAwaited => {
                 write!(
                     f,

@@ -384,7 +384,7 @@ impl Session {
                     let seconds = away_for(self.server.sessions.load(Ordering::Relaxed));
                     let _ = self.tell(&ToAgent { retry_after: Some(seconds), ..ToAgent::default() }).await;
                 }
-                (close_code::AWAY, "the server ends")
+                (close_code::AWAY, "the server was stopped")
             }
             End::TooManyAwaited => {
                 (close_code::AGAIN, "too many captures await their uploads: say them again")

@@ -33,7 +33,10 @@ use std::{
 use tempfile::TempDir;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::CloseFrame},
+};
 
 /// Generous: it only ends a test that would hang.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -374,9 +377,14 @@ impl Session {
 
     /// The code with which the server closes the session.
     pub(crate) async fn closed(&mut self) -> u16 {
+        self.goodbye().await.code.into()
+    }
+
+    /// The code and the reason with which the server closes the session.
+    pub(crate) async fn goodbye(&mut self) -> CloseFrame {
         loop {
             match timeout(DEADLINE, self.0.next()).await.expect("a close in time") {
-                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(Message::Close(Some(frame)))) => return frame,
                 Some(Ok(_)) => {}
                 other => panic!("expected a close, not {other:?}"),
             }
