@@ -252,6 +252,23 @@ fn people_are_served_by_https_with_our_own_certificate_or_theirs() {
 }
 
 #[test]
+fn help_of_serve_shows_how_it_is_called_and_what_its_exit_codes_mean() {
+    let help = program().args(["serve", "--help"]).output().unwrap();
+    let help = text(&help.stdout);
+    assert!(help.starts_with("Usage: cloudtalker-server serve --data DIR [OPTION...]\n"), "{help}");
+    let words: Vec<_> = help.split_whitespace().collect();
+    let words = words.join(" ");
+    for part in [
+        "beyond loopback it needs --web-cert with --web-key, --web-self-signed or --behind-proxy",
+        "Examples: cloudtalker-server serve --data /srv/cloudtalker --host cam.example.org cloudtalker-server serve",
+        "Error codes: 0 asked to stop 1 the directory",
+        "64 wrong usage",
+    ] {
+        assert!(words.contains(part), "{part:?} in {help}");
+    }
+}
+
+#[test]
 fn help_and_version_are_no_errors() {
     let help = program().args(["serve", "--help"]).output().unwrap();
     assert!(help.status.success() && text(&help.stdout).contains("--camera-addr"), "{help:?}");

@@ -31,7 +31,19 @@ pub(super) enum Action {
 
 /// Serve cameras and people until SIGTERM.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "serve")]
+#[argh(
+    subcommand,
+    name = "serve",
+    usage = "--data DIR [OPTION...]",
+    example = "cloudtalker-server serve --data /srv/cloudtalker --host cam.example.org
+cloudtalker-server serve --data /srv/cloudtalker --web-addr 0.0.0.0:8080 --web-self-signed",
+    note = "It prints where cameras and people reach it, and at the first start the password
+for people. Dashes and underscores in names are the same, and --name=VALUE is
+--name VALUE.",
+    error_code(0, "asked to stop"),
+    error_code(1, "the directory, a port, a certificate or the database can't be had"),
+    error_code(64, "wrong usage, or a certificate or key that was given can't be used")
+)]
 pub(super) struct Serve {
     /// directory that holds everything; made if missing
     #[argh(option, from_str_fn(directory))]
@@ -39,7 +51,8 @@ pub(super) struct Serve {
     /// where cameras connect, by mutual TLS (0.0.0.0:8443)
     #[argh(option, default = "\"0.0.0.0:8443\".into()")]
     pub(super) camera_addr: String,
-    /// where people connect (127.0.0.1:8080); beyond loopback it needs one of the next four
+    /// where people connect (127.0.0.1:8080); beyond loopback it needs --web-cert with --web-key, --web-self-signed or
+    /// --behind-proxy
     #[argh(option, default = "\"127.0.0.1:8080\".into()")]
     pub(super) web_addr: String,
     /// certificate (and chain) for people, PEM
