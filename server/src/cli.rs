@@ -49,7 +49,7 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             print(exit.output.trim_end());
             return ExitCode::SUCCESS;
         }
-        Err(exit) => return failed(USAGE, &complaint(&exit.output)),
+        Err(exit) => return failed(USAGE, &complaint(&exit.output, &arguments)),
     };
     match cli.action {
         Action::Serve(arguments) => served(arguments).await,

@@ -58,7 +58,7 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
         (&["serve", "--data", "elsewhere"], "--data is given twice: leave one out"),
         (&["serve", "--colour", "red"], "unknown argument \"--colour\"; see --help"),
         (&["serve", "now"], "unknown argument \"now\"; see --help"),
-        (&["sing"], "unknown argument \"sing\"; see --help"),
+        (&["camera", "list", "lst"], "unknown argument \"lst\"; see --help"),
         (&["camera", "add"], "missing: name, --out; see --help"),
         (&["camera", "command", "porch"], "missing: command; see --help"),
         (
@@ -76,6 +76,26 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
         says(&run(arguments, &data), USAGE, message);
     }
     assert!(!data.exists());
+}
+
+#[test]
+fn a_word_in_a_commands_place_is_answered_with_the_commands_and_the_near_one() {
+    let top = "expected one of the commands serve, room, camera, captures, password, but came";
+    let camera = "expected one of the commands add, list, remove, command, but came";
+    let captures = "expected one of the commands list, export, but came";
+    for (arguments, message) in [
+        (["serv"].as_slice(), format!("{top} \"serv\": did you mean serve?")),
+        (&["sevre", "--data", "d"], format!("{top} \"sevre\": did you mean serve?")),
+        (&["capture", "list"], format!("{top} \"capture\": did you mean captures?")),
+        (&["sing"], format!("{top} \"sing\"")),
+        (&[""], format!("{top} \"\"")),
+        (&["camera", "lst", "--data", "d"], format!("{camera} \"lst\": did you mean list?")),
+        (&["camera", "delete"], format!("{camera} \"delete\"")),
+        (&["captures", "exprt", "1"], format!("{captures} \"exprt\": did you mean export?")),
+        (&["--serve"], "unknown argument \"--serve\"; see --help".into()),
+    ] {
+        says(&program().args(arguments).output().unwrap(), USAGE, &message);
+    }
 }
 
 #[test]
