@@ -37,6 +37,8 @@ const SERVER_RENEWED: Duration = Duration::days(2 * 365);
 const BACK_DATED: Duration = Duration::days(7);
 /// Longest name of a camera: it is a file's name, too.
 const NAME_MAX: usize = 64;
+/// What a camera's name is, for people.
+pub const NAME_RULE: &str = "1 to 64 letters, digits, '-', '_' or '.', the first a letter or digit";
 
 /// The CA, and where the server's certificate is kept.
 #[derive(Debug)]
@@ -282,11 +284,7 @@ impl fmt::Display for PkiError {
                 write!(f, "{}: expected a certificate or key in PEM: {error}", path.display())
             }
             PkiError::Issue(error) => write!(f, "the certificate could not be made: {error}"),
-            PkiError::Name(name) => write!(
-                f,
-                "a camera's name is 1 to {NAME_MAX} letters, digits, '-', '_' or '.', the first a letter or digit; \
-                 {name:?} is not"
-            ),
+            PkiError::Name(name) => write!(f, "a camera's name is {NAME_RULE}; {name:?} is not"),
         }
     }
 }
@@ -330,6 +328,7 @@ mod tests {
 
     #[test]
     fn names_that_are_no_file_names_are_refused() {
+        assert!(NAME_RULE.starts_with(&format!("1 to {NAME_MAX} ")));
         for name in ["", ".", "..", "-x", "a/b", "a b", "ä", &"x".repeat(NAME_MAX + 1)] {
             assert!(matches!(check_name(name), Err(PkiError::Name(_))), "{name:?}");
         }

@@ -28,6 +28,9 @@ fn says(output: &Output, status: i32, message: &str) {
 fn wrong_arguments_are_refused_before_anything_is_made() {
     let address = "expected ADDRESS:PORT, as in 127.0.0.1:8080, but came";
     let bytes = "expected bytes above 0, perhaps with K, M, G or T: 64G, but came";
+    let name = "expected 1 to 64 letters, digits, '-', '_' or '.', the first a letter or digit, but came";
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("never"), dir.path().join("out").display().to_string());
     let rows: &[(&[&str], &str)] = &[
         (&["serve", "--web-addr", "here"], &format!("--web-addr: {address} \"here\"")),
         (&["serve", "--camera-addr", "8443"], &format!("--camera-addr: {address} \"8443\"")),
@@ -60,6 +63,9 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
         (&["serve", "now"], "unknown argument \"now\"; see --help"),
         (&["camera", "list", "lst"], "unknown argument \"lst\"; see --help"),
         (&["camera", "add"], "missing: name, --out; see --help"),
+        (&["camera", "add", "po rch", "--out", &out], &format!("name: {name} \"po rch\"")),
+        (&["camera", "add", "../porch", "--out", &out], &format!("name: {name} \"../porch\"")),
+        (&["serve", "--camera", "", "--out", &out], &format!("--camera: {name} \"\"")),
         (&["camera", "command", "porch"], "missing: command; see --help"),
         (
             &["camera", "command", "porch", "dance"],
@@ -70,12 +76,10 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
             "id: expected a capture's number, as `captures list` prints it, but came \"x\"",
         ),
     ];
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("never");
     for (arguments, message) in rows {
         says(&run(arguments, &data), USAGE, message);
     }
-    assert!(!data.exists());
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "neither data nor files");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::{
     library::CaptureId,
+    pki,
     room::{
         door::{Upstream, UpstreamError},
         janus::JanusUrl,
@@ -71,7 +72,7 @@ pub(super) struct Serve {
     #[argh(option)]
     pub(super) host: Vec<String>,
     /// camera to add where its files are missing in --out: for systems that are set up by starting them; repeatable
-    #[argh(option)]
+    #[argh(option, from_str_fn(camera_name))]
     pub(super) camera: Vec<String>,
     /// directory for the files of --camera; made if missing
     #[argh(option)]
@@ -147,7 +148,7 @@ pub(super) enum CameraAction {
 #[argh(subcommand, name = "add")]
 pub(super) struct CameraAdd {
     /// its name: letters, digits, '-', '_' and '.'
-    #[argh(positional)]
+    #[argh(positional, from_str_fn(camera_name))]
     pub(super) name: String,
     /// the server's directory; begun if missing
     #[argh(option, from_str_fn(directory))]
@@ -265,6 +266,11 @@ fn directory(text: &str) -> Result<PathBuf, String> {
         return Err("expected a directory, with no file in its place or above it".into());
     }
     Ok(dir)
+}
+
+fn camera_name(text: &str) -> Result<String, String> {
+    pki::check_name(text).map_err(|_| format!("expected {}", pki::NAME_RULE))?;
+    Ok(text.to_owned())
 }
 
 fn janus_url(text: &str) -> Result<Box<JanusUrl>, String> {
