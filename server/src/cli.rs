@@ -180,13 +180,22 @@ async fn done(data: &Path, request: &Request) -> ExitCode {
 }
 
 async fn exported(export: &CapturesExport) -> ExitCode {
+    // Nobody shall wait a minute for that, and it may come into being within the minute.
+    if !export.force && export.file.exists() {
+        return failed(1, &in_the_way(&export.file));
+    }
     let (bytes, mut stream) = match control::ask(&export.data, &Request::Export { id: export.id }).await {
         Ok((Answer::File { bytes }, stream)) => (bytes, stream),
         Ok((answer, _)) => return refused(answer),
         Err(error) => return failed(1, &error.to_string()),
     };
-    let mut file = match tokio::fs::File::create(&export.file).await {
+    let mut options = tokio::fs::File::options();
+    let options = if export.force { options.create(true).truncate(true) } else { options.create_new(true) };
+    let mut file = match options.write(true).open(&export.file).await {
         Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return failed(1, &in_the_way(&export.file));
+        }
         Err(error) => return failed(1, &format!("{} can't be made: {error}", export.file.display())),
     };
     let copied = async {
@@ -196,8 +205,18 @@ async fn exported(export: &CapturesExport) -> ExitCode {
     };
     match copied.await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(1, &format!("{} is not whole: {error}", export.file.display())),
+        Err(error) => failed(
+            1,
+            &format!("{} is not whole: {error}; export it again, with --force", export.file.display()),
+        ),
     }
+}
+
+fn in_the_way(file: &Path) -> String {
+    format!(
+        "expected a file that is not there yet, but {} is: name another, or overwrite it by --force",
+        file.display()
+    )
 }
 
 fn camera_line(camera: &Value) -> String {

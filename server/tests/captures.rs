@@ -90,6 +90,17 @@ async fn segments_in_any_order_become_one_video() {
     assert!(error.contains("nodir/out.mp4 can't be made: No such file"), "{error}");
     assert_eq!(output.status.code(), Some(1));
 
+    let export = ["captures", "export", "1", file.to_str().unwrap()];
+    let whole = std::fs::metadata(&file).unwrap().len();
+    std::fs::write(&file, "dear").unwrap();
+    let output = serving.command(&export);
+    let error = text(&output.stderr);
+    assert!(error.contains("out.mp4 is: name another, or overwrite it by --force"), "{error}");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(std::fs::read(&file).unwrap(), b"dear");
+    serving.ok(&[&export[..], &["--force"]].concat());
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), whole);
+
     let capture = &serving.captures()[0];
     assert_eq!(capture["state"], "complete");
     assert_eq!(capture["joined"]["bytes"], std::fs::metadata(&file).unwrap().len());
@@ -214,7 +225,7 @@ async fn a_longer_list_is_joined_again() {
     assert_eq!(serving.captures()[0]["state"], "open");
     uploaded(&camera, 7, &[2]).await;
     received(&mut session).await;
-    exported(&serving, &file);
+    exported(&serving, &serving.data.path().join("longer.mp4"));
 }
 
 #[tokio::test]
@@ -249,7 +260,7 @@ async fn a_plain_clients_capture_ends_once_nothing_of_it_comes_any_more() {
     assert_eq!(states, ["open", "open", "complete"], "newest first");
 
     plain(2).await;
-    exported(&serving, &file);
+    exported(&serving, &serving.data.path().join("longer.mp4"));
 }
 
 #[tokio::test]

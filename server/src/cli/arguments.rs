@@ -224,16 +224,19 @@ pub(super) struct CapturesList {
     pub(super) json: bool,
 }
 
-/// Write a capture's joined video to a file; waits up to a minute for a join in progress.
+/// Write a capture's joined video to a file that is not there yet; waits up to a minute for a join in progress.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "export")]
 pub(super) struct CapturesExport {
     /// the capture's id
     #[argh(positional, from_str_fn(capture))]
     pub(super) id: CaptureId,
-    /// the file
+    /// the file; one that is there stays as it is, unless --force is given
     #[argh(positional)]
     pub(super) file: PathBuf,
+    /// overwrite a file that is there
+    #[argh(switch)]
+    pub(super) force: bool,
     /// the server's directory
     #[argh(option, from_str_fn(directory))]
     pub(super) data: PathBuf,
