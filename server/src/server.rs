@@ -67,6 +67,8 @@ pub enum OpenError {
     Served(PathBuf),
     /// A file is in its place, or in that of a directory above or in it.
     NotADirectory(PathBuf),
+    /// It, a directory above it or one in it could not be made.
+    NotMade(PathBuf, io::Error),
     /// A file or directory in it could not be made, opened or locked.
     Io(PathBuf, io::Error),
     /// The CA or a certificate.
@@ -85,7 +87,7 @@ impl Server {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
             made.map_err(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => OpenError::NotADirectory(dir),
-                _ => OpenError::Io(dir, error),
+                _ => OpenError::NotMade(first_missing(&dir).to_owned(), error),
             })?;
         }
         let _making = data.lock_to_make().await?;
@@ -172,6 +174,12 @@ impl DataDir {
     }
 }
 
+/// Of a directory and those above it, the first one that is to be made.
+pub fn first_missing(dir: &Path) -> &Path {
+    let missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+    dir.ancestors().take_while(missing).last().unwrap_or(dir)
+}
+
 /// A random name of 128 bits, in hex: of an upload, a session, a request.
 pub fn random_name() -> String {
     let mut bytes = [0; 16];
@@ -197,6 +205,13 @@ impl fmt::Display for OpenError {
             }
             OpenError::NotADirectory(path) => {
                 write!(f, "expected a directory at {}, but there is a file: mend --data", path.display())
+            }
+            OpenError::NotMade(path, error) => {
+                write!(
+                    f,
+                    "the directory {} can't be made: {error}; see that this user may make it, or mend --data",
+                    path.display()
+                )
             }
             OpenError::Io(path, error) => write!(f, "{}: {error}", path.display()),
             OpenError::Pki(error) => error.fmt(f),

@@ -157,6 +157,24 @@ fn what_is_wrong_with_a_file_or_a_port_names_it() {
     );
 }
 
+#[test]
+fn a_directory_that_cant_be_made_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let why = |option: &str| {
+        format!(
+            "the directory /proc/x can't be made: No such file or directory (os error 2); see that this user may make it, \
+             or mend {option}"
+        )
+    };
+    let serve = ["serve", "--camera-addr", "127.0.0.1:0", "--web-addr", "127.0.0.1:0"];
+    for data in ["/proc/x", "/proc/x/y"] {
+        says(&run(&serve, Path::new(data)), 1, &why("--data"));
+    }
+    let data = dir.path().join("data");
+    says(&run(&["camera", "add", "porch", "--out", "/proc/x/y"], &data), 1, &why("--out"));
+    assert!(!data.exists(), "nothing is made");
+}
+
 /// A certificate and its key, in a directory of their own below this one.
 fn certified(dir: &Path) -> (String, String) {
     let dir = tempfile::tempdir_in(dir).unwrap().keep();

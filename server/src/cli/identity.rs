@@ -3,6 +3,7 @@
 use crate::{
     control::{self, Answer, Request},
     pki,
+    server::first_missing,
 };
 use std::{
     fs,
@@ -34,7 +35,10 @@ impl Files {
     /// Adds the camera and writes them. Gives HOST:PORT to which it connects.
     pub(super) async fn make(&self, name: &str, data: &Path) -> Result<String, String> {
         let dir = self.ca.parent().expect("they lie in a directory");
-        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        fs::create_dir_all(dir).map_err(|error| {
+            let missing = first_missing(dir).display();
+            format!("the directory {missing} can't be made: {error}; see that this user may make it, or mend --out")
+        })?;
         let request = Request::AddCamera { name: name.to_owned() };
         let (certificate, key, ca, endpoint) = match control::ask(data, &request).await {
             Ok((Answer::Added { certificate, key, ca, endpoint }, _)) => (certificate, key, ca, endpoint),
