@@ -4,6 +4,7 @@ mod arguments;
 mod complaint;
 mod identity;
 mod options;
+mod table;
 
 use crate::{
     control::{self, Answer, Request},
@@ -24,7 +25,6 @@ use std::{
     io::{self, Write},
     path::Path,
     process::ExitCode,
-    time::{Duration, UNIX_EPOCH},
 };
 use tokio::io::AsyncReadExt;
 
@@ -56,7 +56,9 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         Action::Room(arguments) => roomed(arguments).await,
         Action::Camera(Camera { action }) => match action {
             CameraAction::Add(add) => added(&add).await,
-            CameraAction::List(list) => listed(&list.data, &Request::Cameras, list.json, camera_line).await,
+            CameraAction::List(list) => {
+                listed(&list.data, &Request::Cameras, list.json, table::cameras).await
+            }
             CameraAction::Remove(CameraRemove { name, data }) => {
                 done(&data, &Request::RemoveCamera { name }).await
             }
@@ -66,7 +68,7 @@ pub async fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         },
         Action::Captures(Captures { action }) => match action {
             CapturesAction::List(list) => {
-                listed(&list.data, &Request::Captures, list.json, capture_line).await
+                listed(&list.data, &Request::Captures, list.json, table::captures).await
             }
             CapturesAction::Export(export) => exported(&export).await,
         },
@@ -149,7 +151,7 @@ async fn introduced(cameras: &[String], out: &Path, data: &Path) -> Result<(), S
     Ok(())
 }
 
-async fn listed(data: &Path, request: &Request, json: bool, line: fn(&Value) -> String) -> ExitCode {
+async fn listed(data: &Path, request: &Request, json: bool, table: fn(&[Value]) -> String) -> ExitCode {
     let list = match control::ask(data, request).await {
         Ok((Answer::List(list), _)) => list,
         Ok((answer, _)) => return refused(answer),
@@ -158,7 +160,7 @@ async fn listed(data: &Path, request: &Request, json: bool, line: fn(&Value) -> 
     if json {
         print(&Value::Array(list).to_string());
     } else {
-        list.iter().for_each(|item| print(&line(item)));
+        print(&table(&list));
     }
     ExitCode::SUCCESS
 }
@@ -219,49 +221,6 @@ fn in_the_way(file: &Path) -> String {
     )
 }
 
-fn camera_line(camera: &Value) -> String {
-    let word = |key: &str, yes: &'static str, no: &'static str| match camera[key].as_bool() {
-        Some(true) => yes,
-        Some(false) => no,
-        None => "-",
-    };
-    let version = camera["version"].as_str().unwrap_or("-");
-    let name = camera["name"].as_str().unwrap_or_default();
-    format!(
-        "{name}\t{}\t{}\t{version}",
-        word("online", "online", "offline"),
-        word("armed", "armed", "disarmed")
-    )
-}
-
-fn capture_line(capture: &Value) -> String {
-    let text = |key: &str| capture[key].as_str().unwrap_or_default();
-    let segments = match capture["segments"].as_array().map_or(0, Vec::len) {
-        1 => "1 segment".to_owned(),
-        count => format!("{count} segments"),
-    };
-    format!(
-        "{}\t{}\t{}\t{}\t{}\t{segments}\t{}",
-        text("id"),
-        text("camera"),
-        text("trigger"),
-        moment(capture["trigger_timestamp"].as_u64().unwrap_or_default()),
-        text("state"),
-        text("error")
-    )
-}
-
-/// In UTC, as RFC 3339 has it. A camera may say any number: those after the year 9999 stay as they are.
-fn moment(seconds: u64) -> String {
-    const YEAR_10000: u64 = 253_402_300_800;
-    match seconds {
-        0..YEAR_10000 => {
-            humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
-        }
-        later => later.to_string(),
-    }
-}
-
 fn refused(answer: Answer) -> ExitCode {
     failed(1, &refusal(answer))
 }
@@ -292,23 +251,4 @@ fn failed(status: u8, message: &str) -> ExitCode {
 /// What is no result.
 fn note(message: &str) {
     let _ = writeln!(io::stderr().lock(), "cloudtalker-server: {message}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_capture_is_listed_with_a_date() {
-        let line = |timestamp: u64, segments: &[u32]| {
-            capture_line(&serde_json::json!({
-                "id": "1", "camera": "porch", "trigger": "pir", "trigger_timestamp": timestamp, "state": "complete",
-                "segments": segments,
-            }))
-        };
-        assert_eq!(line(1_529_842_538, &[0]), "1\tporch\tpir\t2018-06-24T12:15:38Z\tcomplete\t1 segment\t");
-        assert_eq!(line(35, &[0, 1]), "1\tporch\tpir\t1970-01-01T00:00:35Z\tcomplete\t2 segments\t");
-        assert!(line(253_402_300_799, &[]).contains("\t9999-12-31T23:59:59Z\tcomplete\t0 segments"));
-        assert!(line(u64::MAX, &[]).contains("\t18446744073709551615\t"));
-    }
 }

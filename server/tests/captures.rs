@@ -5,6 +5,7 @@
 mod common;
 
 use cloudtalker::wire::{
+    Trigger,
     cloud::{Receipt, ToAgent},
     tus::Metadata,
 };
@@ -264,12 +265,23 @@ async fn a_plain_clients_capture_ends_once_nothing_of_it_comes_any_more() {
 }
 
 #[tokio::test]
-async fn captures_are_listed_newest_first() {
+async fn captures_are_listed_last_arrived_first_whenever_they_were_recorded() {
     let serving = Serving::start();
     let camera = serving.add("porch");
-    for capture in [9, 8, 7] {
-        uploaded(&camera, capture, &[0]).await;
+    for (number, trigger, time) in
+        [(9, Trigger::Pir, 40), (8, Trigger::Pir, 1_529_842_538), (7, Trigger::Request, 35)]
+    {
+        let metadata = Metadata { trigger, trigger_timestamp: time, ..metadata(number, 0, &videos()[0]) };
+        camera.upload(&metadata, &videos()[0]).await;
     }
     let ids: Vec<_> = serving.captures().iter().map(|capture| capture["id"].clone()).collect();
     assert_eq!(ids, ["3", "2", "1"]);
+    assert_eq!(serving.captures()[0]["trigger"], "request");
+    let expected = "\
+NUMBER  CAMERA  TRIGGER  TIME                  STATE  SEGMENTS  ERROR
+3       porch   cap      1970-01-01T00:00:35Z  open   1
+2       porch   pir      2018-06-24T12:15:38Z  open   1
+1       porch   pir      1970-01-01T00:00:40Z  open   1
+";
+    assert_eq!(serving.ok(&["captures", "list"]), expected);
 }

@@ -73,7 +73,7 @@ fn commands_do_without_a_process_that_serves() {
     assert!(run(&["camera", "command", "porch", "arm"]).status.success());
     assert_eq!(text(&run(&["captures", "list", "--json"]).stdout), "[]\n");
     assert!(run(&["camera", "remove", "porch"]).status.success());
-    assert_eq!(text(&run(&["camera", "list"]).stdout), "");
+    assert_eq!(text(&run(&["camera", "list"]).stdout), "CAMERA  SESSION  STATE  VERSION\n");
     refused(&run(&["camera", "remove", "porch"]), "there is no camera");
 }
 

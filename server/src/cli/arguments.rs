@@ -212,7 +212,7 @@ pub(super) enum CapturesAction {
     Export(CapturesExport),
 }
 
-/// List the captures, newest first.
+/// List the captures: the one that arrived last comes first, whenever it was recorded.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "list")]
 pub(super) struct CapturesList {

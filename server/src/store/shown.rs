@@ -24,7 +24,7 @@ impl Store {
         Ok(self.captures_between(id, id, None, 1).await?.pop())
     }
 
-    /// Captures, newest first: at most `limit` of those before `before`, where that is given.
+    /// Captures, last arrived first: at most `limit` of those before `before`, where that is given.
     pub async fn captures(&self, before: Option<CaptureId>, limit: u32) -> Result<Vec<Capture>> {
         self.captures_between(CaptureId(0), last_before(before), None, limit).await
     }
