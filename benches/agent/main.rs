@@ -51,7 +51,7 @@ impl Plan {
         large: 256 << 20,
         small: 1_000,
         frames: 2_000,
-        // Two or three heartbeats and as many pings or one more: no multiple of either's period.
+        // Two or three heartbeats, and three or four pings: no multiple of either's period.
         idle: Duration::from_secs(210),
         files: [64 << 20, 1 << 30],
         spooled: 10_000,
