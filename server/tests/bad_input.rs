@@ -96,6 +96,8 @@ fn a_word_in_a_commands_place_is_answered_with_the_commands_and_the_near_one() {
         (&["camera", "lst", "--data", "d"], format!("{camera} \"lst\": did you mean list?")),
         (&["camera", "delete"], format!("{camera} \"delete\"")),
         (&["captures", "exprt", "1"], format!("{captures} \"exprt\": did you mean export?")),
+        (&["serve", "serve"], "unknown argument \"serve\"; see --help".into()),
+        (&["camera", "list", "list"], "unknown argument \"list\"; see --help".into()),
         (&["--serve"], "unknown argument \"--serve\"; see --help".into()),
     ] {
         says(&program().args(arguments).output().unwrap(), USAGE, &message);

@@ -24,7 +24,7 @@ export const cameras = () => json("GET", "/api/cameras");
 export const command = (camera, command) =>
   json("POST", `/api/cameras/${encodeURIComponent(camera)}/command`, { command });
 
-/** Captures of one camera or of all, newest first, and where the following ones begin: null after the last. */
+/** Captures of one camera or of all, last arrived first, and where the following ones begin: null after the last. */
 export async function captures({ camera, before }) {
   const query = new URLSearchParams({ limit: "24" });
   if (camera) query.set("camera", camera);

@@ -1,4 +1,4 @@
-// The captures: one card each, newest first, under the day on which they were recorded.
+// The captures: one card each, last arrived first, under the day on which they were recorded.
 
 import * as api from "./api.js";
 import { announce, byId, element, fromTemplate, showText } from "./dom.js";

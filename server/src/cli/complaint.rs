@@ -38,8 +38,9 @@ fn commands_for(word: &str, arguments: &[&str]) -> Option<&'static [&'static Com
         ["captures", second, ..] if *second == word => CapturesAction::COMMANDS,
         _ => return None,
     };
-    let is_an_option = word.starts_with('-');
-    (!is_an_option).then_some(commands)
+    // A known one stands there a second time.
+    let is_known = commands.iter().any(|command| command.name == word);
+    (!is_known && !word.starts_with('-')).then_some(commands)
 }
 
 fn of_a_command(word: &str, commands: &[&CommandInfo]) -> String {

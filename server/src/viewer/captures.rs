@@ -86,7 +86,7 @@ impl Shown {
     }
 }
 
-/// `GET /api/captures?before=ID&limit=N&camera=NAME`: newest first. A header `Link` names the next page, if any.
+/// `GET /api/captures?before=ID&limit=N&camera=NAME`: last arrived first. A header `Link` names the next page, if any.
 pub(super) async fn list(
     State(viewer): State<Arc<Viewer>>,
     page: Result<Query<Page>, QueryRejection>,

@@ -8,7 +8,7 @@
 //! | `GET /api/server` | what the server is: `{version, rooms}` |
 //! | `GET /api/cameras` | every camera, by name |
 //! | `POST /api/cameras/NAME/command {command}` | tells a camera `arm`, `disarm` or `capture` |
-//! | `GET /api/captures?before=ID&limit=N&camera=NAME` | captures, newest first; `Link` names the next page |
+//! | `GET /api/captures?before=ID&limit=N&camera=NAME` | captures, last arrived first; `Link` names the next page |
 //! | `GET /api/captures/ID` | one capture |
 //! | `GET /api/captures/ID/video` | its joined video, or any bytes of it |
 //! | `GET /api/captures/ID/segments/N` | one part as the camera sent it, or any bytes of it |
