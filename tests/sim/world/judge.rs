@@ -174,7 +174,16 @@ impl World {
                 continue;
             };
             let handed = &self.handed[digest];
-            if !handed.contents(*digest).any(|(digest, _)| stored.is(&digest) || refused.contains(&digest)) {
+            let is_refused = || handed.contents(*digest).any(|(digest, _)| refused.contains(&digest));
+            let is_former = || {
+                let of_file =
+                    self.handed.iter().filter(|(_, other)| !other.inodes.is_disjoint(&handed.inodes));
+                of_file
+                    .flat_map(|(digest, other)| other.contents(*digest))
+                    .any(|(digest, _)| stored.is(&digest))
+            };
+            let is_well = handed.contents(*digest).any(|(digest, _)| stored.is(&digest));
+            if !(is_well || is_refused() && is_former()) {
                 let name = name(&handed.bytes);
                 return Err(format!(
                     "{name:?} was acknowledged as {segment:?}, and the cloud has another there"
