@@ -20,6 +20,7 @@
 mod acts;
 mod cloud;
 mod disk;
+mod doubts;
 mod herd;
 mod lives;
 mod losses;

@@ -75,7 +75,7 @@ impl Scene {
         names
     }
 
-    fn holds(&self, path: &str, text: &str) -> bool {
+    pub fn holds(&self, path: &str, text: &str) -> bool {
         self.files.file(path).is_some_and(|(bytes, _)| bytes.as_slice() == text.as_bytes())
     }
 }

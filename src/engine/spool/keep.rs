@@ -37,7 +37,8 @@ impl<File> Held<File> {
 }
 
 /// Files that could not be synced. The system may tell of that once, and call the next sync a success although nothing more
-/// was written: what it still shows of such a file is whole, and only a copy of that is sure to be on the disk.
+/// was written: what it still shows of such a file is whole, and only a copy of that is sure to be on the disk. Each is known
+/// by size and time of change, too, as its inode may be another file's soon.
 #[derive(Default)]
 pub struct Doubts(VecDeque<SourceFile>);
 
@@ -151,7 +152,12 @@ pub fn rehash<F: Files>(files: &mut F, place: Place, doubts: &mut Doubts) -> io:
     if doubts.about(facts) {
         // What a failed attempt has left there may be a link of the camera's file.
         absent_is_fine(files.remove(&place.unfinished()))?;
-        facts = copy_to(files, &mut file, sha256, &place.unfinished())?;
+        let copied = copy_to(files, &mut file, sha256, &place.unfinished());
+        if copied.is_err() {
+            // On a full disk it would take the room of others until the next try.
+            let _ = files.remove(&place.unfinished());
+        }
+        facts = copied?;
         files.rename(&place.unfinished(), &place.file())?;
     }
     let kept = Kept { bytes: facts.bytes, sha256, mtime_ns: facts.mtime_ns };

@@ -131,7 +131,12 @@ pub fn recall<F: Files>(files: &mut F) -> (Remembered, Option<String>) {
 fn replace<F: Files>(files: &mut F, path: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = format!(".{path}.tmp");
     absent_is_fine(files.remove(&unfinished))?;
-    write_whole(files, &unfinished, bytes)?;
+    let written = write_whole(files, &unfinished, bytes);
+    if written.is_err() {
+        // On a full disk it would take the room of others until the next try.
+        let _ = files.remove(&unfinished);
+    }
+    written?;
     files.rename(&unfinished, path)?;
     files.sync_dir(HERE)
 }

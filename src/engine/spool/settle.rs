@@ -46,10 +46,11 @@ pub fn lose<F: Files>(
     }
     let lost = place.file();
     let loss = [Loss { unix, lost: &lost, reason: reason.as_str(), why }];
-    // A retry tells of it once more only where the ledger had no room before.
-    let is_told = is_there(files, &place.beside(reason.as_str()))? && ledger::tells_of(files, &loss);
+    // A retry tells of it once more only where the ledger had no room before, and finds the reason where it should be.
+    let is_begun = is_there(files, &place.beside(reason.as_str()))?;
+    let is_told = is_begun && ledger::tells_of(files, &loss);
     let noted = if is_told { ledger::make_sure(files) } else { ledger::note(files, &loss) };
-    if reason == LostReason::Refused && is_there(files, &place.file())? {
+    if reason == LostReason::Refused && !is_begun && is_there(files, &place.file())? {
         let path = free_name(files, &place.refused())?;
         write_whole(files, &format!("{path}.why"), why.as_bytes())?;
         // A start that finds the record's new name knows no reason.
