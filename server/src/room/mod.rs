@@ -15,7 +15,7 @@
 //! | [`running`], `sockets` | a room that runs, and the sockets in it |
 //! | [`janus`] | the room in Janus: made, kept, made again |
 //! | [`door`] | browsers' way to Janus |
-//! | `meter`, `guesses` | how often somebody does something, and guesses |
+//! | `meter`, `guesses`, `places` | how often somebody does something, guesses, and how much of it an address may have at once |
 //! | [`input`], [`notify`] | orders from standard input; notifications, to a file or a named pipe |
 //! | [`hosted`] | rooms in `serve`, kept in the database |
 //! | [`process`], [`config`] | `cloudtalker-server room`, and the original's configuration |
@@ -39,6 +39,7 @@ pub mod words;
 
 mod guesses;
 mod meter;
+mod places;
 mod sockets;
 
 use crate::{
@@ -53,6 +54,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use door::{Door, Upstream};
+use places::Places;
 use running::RunningRoom;
 use sockets::Place;
 use std::{
@@ -67,6 +69,8 @@ use tokio::sync::Semaphore;
 const PORT_OFFSET: u64 = 4000;
 /// Sockets of all rooms together; the rest of a port's connections is for pages.
 const MAX_SOCKETS: usize = 3000;
+/// Those of one address: a school behind one has so many screens and cameras, and leaves others theirs.
+const MAX_OF_ADDRESS: usize = 1024;
 
 /// How long clients that poll have for fetching what they were told at the process' end, for which somebody waits.
 pub const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -77,6 +81,7 @@ pub struct Rooms {
     rooms: RwLock<BTreeMap<u64, Arc<RunningRoom>>>,
     /// Places for sockets.
     places: Arc<Semaphore>,
+    of_address: Arc<Places>,
     reach: Reach,
 }
 
@@ -92,7 +97,12 @@ pub enum Reach {
 impl Rooms {
     /// No room yet.
     pub fn new(reach: Reach) -> Arc<Rooms> {
-        Arc::new(Rooms { rooms: RwLock::default(), places: Arc::new(Semaphore::new(MAX_SOCKETS)), reach })
+        Arc::new(Rooms {
+            rooms: RwLock::default(),
+            places: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            of_address: Places::new(MAX_OF_ADDRESS, "sockets in rooms"),
+            reach,
+        })
     }
 
     /// Makes a room known.
@@ -177,20 +187,22 @@ async fn place(
         Reach::Direct => None,
         Reach::Proxied => client_of_proxy(request.headers()),
     };
-    let permit = if begins {
-        match rooms.places.clone().try_acquire_owned() {
-            Ok(permit) => Some(Arc::new(permit)),
-            Err(_) => {
-                return (StatusCode::SERVICE_UNAVAILABLE, "All places are taken. Come again later.\n")
-                    .into_response();
-            }
-        }
+    let from = household(client.unwrap_or(peer.ip()));
+    let seat = if begins {
+        let Some(of_address) = rooms.of_address.take(from) else {
+            return (StatusCode::TOO_MANY_REQUESTS, "There are too many sockets of this address.\n")
+                .into_response();
+        };
+        let Ok(of_all) = rooms.places.clone().try_acquire_owned() else {
+            return (StatusCode::SERVICE_UNAVAILABLE, "All places are taken. Come again later.\n")
+                .into_response();
+        };
+        Some(Arc::new((of_all, of_address)))
     } else {
         None
     };
-    let from = household(client.unwrap_or(peer.ip()));
     strip(&mut request);
-    request.extensions_mut().insert(Place { room, from, permit });
+    request.extensions_mut().insert(Place { room, from, seat });
     next.run(request).await
 }
 

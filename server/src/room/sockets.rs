@@ -5,6 +5,7 @@
 use super::{
     engine::SocketId,
     packet::{self, Malformed, Packet},
+    places,
     running::{RunningRoom, Socket},
     wire::Said,
 };
@@ -43,9 +44,9 @@ pub(super) struct Sockets;
 pub(super) struct Place {
     pub(super) room: Arc<RunningRoom>,
     pub(super) from: IpAddr,
-    /// One of the places that there are for sockets; requests of a socket that is there need none.
-    #[expect(dead_code, reason = "held for the place")]
-    pub(super) permit: Option<Arc<OwnedSemaphorePermit>>,
+    /// One of all places that there are for sockets, and one of its address's; requests of a socket that is there need none.
+    #[expect(dead_code, reason = "held for the places")]
+    pub(super) seat: Option<Arc<(OwnedSemaphorePermit, places::Place)>>,
 }
 
 /// What a socket is to its room; nothing before it wants to talk.

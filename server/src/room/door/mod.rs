@@ -14,6 +14,7 @@ use super::{
     Reach,
     guesses::Guesses,
     meter::{Meter, Rate},
+    places::{Place, Places},
 };
 use crate::{
     net::Peer,
@@ -33,7 +34,6 @@ use axum::{
     routing::get,
 };
 use std::{
-    collections::HashMap,
     convert::Infallible,
     error::Error,
     fmt,
@@ -72,20 +72,12 @@ pub struct Door {
     janus: Connector,
     reach: Reach,
     has_room: Box<dyn Fn(u64) -> bool + Send + Sync>,
-    of_address: Mutex<HashMap<IpAddr, Taken>>,
+    places: Arc<Places>,
     /// Pins that were wrong, by address.
     pins: Mutex<Guesses<IpAddr>>,
     began: Instant,
     /// Janus could not be reached when somebody came last.
     is_away: AtomicBool,
-}
-
-/// What an address has.
-#[derive(Debug, Default)]
-struct Taken {
-    places: usize,
-    /// It wanted more, and the log has it.
-    is_told: bool,
 }
 
 /// Why a connection ends.
@@ -107,12 +99,6 @@ enum End {
     Stopped,
 }
 
-/// One of an address's places, for as long as its connection lasts.
-struct Place {
-    door: Arc<Door>,
-    address: IpAddr,
-}
-
 impl Door {
     /// A door to this Janus, for the rooms of which `has_room` says that they are ours.
     pub fn new(
@@ -124,28 +110,11 @@ impl Door {
             janus: Connector::new(janus),
             reach,
             has_room: Box::new(has_room),
-            of_address: Mutex::default(),
+            places: Places::new(MAX_OF_ADDRESS, "connections to Janus"),
             pins: Mutex::new(Guesses::new()),
             began: Instant::now(),
             is_away: AtomicBool::new(false),
         }
-    }
-
-    /// A place for one more connection of this address; none where it has all of its own.
-    fn place(self: &Arc<Door>, address: IpAddr) -> Option<Place> {
-        let mut places = self.of_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = places.entry(address).or_default();
-        if taken.places >= MAX_OF_ADDRESS {
-            if !taken.is_told {
-                log::warn!(
-                    "browsers of {address} are refused: it has {MAX_OF_ADDRESS} connections to Janus already"
-                );
-                taken.is_told = true;
-            }
-            return None;
-        }
-        taken.places += 1;
-        Some(Place { door: self.clone(), address })
     }
 
     /// A connection to Janus.
@@ -164,16 +133,6 @@ impl Door {
     fn count_pin(&self, from: IpAddr) -> Duration {
         let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
         pins.count(self.began.elapsed(), from)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut places = self.door.of_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = places.get_mut(&self.address) {
-            taken.places -= 1;
-        }
-        places.retain(|_, taken| taken.places > 0);
     }
 }
 
@@ -201,7 +160,7 @@ async fn upgrade(
         Reach::Direct => None,
         Reach::Proxied => client_of_proxy(&headers),
     };
-    let Some(place) = door.place(household(client.unwrap_or(from.ip()))) else {
+    let Some(place) = door.places.take(household(client.unwrap_or(from.ip()))) else {
         return (StatusCode::TOO_MANY_REQUESTS, "too many connections of this address").into_response();
     };
     upgrade
@@ -312,26 +271,5 @@ impl fmt::Display for End {
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Door").field("janus", &self.janus).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn door() -> Arc<Door> {
-        Arc::new(Door::new("ws://127.0.0.1:8188".parse().unwrap(), Reach::Direct, |_| true))
-    }
-
-    #[test]
-    fn an_address_has_a_bounded_number_of_places_that_come_back() {
-        let (door, one, other) = (door(), IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        let mut held: Vec<_> = (0..MAX_OF_ADDRESS).map(|_| door.place(one).unwrap()).collect();
-        assert!(door.place(one).is_none());
-        assert!(door.place(other).is_some());
-        held.pop();
-        held.push(door.place(one).unwrap());
-        held.clear();
-        assert!(door.of_address.lock().unwrap().is_empty(), "who has no connection is forgotten");
     }
 }
