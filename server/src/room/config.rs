@@ -145,12 +145,7 @@ impl<F: FnMut(String)> Keys<F> {
 
     fn number(&mut self, key: &str, default: u64, least: u64, most: u64) -> u64 {
         let read = |value: &Value| {
-            let number = match value {
-                Value::Number(number) => number.as_u64(),
-                Value::String(text) => text.trim().parse().ok(),
-                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-            };
-            let number = number.filter(|number| (least..=most).contains(number));
+            let number = whole(value).filter(|number| (least..=most).contains(number));
             number.ok_or_else(|| format!("expected a number from {least} to {most}, but came {value}"))
         };
         self.find(key, read).unwrap_or(default)
@@ -176,6 +171,26 @@ impl<F: FnMut(String)> Keys<F> {
             }
         }
         None
+    }
+}
+
+/// A whole number, also as programs write it that know no others than floating ones: `5e5` in JSON, `500000.0` as text.
+fn whole(value: &Value) -> Option<u64> {
+    /// From here on not every whole number is one of these.
+    const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| {
+            let number = number.as_f64()?;
+            (number.fract() == 0.0 && (0.0..EXACT).contains(&number)).then_some(number as u64)
+        }),
+        Value::String(text) => {
+            let text = text.trim();
+            let is_nothing =
+                |fraction: &str| !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0');
+            let digits = text.split_once('.').filter(|(_, fraction)| is_nothing(fraction));
+            digits.map_or(text, |(digits, _)| digits).parse().ok()
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -232,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_may_be_written_as_a_floating_one() {
+        let (config, complaints) = read(&[("CVH_CAMERA_CONFIG_janusBitrate", " 500000.0 ")]);
+        assert_eq!((config.bitrate, complaints.len()), (500_000, 0));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        std::fs::write(&path, r#"{"janusBitrate": 5e5, "port": 5001.0}"#).unwrap();
+        let (config, complaints) = read(&[("CONFIG_PATH", path.to_str().unwrap())]);
+        assert_eq!((config.bitrate, config.port, complaints.len()), (500_000, 5001, 0));
+    }
+
+    #[test]
     fn a_wrong_value_has_no_effect_and_is_told_without_a_secret() {
         let (usual, _) = read(&[]);
         for (key, value, why) in [
@@ -249,6 +275,8 @@ mod tests {
             ("janusWebSocketURL", "http://localhost", "janusWebSocketURL: expected ws://HOST:PORT"),
             ("janusWebSocketURL", "ws://me:s3cret@localhost", "janusWebSocketURL: expected ws://HOST:PORT"),
             ("janusBitrate", "1e6", "but came \"1e6\""),
+            ("janusBitrate", "500000.5", "but came \"500000.5\""),
+            ("janusBitrate", "500000.", "but came \"500000.\""),
             ("prot", "5000", "nobody knows the key \"prot\""),
         ] {
             let (config, complaints) = read(&[(&format!("{PREFIX}{key}"), value)]);
@@ -267,6 +295,11 @@ mod tests {
             let (config, complaints) = read(&[("CONFIG_PATH", path.to_str().unwrap())]);
             assert_eq!(config, usual);
             assert!(complaints[0].contains(why) && !complaints[0].contains("s3cret"), "{complaints:?}");
+        }
+        for file in [r#"{"janusBitrate": 0.5}"#, r#"{"janusBitrate": -1e3}"#, r#"{"janusBitrate": 1e300}"#] {
+            std::fs::write(&path, file).unwrap();
+            let (config, complaints) = read(&[("CONFIG_PATH", path.to_str().unwrap())]);
+            assert_eq!((config, complaints.len()), (usual.clone(), 1), "{file}");
         }
         let (config, complaints) = read(&[("CONFIG_PATH", "/nowhere/config.json")]);
         assert_eq!(config, usual);
