@@ -1,4 +1,5 @@
-//! The same message is written once a minute at most: what comes in between is counted.
+//! The same message is written once a minute at most: what comes in between is counted. How long somebody waits before the
+//! next try, at a message's end, makes no other one of it.
 
 use super::Message;
 use std::{
@@ -42,7 +43,8 @@ impl Repeats {
     /// one to be counted.
     pub fn take(&mut self, now: Instant, message: Message) -> Vec<Message> {
         let mut due = self.settle(now);
-        if let Some(written) = self.written.iter_mut().find(|written| written.message == message) {
+        if let Some(written) = self.written.iter_mut().find(|written| written.is_of(&message)) {
+            written.message = message;
             written.more += 1;
             self.counted += 1;
             return due;
@@ -81,12 +83,23 @@ impl Repeats {
 }
 
 impl Written {
+    fn is_of(&self, other: &Message) -> bool {
+        let Message { level, target, text } = &self.message;
+        *level == other.level && *target == other.target && gist(text) == gist(&other.text)
+    }
+
     fn count(&self, now: Instant) -> Option<Message> {
         let (more, seconds) = (self.more, now.duration_since(self.at).as_secs());
         let times = if more == 1 { "once".to_owned() } else { format!("{more} times") };
         let text = format!("{} ({times} more within {seconds} s)", self.message.text);
         (more > 0).then(|| Message { text, ..self.message.clone() })
     }
+}
+
+/// Without the seconds at its end: `…; next try in 1.3 s`.
+fn gist(text: &str) -> &str {
+    let is_of_a_number = |letter: char| letter.is_ascii_digit() || letter == '.';
+    text.strip_suffix(" s").map_or(text, |text| text.trim_end_matches(is_of_a_number))
 }
 
 #[cfg(test)]
@@ -172,6 +185,20 @@ mod tests {
         assert_eq!(log.repeats.due(), None);
         assert_eq!(log.say(80, "down"), [""; 0], "it was written ten seconds ago");
         assert_eq!(texts(log.repeats.finish(log.at(81))), ["down (once more within 11 s)"]);
+    }
+
+    #[test]
+    fn how_long_the_next_try_waits_makes_no_other_message() {
+        let mut log = Said::new();
+        assert_eq!(log.say(0, "down; next try in 1.3 s"), ["down; next try in 1.3 s"]);
+        assert_eq!(log.say(2, "down; next try in 2.9 s"), [""; 0]);
+        assert_eq!(log.say(5, "down; next try in 55 s"), [""; 0]);
+        assert_eq!(log.say(6, "refused; next try in 2.9 s"), ["refused; next try in 2.9 s"]);
+        assert_eq!(log.say(7, "took 3 s, or so"), ["took 3 s, or so"]);
+        assert_eq!(log.say(8, "took 4 s, or so"), ["took 4 s, or so"]);
+        let expected = ["down; next try in 55 s (2 times more within 60 s)"];
+        assert_eq!(texts(log.repeats.settle(log.at(60))), expected);
+        assert_eq!(log.say(61, "down; next try in 54.1 s"), [""; 0], "it was written a second ago");
     }
 
     #[test]
