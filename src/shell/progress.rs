@@ -129,7 +129,71 @@ impl fmt::Display for Worker {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{disk::Disk, uploader::Uploader},
+        *,
+    };
+    use crate::{
+        config::SpoolConfig,
+        engine::{Input, spool::Task, uploads::Request},
+    };
+    use rustls::{ClientConfig, RootCertStore, crypto::ring};
+    use std::{path::Path, thread};
+
+    /// A worker whose answers nobody takes is seen at work, however long that lasts, and at rest once somebody has.
+    fn is_seen_at_work_and_at_rest(pulse: &Pulse, answers: &async_channel::Receiver<Input>) {
+        let comes_to_be = |what: &str, is_it: &dyn Fn() -> bool| {
+            let began = Instant::now();
+            while !is_it() {
+                assert!(began.elapsed() < Duration::from_secs(60), "the worker is not seen {what}");
+                thread::yield_now();
+            }
+        };
+        let would_be_stuck = || pulse.is_stuck(Instant::now() + 2 * PATIENCE);
+        comes_to_be("at work", &|| answers.is_full() && would_be_stuck());
+        comes_to_be("at rest", &|| {
+            let _ = answers.try_recv();
+            !would_be_stuck()
+        });
+    }
+
+    #[test]
+    fn the_disks_worker_is_watched() {
+        let dir = std::env::temp_dir().join(format!("cloudtalker-progress-{}", std::process::id()));
+        let pulse = Pulse::new();
+        let config = SpoolConfig {
+            state_dir: dir.clone(),
+            max: None,
+            min_free: 0,
+            copy: false,
+            capture_dirs: Vec::new(),
+            delete_uploaded: false,
+        };
+        let (inputs, answers) = async_channel::bounded(1);
+        let (disk, begun) = Disk::start(&config, 1, inputs, pulse.clone()).unwrap();
+        begun.recv_blocking().unwrap().unwrap();
+        for _ in 0..2 {
+            disk.perform(Task::Unstage);
+        }
+        is_seen_at_work_and_at_rest(&pulse, &answers);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn the_uploads_worker_is_watched() {
+        let pulse = Pulse::new();
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let (inputs, answers) = async_channel::bounded(1);
+        let mut uploader =
+            Uploader::start(Path::new("/nowhere"), Arc::new(tls), inputs, pulse.clone()).unwrap();
+        // Nobody is at that port: what comes is an error, and at once.
+        uploader.request(Request::Ask { url: "https://127.0.0.1:9/1".to_owned() });
+        is_seen_at_work_and_at_rest(&pulse, &answers);
+    }
 
     #[test]
     fn a_slow_step_is_progress_and_one_that_never_ends_is_not() {

@@ -75,3 +75,24 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_supervisor_starts_again_what_may_do_better_the_next_time() {
+        let path = || PathBuf::from("/run/cloudtalker.pid");
+        let broken = || io::Error::from(io::ErrorKind::PermissionDenied);
+        for (error, code) in [
+            (StartError::Pidfile(PidfileError::Taken(path(), "1".to_owned())), exit::UNAVAILABLE),
+            (StartError::Commands(broken()), exit::UNAVAILABLE),
+            (StartError::Thread(broken()), exit::TEMPORARY),
+            (StartError::Signals(broken()), exit::TEMPORARY),
+            (StartError::Seed(broken()), exit::TEMPORARY),
+        ] {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+    }
+}

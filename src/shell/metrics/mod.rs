@@ -199,6 +199,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_taken_each_15_seconds_and_not_before() {
+        const SECOND: Duration = Duration::from_secs(1);
+        // Nobody turns this executor, so that nothing is written.
+        let mut metrics = Metrics::of(&Executor::default(), Some(Path::new("metrics.prom")));
+        let (began, mut taken) = (Instant::now() + SECOND, Vec::new());
+        for seconds in 0..=45 {
+            let next = metrics.attend(began + SECOND * seconds, || {
+                taken.push(seconds);
+                text::tests::busy().0
+            });
+            assert!(next.is_some_and(|next| next > began + SECOND * seconds));
+        }
+        assert_eq!(taken, [0, 15, 30, 45]);
+    }
+
+    #[test]
     fn the_kernel_tells_of_this_process() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let start = start().unwrap();

@@ -215,7 +215,7 @@ impl Page {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         engine::{Allowance, Volume},
@@ -223,7 +223,7 @@ mod tests {
     };
     use std::time::Duration;
 
-    fn busy() -> (Figures, Process) {
+    pub fn busy() -> (Figures, Process) {
         let figures = Figures {
             version: "0.1.0".into(),
             session_up: true,
