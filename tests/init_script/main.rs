@@ -350,3 +350,12 @@ fn the_defaults_file_changes_what_the_script_has() {
         "{arguments}"
     );
 }
+
+#[test]
+fn a_dash_is_an_underscore_in_the_arguments_too() {
+    let mut room = Room::new();
+    room.ok(
+        r#"echo CLOUDTALKER_ARGS=\"--input-sock=/run/cloudtalker/other.sock\" >>/etc/default/cloudtalker"#,
+    );
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+}
