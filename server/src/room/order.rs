@@ -165,7 +165,8 @@ fn limit(rest: &str) -> Result<u64, String> {
     Ok(limit.max(0).unsigned_abs())
 }
 
-/// The whole number that a word begins with, as JavaScript's parseInt has it. One that is too large is the largest.
+/// The whole number that a word begins with, as JavaScript's parseInt has it, but for `+5` and `0x10`. One that is too large is
+/// the largest.
 fn whole(word: &str) -> Option<i64> {
     let (is_negative, digits) = match word.strip_prefix('-') {
         Some(digits) => (true, digits),

@@ -198,7 +198,7 @@ impl Room {
         }
     }
 
-    /// Ours know the event; an original only knows to begin anew when its connection is gone.
+    /// Ours know the event; an original's page only asks its user to begin anew when its connection is gone.
     fn ask_to_publish_again(&mut self) {
         for (id, socket) in &mut self.sockets {
             let Some(sender) = socket.sender.as_mut().filter(|sender| sender.was_publishing) else {
