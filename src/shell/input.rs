@@ -3,7 +3,7 @@
 use super::{
     executor::Executor,
     handed::Handed,
-    sockets::{self, ListenError},
+    sockets::{self, ListenError, SocketFile},
 };
 use crate::{
     config::InputConfig,
@@ -19,9 +19,8 @@ use smol::{
 use std::{
     cell::Cell,
     collections::{BTreeMap, VecDeque},
-    fs, io,
+    io,
     net::SocketAddr,
-    path::PathBuf,
     rc::Rc,
     time::Duration,
 };
@@ -77,43 +76,35 @@ impl Sources {
     }
 }
 
-/// Open input sockets. Dropping them closes them soon and removes the socket file that they have made, which may take its
-/// time; connections go on.
-pub struct Listeners {
-    unix: Option<PathBuf>,
-    tasks: Vec<Task<()>>,
+/// Where local programs come in: opens input sockets, and takes whoever knocks there.
+#[derive(Clone)]
+pub struct Door {
+    pub executor: Executor,
+    /// What is listened on in the place of what is configured.
+    pub handed: Rc<Handed>,
+    pub numbers: Numbers,
+    pub sources: Sources,
+    pub inputs: Sender<Input>,
 }
 
-impl Listeners {
-    /// Opens what is configured, but for what was handed to the agent in its place.
-    pub async fn open(
-        executor: &Executor,
-        config: &InputConfig,
-        handed: &Handed,
-        numbers: &Numbers,
-        sources: &Sources,
-        inputs: &Sender<Input>,
-    ) -> Result<Listeners, ListenError> {
+impl Door {
+    /// Opens what is configured, but for what was handed to the agent in its place. Where this is given up meanwhile, no
+    /// socket file stays behind.
+    pub async fn open(&self, config: &InputConfig) -> Result<Listeners, ListenError> {
         let mut listeners = Listeners { unix: None, tasks: Vec::new() };
-        let door = Door {
-            executor: executor.clone(),
-            numbers: numbers.clone(),
-            sources: sources.clone(),
-            inputs: inputs.clone(),
-        };
-        let unix = match (&handed.unix, &config.unix) {
+        let unix = match (&self.handed.unix, &config.unix) {
             (Some(listener), _) => Some(sockets::handed_unix(listener).map_err(ListenError::Handed)?),
             (None, Some(path)) => {
                 let (bound, mode) = (path.clone(), config.mode);
-                let listener = smol::unblock(move || sockets::bind_unix(&bound, mode)).await?;
-                listeners.unix = Some(path.clone());
+                let (listener, file) = smol::unblock(move || sockets::bind_unix(&bound, mode)).await?;
+                listeners.unix = Some(file);
                 Some(Async::new(listener).map_err(|error| ListenError::Unix(path.clone(), error))?)
             }
             (None, None) => None,
         };
         if let Some(listener) = unix {
-            let door = door.clone();
-            listeners.tasks.push(executor.spawn(async move {
+            let door = self.clone();
+            listeners.tasks.push(self.executor.spawn(async move {
                 loop {
                     match listener.accept().await {
                         Ok((stream, _)) => door.welcome(Box::new(stream), SourceKind::Stream),
@@ -122,13 +113,14 @@ impl Listeners {
                 }
             }));
         }
-        let tcp = match (&handed.tcp, config.tcp) {
+        let tcp = match (&self.handed.tcp, config.tcp) {
             (Some(listener), _) => Some(sockets::handed_tcp(listener).map_err(ListenError::Handed)?),
             (None, Some(address)) => Some(sockets::bind_tcp(address)?),
             (None, None) => None,
         };
         if let Some(listener) = tcp {
-            listeners.tasks.push(executor.spawn(async move {
+            let door = self.clone();
+            listeners.tasks.push(self.executor.spawn(async move {
                 loop {
                     match listener.accept().await {
                         Ok((stream, peer)) => door.welcome(Box::new(stream), kind_of(peer)),
@@ -140,44 +132,6 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Closes them now, so that others may be opened at the same place.
-    pub async fn close(mut self) {
-        for task in self.tasks.drain(..) {
-            task.cancel().await;
-        }
-        smol::unblock(move || drop(self)).await;
-    }
-}
-
-impl Drop for Listeners {
-    fn drop(&mut self) {
-        if let Some(path) = &self.unix {
-            // Somebody may have removed it already.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-fn kind_of(peer: SocketAddr) -> SourceKind {
-    if peer.ip().to_canonical().is_loopback() { SourceKind::Stream } else { SourceKind::Remote }
-}
-
-/// Out of descriptors, mostly: accepting again at once would only spin.
-async fn rest(error: &io::Error) {
-    const REST: Duration = Duration::from_millis(200);
-    log::warn!("a local connection can't be taken: {error}");
-    Timer::after(REST).await;
-}
-
-#[derive(Clone)]
-struct Door {
-    executor: Executor,
-    numbers: Numbers,
-    sources: Sources,
-    inputs: Sender<Input>,
-}
-
-impl Door {
     fn welcome(&self, stream: Box<dyn Stream>, kind: SourceKind) {
         let id = self.numbers.next();
         let (controls, inputs, sources) = (self.sources.add(id), self.inputs.clone(), self.sources.clone());
@@ -192,6 +146,34 @@ impl Door {
         };
         self.executor.spawn(task).detach();
     }
+}
+
+/// Open input sockets. Dropping them closes them soon and removes the socket file that was made, which may take its time;
+/// connections go on.
+pub struct Listeners {
+    unix: Option<SocketFile>,
+    tasks: Vec<Task<()>>,
+}
+
+impl Listeners {
+    /// Closes them now, so that others may be opened at the same place.
+    pub async fn close(mut self) {
+        for task in self.tasks.drain(..) {
+            task.cancel().await;
+        }
+        smol::unblock(move || drop(self.unix)).await;
+    }
+}
+
+fn kind_of(peer: SocketAddr) -> SourceKind {
+    if peer.ip().to_canonical().is_loopback() { SourceKind::Stream } else { SourceKind::Remote }
+}
+
+/// Out of descriptors, mostly: accepting again at once would only spin.
+async fn rest(error: &io::Error) {
+    const REST: Duration = Duration::from_millis(200);
+    log::warn!("a local connection can't be taken: {error}");
+    Timer::after(REST).await;
 }
 
 /// Why a reply did not get through.

@@ -54,12 +54,12 @@ use commands::Commands;
 use disk::Disk;
 use executor::Executor;
 use handed::{Handed, HandedError};
-use input::{Control, Listeners, Numbers, Sources};
+use input::{Control, Door, Listeners, Numbers, Sources};
 use list::List;
 use metrics::Metrics;
 use pidfile::Pidfile;
 use progress::Vigil;
-use reload::{Anew, Reading};
+use reload::{Reload, Step};
 use signals::Signal;
 use smol::{
     Task, Timer,
@@ -116,9 +116,9 @@ struct Shell {
     signals: Receiver<Signal>,
     numbers: Numbers,
     sources: Sources,
-    handed: Handed,
+    door: Door,
     listeners: Option<Listeners>,
-    /// Listeners that are being closed, as the agent stops.
+    /// Input sockets that are being closed, as the agent stops.
     closing: Option<Task<()>>,
     commands: Commands,
     link: Option<Link>,
@@ -126,7 +126,7 @@ struct Shell {
     uploader: Uploader,
     /// Whether a SIGHUP came that nobody has heeded.
     reload_due: bool,
-    reading: Option<Reading>,
+    reload: Option<Reload>,
     /// When a stopping agent ends in any case.
     end: Option<Instant>,
     alarm: Alarm,
@@ -243,39 +243,53 @@ impl Shell {
         enum Woken {
             Input(Input),
             Signal(Signal),
-            Read(Result<Anew, String>),
+            Reload(Step),
         }
         let attended = self.attend(Instant::now());
         let nearest = deadline.into_iter().chain(self.end).chain(log::settle()).chain(attended).min();
         let alarm = self.alarm.ring_at(nearest);
         let input = async { Woken::Input(self.waiting.recv().await.unwrap_or(Input::Wake)) };
         let signal = async { self.signals.recv().await.map_or(Woken::Input(Input::Wake), Woken::Signal) };
-        let read = async {
-            match &mut self.reading {
-                Some(reading) => Woken::Read(reading.await),
+        let reload = async {
+            match &mut self.reload {
+                Some(reload) => Woken::Reload(reload.step().await),
                 None => future::pending().await,
             }
         };
-        let woken = input.or(signal).or(read).or(async {
+        let woken = input.or(signal).or(reload).or(async {
             alarm.await;
             Woken::Input(Input::Wake)
         });
         match woken.await {
             Woken::Input(input) => Some(input),
-            Woken::Read(read) => self.reload(read).await,
+            Woken::Reload(step) => self.go_on_reloading(step),
             Woken::Signal(Signal::Reload) => {
                 self.begin_reload();
                 None
             }
             Woken::Signal(Signal::Stop) => {
-                if let Some(listeners) = self.listeners.take() {
-                    self.closing = Some(self.executor.spawn(listeners.close()));
-                }
+                self.close_sockets();
                 self.supervisor.tell_stopping();
                 self.end.get_or_insert_with(|| Instant::now() + GRACE);
                 Some(Input::Stop)
             }
         }
+    }
+
+    /// As the agent stops: also those that a reload is about to open.
+    fn close_sockets(&mut self) {
+        let (listeners, reload) = (self.listeners.take(), self.reload.take());
+        if listeners.is_none() && reload.is_none() {
+            return;
+        }
+        self.closing = Some(self.executor.spawn(async {
+            if let Some(listeners) = listeners {
+                listeners.close().await;
+            }
+            if let Some(reload) = reload {
+                reload.end().await;
+            }
+        }));
     }
 }
 

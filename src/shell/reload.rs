@@ -1,11 +1,16 @@
 //! SIGHUP: certificate, key, configuration and time zone are read again, while captures come and go.
 //!
-//! They are files, on flash or wherever the owner has them. So smol's thread for blocking calls reads them, and the loop turns
-//! meanwhile.
+//! They are files, on flash or wherever the owner has them, and an input socket has a name there. So smol's thread for
+//! blocking calls reads the ones and opens the other, and the loop turns meanwhile.
 
 use super::{
-    Shell, client_tls, commands::Commands, input::Listeners, list::List, log, metrics::Metrics, settings,
-    zone,
+    Shell, client_tls,
+    commands::Commands,
+    input::{Door, Listeners},
+    list::List,
+    log,
+    metrics::Metrics,
+    settings, zone,
 };
 use crate::{
     cli,
@@ -14,7 +19,10 @@ use crate::{
     tls::{ClientTls, Floor},
 };
 use ::log::{error, warn};
-use smol::Task;
+use smol::{
+    Task,
+    future::{BoxedLocal, FutureExt},
+};
 use std::sync::Arc;
 
 /// What was read.
@@ -24,8 +32,41 @@ pub(super) struct Anew {
     zone: Zone,
 }
 
-/// All of that, while it is read; or what is wrong with it.
-pub(super) type Reading = Task<Result<Anew, String>>;
+/// What SIGHUP has the agent do, while that lasts.
+pub(super) enum Reload {
+    /// Reading all of that, which may show what is wrong with it.
+    Reading(Task<Result<Anew, String>>),
+    /// Opening input sockets in the place of the former ones; none, where not even those can be opened once more.
+    Opening(BoxedLocal<(Anew, Option<Listeners>)>),
+}
+
+/// A part of it that is done.
+pub(super) enum Step {
+    Read(Result<Anew, String>),
+    Opened(Anew, Option<Listeners>),
+}
+
+impl Reload {
+    /// Waits until what is under way is done.
+    pub(super) async fn step(&mut self) -> Step {
+        match self {
+            Reload::Reading(reading) => Step::Read(reading.await),
+            Reload::Opening(opening) => {
+                let (anew, listeners) = opening.await;
+                Step::Opened(anew, listeners)
+            }
+        }
+    }
+
+    /// The agent stops: what is read is of no use any more, and sockets that come to be open are closed.
+    pub(super) async fn end(self) {
+        if let Reload::Opening(opening) = self
+            && let (_, Some(listeners)) = opening.await
+        {
+            listeners.close().await;
+        }
+    }
+}
 
 impl Shell {
     /// Has certificate, key and configuration read anew; once more, where that is under way: it may have come too early for
@@ -34,26 +75,38 @@ impl Shell {
         if self.end.is_some() {
             return;
         }
-        if self.reading.is_some() {
+        if self.reload.is_some() {
             self.reload_due = true;
             return;
         }
         self.supervisor.tell_reloading();
         let (args, floor) = (self.args.clone(), self.floor.clone());
-        self.reading = Some(smol::unblock(move || read(&args, &floor)));
+        self.reload = Some(Reload::Reading(smol::unblock(move || read(&args, &floor))));
     }
 
-    /// They are read. What is wrong is told, and the former ones stay.
-    pub(super) async fn reload(&mut self, read: Result<Anew, String>) -> Option<Input> {
-        self.reading = None;
-        if self.end.is_some() {
-            return None;
-        }
-        let input = match read {
-            Ok(anew) => Some(self.take_over(anew).await),
-            Err(error) => {
+    /// A part of the reload is done. What is wrong is told, and what was before stays.
+    pub(super) fn go_on_reloading(&mut self, step: Step) -> Option<Input> {
+        self.reload = None;
+        let input = match step {
+            Step::Read(Ok(mut anew)) => {
+                self.keep_what_takes_a_restart(&mut anew.config);
+                // Before it is open: a socket that is open to the network is confined.
+                self.disk.confine(anew.config.spool.capture_dirs.clone());
+                if anew.config.input != self.config.input || self.listeners.is_none() {
+                    let former = (self.config.input.clone(), self.listeners.take());
+                    let opening = reopen(self.door.clone(), former, anew);
+                    self.reload = Some(Reload::Opening(opening.boxed_local()));
+                    return None;
+                }
+                Some(self.take_over(anew))
+            }
+            Step::Read(Err(error)) => {
                 warn!("SIGHUP: {error}; the former configuration stays");
                 None
+            }
+            Step::Opened(anew, listeners) => {
+                self.listeners = listeners;
+                Some(self.take_over(anew))
             }
         };
         self.supervisor.tell_ready();
@@ -63,11 +116,13 @@ impl Shell {
         input
     }
 
-    async fn take_over(&mut self, anew: Anew) -> Input {
-        let Anew { mut config, tls, zone } = anew;
+    fn take_over(&mut self, anew: Anew) -> Input {
+        let Anew { config, tls, zone } = anew;
         self.tls = tls;
-        self.keep_what_takes_a_restart(&mut config);
-        self.reload_inputs(&mut config).await;
+        if config.motion_file_list != self.config.motion_file_list {
+            let path = config.motion_file_list.as_deref();
+            self.list = List::follow(&self.executor, path, &self.numbers, &self.sources, &self.inputs);
+        }
         if config.commands != self.config.commands {
             match Commands::open(&self.executor, config.commands.as_ref(), &self.inputs) {
                 Ok(commands) => self.commands = commands,
@@ -105,39 +160,28 @@ impl Shell {
             new.capture_dirs.clone_from(&former.capture_dirs);
         }
     }
+}
 
-    /// Sockets, the directories that they are confined to, and the list.
-    async fn reload_inputs(&mut self, config: &mut Config) {
-        // First: a socket that is open to the network is confined before it is open.
-        self.disk.confine(config.spool.capture_dirs.clone());
-        if config.input != self.config.input || self.listeners.is_none() {
-            self.reopen_sockets(config).await;
-        }
-        if config.motion_file_list != self.config.motion_file_list {
-            let path = config.motion_file_list.as_deref();
-            self.list = List::follow(&self.executor, path, &self.numbers, &self.sources, &self.inputs);
-        }
+/// Closes the former input sockets, as the new ones may be at the same place, and opens those. Where that fails, the former
+/// ones are opened once more.
+async fn reopen(
+    door: Door,
+    (former, open): (InputConfig, Option<Listeners>),
+    mut anew: Anew,
+) -> (Anew, Option<Listeners>) {
+    if let Some(listeners) = open {
+        listeners.close().await;
     }
-
-    async fn reopen_sockets(&mut self, config: &mut Config) {
-        // The former sockets go first: the new ones may be at the same place.
-        if let Some(listeners) = self.listeners.take() {
-            listeners.close().await;
-        }
-        let open = async |input: &InputConfig| {
-            let Shell { executor, handed, numbers, sources, inputs, .. } = &*self;
-            Listeners::open(executor, input, handed, numbers, sources, inputs).await
-        };
-        let mut opened = open(&config.input).await;
-        if let Err(error) = &opened {
-            warn!("SIGHUP: {error}; the former input stays");
-            config.input = self.config.input.clone();
-            opened = open(&config.input).await;
-        }
-        self.listeners = opened
-            .inspect_err(|error| error!("no input socket is open any more: {error}; mend it and send SIGHUP"))
-            .ok();
+    let mut opened = door.open(&anew.config.input).await;
+    if let Err(error) = &opened {
+        warn!("SIGHUP: {error}; the former input stays");
+        anew.config.input = former;
+        opened = door.open(&anew.config.input).await;
     }
+    let listeners = opened
+        .inspect_err(|error| error!("no input socket is open any more: {error}; mend it and send SIGHUP"))
+        .ok();
+    (anew, listeners)
 }
 
 fn read(args: &cli::Run, floor: &Arc<Floor>) -> Result<Anew, String> {

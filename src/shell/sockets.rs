@@ -37,7 +37,18 @@ pub enum ListenError {
     Handed(io::Error),
 }
 
-pub fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, ListenError> {
+/// The file of a socket that was made here, removed with this.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody may have removed it already.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+pub fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), ListenError> {
     let no = |error| ListenError::Unix(path.to_owned(), error);
     match place(path)? {
         Place::Left => fs::remove_file(path).map_err(no)?,
@@ -45,9 +56,10 @@ pub fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, ListenError> {
     }
     fs::create_dir_all(upkeep::directory_of(path)).map_err(no)?;
     let listener = bind_privately(path).map_err(|error| no(error.into()))?;
+    let file = SocketFile(path.to_owned());
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(no)?;
     log::info!("listening on {}", path.display());
-    Ok(listener)
+    Ok((listener, file))
 }
 
 /// Tries whether it could be opened. What is there stays as it is, and who listens there hears a knock.

@@ -11,7 +11,7 @@ use super::{
     disk::Disk,
     executor::Executor,
     handed::{Handed, HandedError},
-    input::{Listeners, Numbers, Sources},
+    input::{Door, Numbers, Sources},
     list::List,
     metrics::Metrics,
     pidfile::Pidfile,
@@ -32,7 +32,7 @@ use crate::{
 };
 use async_channel::Receiver;
 use smol::future::FutureExt;
-use std::{io, sync::Arc};
+use std::{io, rc::Rc, sync::Arc};
 
 /// Inputs that wait for the loop. Every task has one at most, and the workers one each; frames of the cloud wait
 /// in the socket.
@@ -62,8 +62,14 @@ impl Shell {
         let claimed = smol::unblock(move || path.as_deref().map(Pidfile::claim).transpose());
         let Some(pidfile) = patience.until(claimed).await else { return Ok(None) };
         let pidfile = pidfile.map_err(StartError::Pidfile)?;
-        let opened = Listeners::open(&executor, &config.input, &handed, &numbers, &sources, &inputs);
-        let Some(listeners) = patience.until(opened).await else { return Ok(None) };
+        let door = Door {
+            executor: executor.clone(),
+            handed: Rc::new(handed),
+            numbers: numbers.clone(),
+            sources: sources.clone(),
+            inputs: inputs.clone(),
+        };
+        let Some(listeners) = patience.until(door.open(&config.input)).await else { return Ok(None) };
         let listeners = listeners.map_err(StartError::Listen)?;
         let commands =
             Commands::open(&executor, config.commands.as_ref(), &inputs).map_err(StartError::Commands)?;
@@ -101,7 +107,7 @@ impl Shell {
             signals,
             numbers,
             sources,
-            handed,
+            door,
             listeners: Some(listeners),
             closing: None,
             commands,
@@ -109,7 +115,7 @@ impl Shell {
             disk,
             uploader,
             reload_due: patience.reload_due,
-            reading: None,
+            reload: None,
             end: None,
             alarm: Alarm::default(),
             list,

@@ -1,7 +1,7 @@
 //! Starting, stopping and reloading, as init scripts and supervisors do it.
 
 use crate::harness::{
-    Agent, Board, Camera, Process, Server, Source, eventually, file_names, free_port, program,
+    Agent, Board, Camera, Disk, Process, Server, Source, eventually, file_names, free_port, program,
 };
 use rustix::process::Signal;
 use std::{
@@ -11,7 +11,7 @@ use std::{
         fs::PermissionsExt,
         net::{UnixDatagram, UnixStream},
     },
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -146,19 +146,11 @@ fn sighup_in_mid_upload_loses_nothing() {
 fn sighup_reads_the_configuration_again() {
     let server = Server::start();
     let board = Board::new(&server);
-    let (file, other) = (board.dir.at("agent.conf"), board.dir.at("other.sock"));
-    let write = |input_sock: &Path| {
-        let flags = board.flags.as_chunks::<2>().0.iter();
-        let mut lines: String =
-            flags.map(|[name, value]| format!("{} = {value}\n", name.trim_start_matches('-'))).collect();
-        lines += &format!("state_dir = {} # kept\n", board.state_dir().display());
-        fs::write(&file, lines + &format!("input_sock = {}\n", input_sock.display())).unwrap();
-    };
-    write(&board.input_sock());
-    let mut agent = Process::start("agent", program().arg("--config").arg(&file));
+    let other = board.dir.at("other.sock");
+    let mut agent = start_by_file(&board);
     agent.says("connected to the cloud");
-    write(&other);
-    agent.signal(Signal::HUP);
+    configure(&board, &other);
+    agent.reload();
     agent.says("certificate, key and configuration are read again");
     let segments = board.record_capture(TIME, &[3000]);
     Source::at(&other).hand_over(&segments[0]);
@@ -167,6 +159,29 @@ fn sighup_reads_the_configuration_again() {
         "the capture is there",
         |captures| matches!(captures, [capture] if capture.is("pir", TIME, &segments)),
     );
+}
+
+/// All that it is told is in a file.
+fn start_by_file(board: &Board) -> Agent {
+    configure(board, &board.input_sock());
+    let mut agent = board.agent(Process::start("agent", program().arg("--config").arg(configuration(board))));
+    agent.says("started; ");
+    agent
+}
+
+fn configuration(board: &Board) -> PathBuf {
+    board.dir.at("agent.conf")
+}
+
+fn configure(board: &Board, input_sock: &Path) {
+    let flags = board.flags.as_chunks::<2>().0.iter();
+    let lines = flags.map(|[name, value]| format!("{} = {value}\n", name.trim_start_matches('-')));
+    let paths = format!(
+        "state_dir = {} # kept\ninput_sock = {}\n",
+        board.state_dir().display(),
+        input_sock.display()
+    );
+    fs::write(configuration(board), lines.collect::<String>() + &paths).unwrap();
 }
 
 #[test]
@@ -305,6 +320,49 @@ fn sighup_holds_nothing_up_while_the_time_zone_takes_its_time() {
     agent.says("certificate, key and configuration are read again");
     agent.signal(Signal::TERM);
     ends_well(&board, agent, Instant::now());
+}
+
+#[test]
+fn sighup_holds_nothing_up_while_a_socket_takes_its_time() {
+    let mut moved = Moved::to_a_disk_that_hangs();
+    let segments = moved.board.record_capture(TIME, &[3000, 3000]);
+    moved.source.hand_over(&segments[0]);
+    moved.disk.power_up(1);
+    moved.agent.says("the former input stays");
+    moved.agent.says("certificate, key and configuration are read again");
+    moved.agent.takes(&segments[1..]);
+}
+
+#[test]
+fn sigterm_ends_an_agent_whose_socket_takes_its_time() {
+    let Moved { disk, board, agent, .. } = Moved::to_a_disk_that_hangs();
+    agent.signal(Signal::TERM);
+    disk.power_up(1);
+    ends_well(&board, agent, Instant::now());
+}
+
+/// An agent that was told to listen elsewhere, where opening a socket takes until the power is back.
+struct Moved {
+    /// Goes first: a program that waits for it can't be killed.
+    disk: Disk,
+    board: Board,
+    agent: Agent,
+    /// Came in by the former socket.
+    source: Source,
+}
+
+impl Moved {
+    fn to_a_disk_that_hangs() -> Moved {
+        let (disk, board) = (Disk::mount(), Board::alone());
+        let agent = start_by_file(&board);
+        let source = agent.source();
+        // The directory is the first change.
+        configure(&board, &disk.at("new/input.sock"));
+        disk.cut_after(0);
+        agent.reload();
+        disk.is_cut();
+        Moved { disk, board, agent, source }
+    }
 }
 
 #[test]
