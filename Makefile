@@ -176,6 +176,7 @@ cross: ## Static binaries for boards, with sums, SBOMs, licences: dist/; TARGET=
 	@$(call title,binaries for boards)
 	cross/build $(TARGET)
 	$(TOOLS)/cross/bin/python cross/check $(if $(RECORD),--record) $(TARGET)
+	$(TOOLS)/cross/bin/python cross/check --self-test $(TARGET)
 
 .PHONY: server-binary
 server-binary:
