@@ -16,14 +16,18 @@ use async_tungstenite::{
 use rustls::{ClientConfig, pki_types::ServerName};
 use smol::{
     Task, Timer,
-    future::{self, FutureExt},
+    future::{self, BoxedLocal, FutureExt},
     net::TcpStream,
     stream::StreamExt,
 };
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
 /// Name, TCP, TLS and WebSocket together.
 const CONNECT: Duration = Duration::from_secs(30);
+/// Before the next of the cloud's addresses is tried, too.
+const HEAD_START: Duration = Duration::from_millis(250);
+/// Of a name's addresses, those that are tried at once.
+const MAX_ADDRESSES: usize = 16;
 /// Unacknowledged bytes for this long: the link is dead. A little more than a ping and its answer may take.
 const USER_TIMEOUT_MS: u32 = 80_000;
 /// A cloud's messages are small; so is a board's memory.
@@ -172,13 +176,56 @@ pub(crate) async fn resolve(Endpoint { host, port, .. }: &Endpoint) -> Result<Ve
         .map_err(|error| End::Refused(Refusal::Name, format!("no address is found for {host:?}: {error}")))
 }
 
-/// Connects to the first of the addresses that answers.
+/// Connects to the address that answers first. One that swallows packets keeps nobody from the others: the next is tried
+/// beside it, after [`HEAD_START`] (RFC 8305).
 pub(crate) async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, End> {
+    let mut untried = addresses.iter().take(MAX_ADDRESSES).copied();
+    let mut attempts = Vec::new();
+    let mut failures = Vec::new();
+    let tcp = loop {
+        match untried.next() {
+            Some(address) => attempts.push(attempt(address).boxed_local()),
+            None if attempts.is_empty() => return Err(End::Lost(failures.join(", "))),
+            None => {}
+        }
+        let patience = async {
+            if untried.len() == 0 {
+                return future::pending().await;
+            }
+            Timer::after(HEAD_START).await;
+            None
+        };
+        match async { Some(any(&mut attempts).await) }.or(patience).await {
+            Some((_, Ok(tcp))) => break tcp,
+            Some((_, Err(error))) if addresses.len() == 1 => return Err(End::of_io(&error)),
+            Some((address, Err(error))) => failures.push(format!("{address}: {error}")),
+            None => {}
+        }
+    };
     let io = |error: io::Error| End::of_io(&error);
-    let tcp = TcpStream::connect(addresses).await.map_err(io)?;
     tcp.set_nodelay(true).map_err(io)?;
     rustix::net::sockopt::set_tcp_user_timeout(&tcp, USER_TIMEOUT_MS).map_err(|error| io(error.into()))?;
     Ok(tcp)
+}
+
+async fn attempt(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
+    (address, TcpStream::connect(address).await)
+}
+
+/// What the first of them to end comes to. It is taken from among them.
+async fn any<T>(attempts: &mut Vec<BoxedLocal<T>>) -> T {
+    future::poll_fn(|context| {
+        let ended =
+            attempts.iter_mut().enumerate().find_map(|(index, attempt)| match attempt.poll(context) {
+                Poll::Ready(end) => Some((index, end)),
+                Poll::Pending => None,
+            });
+        ended.map_or(Poll::Pending, |(index, end)| {
+            drop(attempts.swap_remove(index));
+            Poll::Ready(end)
+        })
+    })
+    .await
 }
 
 impl Target {
@@ -256,5 +303,39 @@ mod tests {
             assert!(reason.starts_with(&begins), "{reason}");
             assert!(reason.contains(&format!("; {suspect}")), "{reason}");
         }
+    }
+
+    /// A listener whose queue is full: whoever connects hears nothing more.
+    fn black_hole() -> (std::net::TcpListener, Vec<std::net::TcpStream>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || std::net::TcpStream::connect_timeout(&address, HEAD_START).ok();
+        let queued = std::iter::from_fn(connect).collect();
+        (listener, queued)
+    }
+
+    #[test]
+    fn an_address_that_swallows_packets_keeps_nobody_from_the_next_one() {
+        let (hole, _queued) = black_hole();
+        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = [hole.local_addr().unwrap(), open.local_addr().unwrap()];
+        let tcp = smol::block_on(dial(&addresses)).unwrap_or_else(|_| panic!("one of them answers"));
+        assert_eq!(tcp.peer_addr().unwrap(), addresses[1]);
+    }
+
+    #[test]
+    fn what_was_wrong_with_each_address_is_told() {
+        let addresses = [0; 2].map(|_| {
+            // Nobody listens there any more.
+            std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+        });
+        let told = |addresses: &[SocketAddr]| match smol::block_on(dial(addresses)) {
+            Err(End::Lost(why)) => why,
+            Err(_) | Ok(_) => panic!("nobody listens there"),
+        };
+        assert_eq!(told(&addresses[..1]), "Connection refused (os error 111)");
+        let [one, other] = addresses.map(|address| format!("{address}: Connection refused (os error 111)"));
+        assert_eq!(told(&addresses), format!("{one}, {other}"));
     }
 }
