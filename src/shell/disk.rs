@@ -2,6 +2,7 @@
 
 use super::{
     lock::{self, LockError},
+    medium::Medium,
     progress::Pulse,
 };
 use crate::{
@@ -56,7 +57,7 @@ impl Disk {
                 let _ = begun.send_blocking(Err(error));
                 return;
             }
-            if let Ok(Some(kind)) = forgetful(&dir) {
+            if let Ok(Medium::Memory(kind)) = Medium::of(&dir) {
                 let dir = dir.display();
                 log::warn!("{dir} is on {kind}: a power cut empties it; give a --state_dir on flash");
             }
@@ -308,31 +309,6 @@ pub fn facts(metadata: &fs::Metadata) -> Facts {
         inode: Inode { dev: metadata.dev(), ino: metadata.ino() },
         links: metadata.nlink(),
     }
-}
-
-// From linux/magic.h.
-const TMPFS: u32 = 0x0102_1994;
-const RAMFS: u32 = 0x8584_58f6;
-const OVERLAY: u32 = 0x794c_7630;
-
-/// What the file system is called, where it is one that a power cut empties.
-pub(crate) fn forgetful(dir: &Path) -> io::Result<Option<&'static str>> {
-    Ok(match file_system(dir)? {
-        TMPFS => Some("tmpfs"),
-        RAMFS => Some("ramfs"),
-        OVERLAY => Some("overlay"),
-        _ => None,
-    })
-}
-
-/// Whether what is written there stays in memory. Beneath an overlay there may be flash.
-pub(crate) fn is_memory(path: &Path) -> io::Result<bool> {
-    Ok(matches!(file_system(path)?, TMPFS | RAMFS))
-}
-
-fn file_system(path: &Path) -> io::Result<u32> {
-    // The field is as wide as the machine's words, and signed.
-    Ok(rustix::fs::statfs(path)?.f_type as u32)
 }
 
 /// Makes a directory and those above it, each durable in the one above.

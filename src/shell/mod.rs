@@ -17,6 +17,7 @@ pub mod handed;
 mod input;
 pub(crate) mod list;
 pub(crate) mod lock;
+pub(crate) mod medium;
 pub(crate) mod meter;
 pub(crate) mod metrics;
 mod notify;

@@ -4,7 +4,7 @@
 //! calls, each once at a time; not by the disk worker, for behind an fsync that takes minutes an agent would look dead that
 //! only waits.
 
-use super::{disk::is_memory, executor::Executor};
+use super::{executor::Executor, medium::Medium};
 use async_channel::Sender;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use smol::Task;
@@ -70,7 +70,8 @@ pub fn try_place<S: Sign>(sign: &S) -> Result<(), SignError> {
 
 /// What is wrong with where it lies; `None` also where that can't be told.
 pub fn wear(path: &Path) -> Option<String> {
-    is_memory(directory_of(path)).is_ok_and(|is_memory| !is_memory).then(|| {
+    let is_flash = matches!(Medium::of(directory_of(path)), Ok(Medium::Lasting));
+    is_flash.then(|| {
         format!(
             "{} is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run",
             path.display()

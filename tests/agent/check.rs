@@ -140,6 +140,31 @@ fn what_can_be_lived_with_is_a_warning() {
 }
 
 #[test]
+fn an_overlay_is_as_lasting_as_what_it_is_kept_on() {
+    let memory = "is on an overlay in memory, which a power cut empties: give a --state_dir on flash or disk";
+    let unseen = "is on an overlay, and it is not seen from here what that is kept on";
+    for (afterwards, code, outcome, words) in
+        [("true", 1, " FAILED ", memory), ("umount --lazy memory", 0, " warning ", unseen)]
+    {
+        let scene = Scene::new();
+        let dir = scene.board.dir.at("over");
+        fs::create_dir(&dir).unwrap();
+        let script = format!(
+            "cd '{0}' && mkdir lower memory state && mount -t tmpfs none memory && mkdir memory/upper memory/work && \
+             mount -t overlay -o 'lowerdir={0}/lower,upperdir={0}/memory/upper,workdir={0}/memory/work' overlay state && \
+             {afterwards}",
+            dir.display()
+        );
+        let board = scene.board.keeping_at(dir.join("state")).mounting(&script);
+        let checked = board.check(&["--min_free", "0"]);
+        let lines = told(&checked);
+        let flash = lines.iter().find(|line| line.starts_with("flash ")).unwrap();
+        assert!(flash.contains(outcome) && flash.contains(words), "{flash}");
+        assert_eq!(checked.status.code(), Some(code), "{lines:#?}");
+    }
+}
+
+#[test]
 fn a_state_that_is_no_file_or_endless_holds_up_nothing() {
     let board = Board::alone();
     fs::create_dir(board.state_dir()).unwrap();

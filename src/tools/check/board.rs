@@ -4,8 +4,8 @@ use super::report::{Outcome, Report, Subject};
 use crate::{
     config::{CommandTarget, Config},
     shell::{
-        disk,
         lock::{self, LockError},
+        medium::Medium,
         upkeep,
     },
     tools::text::size,
@@ -28,12 +28,13 @@ pub fn look(config: &Config, is_there: bool, report: &mut Report) {
     report.tell(Subject::StateDir, state_dir(dir, is_there));
     // Where it is still to be made, it will be on the same file system as this.
     let there = upkeep::nearest(dir);
-    report.tell(Subject::Flash, flash(there, disk::forgetful(there)));
+    report.tell(Subject::Flash, flash(there, Medium::of(there)));
     match space(there) {
         Ok(space) => {
             let (max, min_free) = (config.spool.max, config.spool.min_free);
             report.tell(Subject::FreeSpace, free_space(space.free, min_free));
-            report.tell(Subject::Quota, quota(max, min_free, space.total));
+            let space = Space { free: space.free.saturating_add(held(&dir.join("spool"))), ..space };
+            report.tell(Subject::Quota, quota(max, min_free, space));
         }
         Err(error) => {
             report.tell(Subject::FreeSpace, untold(there, "its space", &error));
@@ -108,12 +109,16 @@ fn cure(kind: ErrorKind) -> &'static str {
     }
 }
 
-fn flash(dir: &Path, forgetful: io::Result<Option<&'static str>>) -> Outcome {
+fn flash(dir: &Path, medium: io::Result<Medium>) -> Outcome {
     let shown = dir.display();
-    match forgetful {
-        Ok(None) => Outcome::Fine(format!("the file system of {shown} outlasts a power cut")),
-        Ok(Some(kind)) => Outcome::Failed(format!(
+    match medium {
+        Ok(Medium::Lasting) => Outcome::Fine(format!("the file system of {shown} outlasts a power cut")),
+        Ok(Medium::Memory(kind)) => Outcome::Failed(format!(
             "{shown} is on {kind}, which a power cut empties: give a --state_dir on flash or disk"
+        )),
+        Ok(Medium::Unseen) => Outcome::Doubtful(format!(
+            "{shown} is on an overlay, and it is not seen from here what that is kept on: a power cut empties it where that \
+             is memory; if so, give a --state_dir on flash or disk"
         )),
         Err(error) => untold(dir, "its kind", &error),
     }
@@ -125,16 +130,29 @@ fn untold(dir: &Path, what: &str, error: &io::Error) -> Outcome {
 }
 
 /// Of a file system, in bytes.
+#[derive(Clone, Copy)]
 struct Space {
-    /// What anybody may use.
+    /// What anybody may use of what is free.
     free: u64,
+    /// What anybody may use where nothing else is there.
     total: u64,
 }
 
 fn space(dir: &Path) -> io::Result<Space> {
     let about = statvfs(dir)?;
     let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
-    Ok(Space { free: bytes(about.f_bavail), total: bytes(about.f_blocks) })
+    let kept_for_root = about.f_bfree.saturating_sub(about.f_bavail);
+    Ok(Space { free: bytes(about.f_bavail), total: bytes(about.f_blocks.saturating_sub(kept_for_root)) })
+}
+
+/// What is taken there by files, in bytes. What can't be read counts for nothing.
+fn held(dir: &Path) -> u64 {
+    const BLOCK: u64 = 512;
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
+        .map(|(path, about)| if about.is_dir() { held(&path) } else { about.blocks().saturating_mul(BLOCK) })
+        .sum()
 }
 
 fn free_space(free: u64, min_free: u64) -> Outcome {
@@ -148,18 +166,27 @@ fn free_space(free: u64, min_free: u64) -> Outcome {
     Outcome::Fine(format!("{is_free}, of which {floor} stay free (--min_free)"))
 }
 
-fn quota(max: Option<u64>, min_free: u64, total: u64) -> Outcome {
+/// Of a file system on which what captures hold already counts as free.
+fn quota(max: Option<u64>, min_free: u64, Space { free, total }: Space) -> Outcome {
     let Some(max) = max else {
         return Outcome::Fine(format!("none (--spool_max): all but {} is for captures", size(min_free)));
     };
-    let room = total.saturating_sub(min_free);
-    if max > room {
+    let (fits, has_now) = (total.saturating_sub(min_free), free.saturating_sub(min_free));
+    if max > fits {
         return Outcome::Failed(format!(
             "{} (--spool_max) and {} that stay free (--min_free) do not fit into {}: lower --spool_max to {} or less",
             size(max),
             size(min_free),
             size(total),
-            size(room)
+            size(fits)
+        ));
+    }
+    if max > has_now {
+        return Outcome::Doubtful(format!(
+            "{} (--spool_max) is more than the {} that captures can have beside what else is there and what stays free \
+             (--min_free), where each new one displaces an old one: lower --spool_max, or remove something",
+            size(max),
+            size(has_now)
         ));
     }
     Outcome::Fine(format!("{} (--spool_max) of {}", size(max), size(total)))
@@ -268,23 +295,32 @@ mod tests {
 
     #[test]
     fn a_quota_fits_what_the_file_system_has_beside_what_stays_free() {
-        is(&quota(None, 64 * MIB, 0), "fine: none (--spool_max)");
-        is(&quota(Some(36 * MIB), 64 * MIB, 100 * MIB), "fine: 36.0 MiB (--spool_max) of 100.0 MiB");
-        let told = quota(Some(36 * MIB + 1), 64 * MIB, 100 * MIB);
+        let nothing = Space { free: 0, total: 0 };
+        let empty = Space { free: 100 * MIB, total: 100 * MIB };
+        is(&quota(None, 64 * MIB, nothing), "fine: none (--spool_max)");
+        is(&quota(Some(36 * MIB), 64 * MIB, empty), "fine: 36.0 MiB (--spool_max) of 100.0 MiB");
+        let told = quota(Some(36 * MIB + 1), 64 * MIB, empty);
         is(
             &told,
             "failed: 36.0 MiB (--spool_max) and 64.0 MiB that stay free (--min_free) do not fit into 100.0 MiB",
         );
         assert!(told.to_string().ends_with("lower --spool_max to 36.0 MiB or less"), "{told}");
-        is(&quota(Some(u64::MAX), u64::MAX, 0), "failed: ");
+        is(&quota(Some(u64::MAX), u64::MAX, nothing), "failed: ");
+        let shared = Space { free: 80 * MIB, total: 100 * MIB };
+        is(&quota(Some(16 * MIB), 64 * MIB, shared), "fine: 16.0 MiB (--spool_max) of 100.0 MiB");
+        is(
+            &quota(Some(36 * MIB), 64 * MIB, shared),
+            "doubtful: 36.0 MiB (--spool_max) is more than the 16.0 MiB that captures can have",
+        );
     }
 
     #[test]
     fn a_file_system_that_forgets_is_no_place_for_captures() {
         let dir = Path::new("/state");
-        is(&flash(dir, Ok(None)), "fine: ");
+        is(&flash(dir, Ok(Medium::Lasting)), "fine: ");
+        is(&flash(dir, Ok(Medium::Unseen)), "doubtful: /state is on an overlay");
         is(
-            &flash(dir, Ok(Some("tmpfs"))),
+            &flash(dir, Ok(Medium::Memory("tmpfs"))),
             "failed: /state is on tmpfs, which a power cut empties: give a --state_dir",
         );
         let told = flash(dir, Err(ErrorKind::Unsupported.into()));
