@@ -123,7 +123,7 @@ fn a_stopped_agent_leaves_the_rest_to_tell() {
     agent.kill();
     let text = scene.bundle();
     tells(section(&text, "status"), &["expected the agent at ", "does it run, and with this input socket?"]);
-    tells(section(&text, "log"), &["expected the agent at ", "journalctl -u cloudtalker"]);
+    tells(section(&text, "log"), &["expected the agent at ", "journalctl"]);
     tells(section(&text, "state directory"), &["/spool/1529842538.pir/0.mp4\n"]);
     tells(section(&text, "check"), &["state_dir     "]);
 }
@@ -147,8 +147,27 @@ fn of_the_systems_logs_the_agents_own_lines_are_told_and_nobody_elses() {
          2026-11-28T23:00:05.5+01:00 porch CRON[9]: (root) CMD (cloudtalker send --password usersecret)\n",
     )
     .unwrap();
-    let mount = format!("mount --bind {} /var/log", logs.display());
-    let text = Scene { board: scene.board.mounting(&mount), ..scene }.bundle();
+    let programs = scene.board.dir.at("programs");
+    fs::create_dir(&programs).unwrap();
+    for (name, said) in [
+        (
+            "journalctl",
+            "2026-11-28T23:00:06+0100 porch cloudtalker[12]: --cert: expected a certificate\n\
+             2026-11-28T23:00:07+0100 porch sudo[9]: porch : COMMAND=/usr/bin/cloudtalker --password usersecret\n",
+        ),
+        (
+            "logread",
+            "Sat Nov 28 23:00:08 2026 daemon.info cloudtalker[12]: started\n\
+             Sat Nov 28 23:00:09 2026 authpriv.info dropbear[4]: password passsecret\n",
+        ),
+    ] {
+        let program = programs.join(name);
+        fs::write(&program, format!("#!/bin/sh\ncat <<'END'\n{said}END\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let script =
+        format!("mount --bind '{}' /var/log && export PATH='{}':$PATH", logs.display(), programs.display());
+    let text = Scene { board: scene.board.mounting(&script), ..scene }.bundle();
     let log = section(&text, "log");
     tells(
         log,
@@ -157,6 +176,9 @@ fn of_the_systems_logs_the_agents_own_lines_are_told_and_nobody_elses() {
             "cloudtalker[12]: expected name = value, but came …\n",
             "cloudtalker: no connection to the cloud\n",
             "/var/log/syslog, its last lines of cloudtalker: 1\n2026-11-28T23:00:04.5+01:00 porch cloudtalker[12]: stopped\n",
+            "journalctl ",
+            ", its last lines of cloudtalker: 1\n2026-11-28T23:00:06+0100 porch cloudtalker[12]: --cert: expected a certificate\n",
+            "logread, its last lines of cloudtalker: 1\nSat Nov 28 23:00:08 2026 daemon.info cloudtalker[12]: started\n",
         ],
     );
 }

@@ -8,6 +8,7 @@
 mod facts;
 mod files;
 mod listing;
+mod programs;
 mod scrub;
 mod syslog;
 

@@ -4,13 +4,21 @@
 //! may have the process's number behind it. By the tag alone it is known whose line it is: other programs may name the
 //! agent, and tell of it what is nobody's business.
 
-use super::{files, scrub};
-use std::{io::ErrorKind, path::Path};
+use super::{files, programs, scrub};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
-/// Where systems without the journal keep their logs.
+/// Where systems keep their logs in files.
 const LOGS: [&str; 3] = ["/var/log/messages", "/var/log/syslog", "/var/log/daemon.log"];
 /// Of each of them, from its end.
 const TAIL: u64 = 256 * 1024;
+/// Who tells of the others: systemd's journal, and the memory of a syslogd that keeps no file.
+const READERS: [&[&str]; 2] = [
+    &["journalctl", "--quiet", "--no-pager", "--output=short-iso", "--identifier=cloudtalker", "--lines=200"],
+    &["logread"],
+];
+/// Of each of them. A memory that is larger would be a board's.
+const MEMORY: u64 = 4 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The last lines of the agent's in them.
 const LINES: usize = 200;
 /// As the agent has it.
@@ -22,20 +30,25 @@ const LONGEST_TIME: usize = 4;
 
 /// The agent's last lines in each of the system's logs.
 pub fn text() -> String {
+    let files = LOGS.map(|path| (path.to_owned(), files::tail(Path::new(path), TAIL)));
+    let readers = READERS.map(|program| (program.join(" "), programs::output(program, MEMORY, PATIENCE)));
     let mut text = String::new();
-    for path in LOGS {
-        match files::tail(Path::new(path), TAIL) {
-            Ok(tail) => {
-                let lines: Vec<&str> = tail.lines().filter(|line| is_agents(line)).collect();
+    for (name, log) in files.into_iter().chain(readers) {
+        match log {
+            Ok(log) => {
+                let lines: Vec<&str> = log.lines().filter(|line| is_agents(line)).collect();
                 let last = &lines[lines.len().saturating_sub(LINES)..];
-                text += &format!("{path}, its last lines of {TAG}: {}\n", last.len());
+                text += &format!("{name}, its last lines of {TAG}: {}\n", last.len());
                 text += &scrub::log(last.iter().copied());
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => text += &format!("{path} can't be read: {error}\n"),
+            Err(error) => text += &format!("{name} can't be read: {error}\n"),
         }
     }
-    text + "more may be in `journalctl -u cloudtalker` or `logread`\n"
+    if text.is_empty() {
+        text += &format!("nothing keeps the system's log: no {}, journalctl or logread\n", LOGS.join(", "));
+    }
+    text
 }
 
 /// Whether the agent's tag stands where a tag stands. Only it ends in a colon there.
