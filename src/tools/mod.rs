@@ -17,7 +17,7 @@ use log::LevelFilter;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::sockopt,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt},
 };
 use serde_json::Value;
 use simple_logger::SimpleLogger;
@@ -26,10 +26,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
-    os::{
-        fd::OwnedFd,
-        unix::{fs::FileTypeExt, net::UnixStream},
-    },
+    os::{fd::OwnedFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
     process::ExitCode,
     thread,
@@ -38,6 +35,8 @@ use std::{
 
 /// A look for an agent that is not there yet costs next to nothing, and nobody sees a fifth of a second.
 const RETRY: Duration = Duration::from_millis(200);
+/// For an agent that need not be waited for, and may have something to do.
+const MOMENT: Duration = Duration::from_secs(1);
 /// For the answer to a question: the agent answers from memory.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Time enough to have a new certificate made.
@@ -142,30 +141,32 @@ impl Address {
     }
 
     fn connect(&self) -> Result<Connection, ToolError> {
-        self.try_connect().map_err(|error| ToolError::Absent(self.clone(), error))
+        self.connect_within(PATIENCE)
     }
 
-    fn try_connect(&self) -> io::Result<Connection> {
-        let socket = match self {
+    /// An agent that takes no connection, as it is stopped or hangs, keeps nobody longer.
+    fn connect_within(&self, patience: Duration) -> Result<Connection, ToolError> {
+        let connected = match self {
             Address::Unix(path) => {
-                let connected = UnixStream::connect(path);
-                OwnedFd::from(connected.map_err(|error| no_socket(path).unwrap_or(error))?)
+                connect_unix(path, patience).map_err(|error| no_socket(path).unwrap_or(error))
             }
-            Address::Tcp(address) => OwnedFd::from(TcpStream::connect(address)?),
+            Address::Tcp(address) => TcpStream::connect_timeout(address, patience).map(OwnedFd::from),
         };
-        Ok(Connection { socket: File::from(socket), address: self.clone() })
+        match connected {
+            Ok(socket) => Ok(Connection { socket: File::from(socket), address: self.clone() }),
+            Err(error) if is_late(&error) => Err(ToolError::Silent(self.clone(), patience)),
+            Err(error) => Err(ToolError::Absent(self.clone(), error)),
+        }
     }
 
     /// Waits for the agent to be there. Only what another moment can change is tried again.
     fn connect_by(&self, deadline: Instant) -> Result<Connection, ToolError> {
         let mut is_told = false;
         loop {
-            let error = match self.try_connect() {
-                Ok(connection) => return Ok(connection),
-                Err(error) => error,
-            };
-            if !is_nobody(&error) || Instant::now() >= deadline {
-                return Err(ToolError::Absent(self.clone(), error));
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.connect_within(left.max(MOMENT)) {
+                Err(ToolError::Absent(_, error)) if is_nobody(&error) && !left.is_zero() => {}
+                ended => return ended,
             }
             if !is_told {
                 log::info!("waiting for the agent at {self}");
@@ -174,6 +175,19 @@ impl Address {
             thread::sleep(RETRY);
         }
     }
+}
+
+/// Waits so long where the queue of those who want to be let in is full: unix(7).
+fn connect_unix(path: &Path, patience: Duration) -> io::Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patience))?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// What a socket says once its time is over.
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }
 
 /// Nobody listens there; an agent that is being started does soon.
@@ -225,11 +239,9 @@ impl Connection {
             }
             Ok(())
         };
-        exchange().map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                ToolError::Silent(self.address.clone(), wait)
-            }
-            _ => ToolError::Lost(self.address.clone(), error),
+        exchange().map_err(|error| match is_late(&error) {
+            true => ToolError::Silent(self.address.clone(), wait),
+            false => ToolError::Lost(self.address.clone(), error),
         })?;
         let answer = String::from_utf8_lossy(&answer);
         if is_strange(answer.as_bytes()) {
@@ -292,7 +304,7 @@ impl fmt::Display for ToolError {
                 write!(f, "expected the agent at {address}, but: {error}; {hint}")
             }
             ToolError::Silent(address, wait) => {
-                write!(f, "the agent at {address} did not answer within {} s", wait.as_secs())
+                write!(f, "the agent at {address} did not answer within {:.0} s", wait.as_secs_f64().ceil())
             }
             ToolError::Lost(address, error) => {
                 write!(f, "the agent at {address} ended the connection: {error}")

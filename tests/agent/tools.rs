@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{
     fs::{self, File},
     io,
-    os::unix::net::UnixDatagram,
+    os::unix::net::{UnixDatagram, UnixListener, UnixStream},
     process::Output,
     time::{Duration, SystemTime},
 };
@@ -90,6 +90,26 @@ fn send_and_status_without_an_agent_say_where_they_looked() {
         assert_eq!(output.status.code(), Some(69));
         let expected = format!("cloudtalker {command}: expected the agent at {}, but: ", sock.display());
         assert!(said(&output).starts_with(&expected), "{}", said(&output));
+    }
+}
+
+#[test]
+fn an_agent_that_lets_nobody_in_keeps_nobody() {
+    let board = Board::alone();
+    let sock = board.input_sock();
+    let listener = UnixListener::bind(&sock).unwrap();
+    // Whoever is next waits until this one is let in.
+    rustix::net::listen(&listener, 0).unwrap();
+    let _first = UnixStream::connect(&sock).unwrap();
+    let sent = send(&board, &["--wait", "0", "pir.1.0.mp4"]);
+    let status = tool(&["status", "--input_sock", sock.to_str().unwrap()]);
+    for (command, seconds, output) in [("send", 1, sent), ("status", 5, status)] {
+        assert_eq!(output.status.code(), Some(69));
+        let expected = format!(
+            "cloudtalker {command}: the agent at {} did not answer within {seconds} s\n",
+            sock.display()
+        );
+        assert_eq!(said(&output), expected);
     }
 }
 
