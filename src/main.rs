@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Command::Run(run)) => run_agent(*run),
         Ok(Command::Send(send)) => tools::finish("send", || tools::send::run(&send)),
-        Ok(Command::Listen(listen)) => tools::finish("listen", || tools::listen::run(&listen)),
+        Ok(Command::Listen(listen)) => tools::finish_lasting("listen", || tools::listen::run(&listen)),
         Ok(Command::Status(status)) => tools::finish("status", || tools::status::run(&status)),
         Ok(Command::Check(check)) => tools::check::run(&check),
         Ok(Command::Bundle(bundle)) => tools::finish("bundle", || tools::bundle::run(&bundle)),

@@ -10,7 +10,8 @@ mod text;
 
 use crate::{
     cli::exit,
-    config::{ConfigError, InputConfig},
+    config::{ConfigError, InputConfig, LogTo},
+    shell,
     wire::shortened,
 };
 use log::LevelFilter;
@@ -47,7 +48,18 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 /// Does a command: logs on standard error meanwhile, then says why it failed, if it did.
 pub fn finish(command: &str, work: impl FnOnce() -> Result<(), ToolError>) -> ExitCode {
     SimpleLogger::new().with_level(LevelFilter::Info).init().expect("no logger is set before");
-    let Err(error) = work() else { return ExitCode::SUCCESS };
+    end(command, work())
+}
+
+/// The same for one that may outlive whoever reads its log, which then must not end it. Each message is written: nobody
+/// would tell of those that were counted.
+pub fn finish_lasting(command: &str, work: impl FnOnce() -> Result<(), ToolError>) -> ExitCode {
+    shell::log::init(LogTo::Stderr, LevelFilter::Debug);
+    end(command, work())
+}
+
+fn end(command: &str, ended: Result<(), ToolError>) -> ExitCode {
+    let Err(error) = ended else { return ExitCode::SUCCESS };
     let _ = writeln!(io::stderr(), "cloudtalker {command}: {error}");
     ExitCode::from(error.exit_code())
 }

@@ -1,6 +1,6 @@
 //! `send`, `listen` and `status`, as shell scripts use them, and what the program says of itself.
 
-use crate::harness::{Board, Process, Server, free_port, program, tool};
+use crate::harness::{Board, Process, Server, eventually, free_port, program, tool};
 use serde_json::Value;
 use std::{
     fs::{self, File},
@@ -204,6 +204,26 @@ fn listen_takes_a_dead_listeners_place_and_no_living_ones() {
     listen.says("arm");
     listen.kill();
     assert!(sock.exists(), "a kill leaves it");
+}
+
+#[test]
+fn listen_goes_on_where_nobody_reads_its_log() {
+    let board = Board::alone();
+    let sock = board.cam_sock();
+    let (reader, broken) = io::pipe().unwrap();
+    drop(reader);
+    let (heard, told) = io::pipe().unwrap();
+    let mut command = program();
+    command.args(["listen", "--cam_sock"]).arg(&sock).stdout(told).stderr(broken);
+    let mut listen = Process::start_with("listen", &mut command, heard);
+    drop(command);
+    let camera = UnixDatagram::unbound().unwrap();
+    eventually("it listens", || camera.connect(&sock).is_ok(), |listens| *listens);
+    for datagram in ["nonsense", r#"{"command":"arm"}"#] {
+        camera.send(datagram.as_bytes()).unwrap();
+    }
+    listen.says("arm");
+    assert_eq!(listen.terminate().code(), Some(0));
 }
 
 #[test]
