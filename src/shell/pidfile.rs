@@ -6,7 +6,7 @@
 
 use super::{
     lock,
-    upkeep::{new_beside, try_beside},
+    upkeep::{cure, new_beside, try_beside},
 };
 use rustix::{
     fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with},
@@ -79,10 +79,12 @@ impl Pidfile {
     }
 
     fn write_beside(path: &Path) -> io::Result<Pidfile> {
-        let (path, mut file) = new_beside(path)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        writeln!(file, "{}", process::id())?;
-        Ok(Pidfile { path, file })
+        let (path, file) = new_beside(path)?;
+        // Whatever fails from now on, it is removed.
+        let mut pidfile = Pidfile { path, file };
+        flock(&pidfile.file, FlockOperation::NonBlockingLockExclusive)?;
+        writeln!(pidfile.file, "{}", process::id())?;
+        Ok(pidfile)
     }
 }
 
@@ -155,11 +157,9 @@ impl fmt::Display for PidfileError {
                  another --pidfile",
                 path.display()
             ),
-            PidfileError::Unwritten(path, error) => write!(
-                f,
-                "--pidfile: expected to write {}, but: {error}; is its directory there, and this user's?",
-                path.display()
-            ),
+            PidfileError::Unwritten(path, error) => {
+                write!(f, "--pidfile: expected to write {}, but: {error}; {}", path.display(), cure(error))
+            }
         }
     }
 }

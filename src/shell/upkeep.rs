@@ -79,6 +79,14 @@ pub fn wear(path: &Path) -> Option<String> {
     })
 }
 
+/// What to do about a file that can't be written.
+pub fn cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "remove something there",
+        _ => "is its directory there, and this user's?",
+    }
+}
+
 /// A new file beside this one, to take its place once it is whole.
 pub fn new_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let mut name = OsString::from(path);
@@ -235,11 +243,9 @@ impl fmt::Display for SignError {
                 "{option}: {}: expected {expected}, but {came} is there; remove it, or give another {option}",
                 path.display()
             ),
-            SignError::Unwritten { option, path, error } => write!(
-                f,
-                "{option}: expected to write {}, but: {error}; is its directory there, and this user's?",
-                path.display()
-            ),
+            SignError::Unwritten { option, path, error } => {
+                write!(f, "{option}: expected to write {}, but: {error}; {}", path.display(), cure(error))
+            }
         }
     }
 }

@@ -187,6 +187,25 @@ fn a_pidfile_that_is_something_else_stays_and_ends_the_agent() {
 }
 
 #[test]
+fn a_full_run_is_told_and_not_made_fuller() {
+    let board = Board::alone();
+    let run = board.dir.at("run");
+    fs::create_dir(&run).unwrap();
+    let pidfile = run.join("agent.pid");
+    let board = board.with(&["--pidfile", pidfile.to_str().unwrap()]).mounting(&format!(
+        "mount -t tmpfs -o size=4k none '{0}' && echo full >'{0}/full' && {{ \"$0\" \"$@\"; code=$?; ls '{0}'; exit $code; }}",
+        run.display()
+    ));
+    let ended = board.launch().ends();
+    assert_eq!(ended.code(), Some(i32::from(exit::UNAVAILABLE)), "{}", ended.log);
+    let expected = format!(
+        "--pidfile: expected to write {}, but: No space left on device (os error 28); remove something there\nfull",
+        pidfile.display()
+    );
+    assert!(ended.log.trim_end().ends_with(&expected), "{}", ended.log);
+}
+
+#[test]
 fn a_supervisor_is_told_when_the_agent_is_ready_reads_again_and_stops() {
     let server = Server::start();
     let dir = TempDir::new();
