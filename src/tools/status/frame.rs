@@ -41,8 +41,10 @@ pub struct View<'a> {
 /// An agent that does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Away {
-    /// In seconds since 1970.
+    /// In seconds since 1970, by the clock of that time: the latest status tells times by it, too.
     pub since: u64,
+    /// For so many, whatever the clock was set to meanwhile.
+    pub seconds: u64,
     pub why: String,
 }
 
@@ -136,8 +138,7 @@ impl Frame<'_> {
 
     fn away(&mut self) {
         let Some(away) = self.view.away else { return };
-        let since = self.view.now.saturating_sub(away.since);
-        self.line(Style::Bad, &format!("no answer for {}", span(since)));
+        self.line(Style::Bad, &format!("no answer for {}", span(away.seconds)));
         for line in wrapped(&away.why, self.look.columns) {
             self.line(Style::Plain, &line);
         }

@@ -160,7 +160,7 @@ mod tests {
         let mut told = Told::default();
         let status = parse(BUSY).unwrap();
         told.next(at(0), &view(&status));
-        let away = Away { since: 1_795_219_290, why: "nobody answers".into() };
+        let away = Away { since: 1_795_219_290, seconds: 0, why: "nobody answers".into() };
         let gone = View { away: Some(&away), ..view(&status) };
         assert_eq!(told.next(at(1), &gone).as_deref(), Some("2026-11-21T00:01:30Z away: nobody answers\n"));
         assert_eq!(told.next(at(99), &gone), None);

@@ -21,7 +21,8 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks until it is asked to stop, or nobody reads what it prints.
 pub fn run(address: Address, json: bool) -> Result<(), ToolError> {
-    let mut watch = Watch { address, connection: None, status: None, away: None, rate: Rate::default() };
+    let mut watch =
+        Watch { address, connection: None, status: None, gone: None, away: None, rate: Rate::default() };
     let began = Instant::now();
     let mut next = began;
     let mut output: Option<Output> = None;
@@ -42,6 +43,8 @@ struct Watch {
     address: Address,
     connection: Option<Connection>,
     status: Option<Status>,
+    /// When it was first missed: since this began, and by the clock, in seconds since 1970.
+    gone: Option<(Duration, u64)>,
     away: Option<Away>,
     rate: Rate,
 }
@@ -53,7 +56,7 @@ impl Watch {
             Ok((answer, status)) => {
                 self.rate.take(at, status.sent);
                 self.status = Some(status);
-                self.away = None;
+                (self.gone, self.away) = (None, None);
                 Ok(Ok(answer))
             }
             Err(error) if !self.may_mend(&error) => Err(error),
@@ -61,8 +64,9 @@ impl Watch {
                 let why = error.to_string();
                 self.connection = None;
                 self.rate.forget();
-                let since = self.away.as_ref().map_or_else(now, |away| away.since);
-                self.away = Some(Away { since, why: why.clone() });
+                let (began, since) = *self.gone.get_or_insert_with(|| (at, now()));
+                let seconds = (at - began).as_secs();
+                self.away = Some(Away { since, seconds, why: why.clone() });
                 Ok(Err(why))
             }
         }

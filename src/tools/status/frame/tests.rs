@@ -80,7 +80,8 @@ receipt    none yet";
 #[test]
 fn an_agent_that_is_away_is_told_with_what_it_said_last() {
     let status = parse(NEW).unwrap();
-    let away = Away { since: NOW - 7, why: "expected the agent at /input.sock, but: gone".into() };
+    let away =
+        Away { since: NOW - 7, seconds: 7, why: "expected the agent at /input.sock, but: gone".into() };
     let lines = frame(&View { away: Some(&away), ..view(&status, None) }, plain(80));
     assert!(lines.contains("\nno answer for 7 s\nexpected the agent at /input.sock, but: gone\n"), "{lines}");
     assert!(lines.contains("\nsession    down for 83 s"), "nobody knows of the time since: {lines}");
@@ -106,7 +107,7 @@ expected the agent at
 fn what_an_agent_that_is_away_said_last_grows_no_older() {
     let status = parse(BUSY).unwrap();
     let rows_at = |now: u64| {
-        let away = Away { since: NOW, why: "gone".into() };
+        let away = Away { since: NOW, seconds: now - NOW, why: "gone".into() };
         let lines = frame(&View { now, away: Some(&away), ..view(&status, None) }, plain(80));
         lines.split_once("\nsession ").unwrap().1.to_owned()
     };
