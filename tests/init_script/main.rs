@@ -155,6 +155,34 @@ fn a_start_that_was_killed_is_in_nobodys_way() {
 }
 
 #[test]
+fn of_two_starts_that_find_a_killed_one_one_starts_the_agent() {
+    for _ in 0..5 {
+        let mut room = Room::new();
+        let number = room.ok("sleep 0 & echo $!; wait");
+        room.ok(&format!("ln -s {number} /var/run/cloudtalker.start"));
+        let start = format!("{} start", room.script());
+        room.ok(&format!("for number in 1 2 3 4; do {start} >/tmp/$number & done; wait"));
+        let said = room.ok("cat /tmp/1 /tmp/2 /tmp/3 /tmp/4");
+        assert_eq!(said.lines().filter(|line| *line == "Starting cloudtalker: OK").count(), 1, "{said}");
+        assert_eq!(room.agents(), 1);
+        let process = room.process();
+        assert_said(&room.init("status"), 0, &format!("cloudtalker runs, process {process}"));
+        assert!(room.run("ls /var/run | grep start").text.is_empty());
+    }
+}
+
+#[test]
+fn what_only_the_agent_can_know_is_told_in_its_words() {
+    let mut room = Room::new();
+    room.ok(&format!("mkdir -p /run/cloudtalker /var/lib/cloudtalker; {PROGRAM} --config {CONFIG} --input_sock /tmp/other >/dev/null 2>&1 &"));
+    room.ok(&format!("until {PROGRAM} status --input_sock /tmp/other; do sleep 0.1; done"));
+    let words =
+        "Starting cloudtalker: FAIL: /var/lib/cloudtalker: another agent has this state directory; stop it, ";
+    assert_said(&room.init("start"), 1, words);
+    assert_eq!(room.agents(), 1);
+}
+
+#[test]
 fn a_full_run_is_told_and_leaves_nothing_in_the_way() {
     let mut room = Room::new();
     room.ok("mount -t tmpfs -o nr_inodes=1 none /run");

@@ -25,7 +25,7 @@ for dir in /lib /lib64 /usr/lib /usr/lib64; do
 done
 touch "$0/usr/bin/cloudtalker"
 mount --bind "$1" "$0/usr/bin/cloudtalker"
-exec chroot "$0" /bin/sh -c "syslogd -O /messages; $2""#;
+exec chroot "$0" /bin/sh -c "mkdir -p /var/log; syslogd -O /var/log/messages; $2""#;
 
 pub struct Room {
     /// Ends before its directory goes.
@@ -96,7 +96,7 @@ impl Room {
 
     /// The system's log.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.at("/messages")).unwrap_or_default()
+        fs::read_to_string(self.at("/var/log/messages")).unwrap_or_default()
     }
 
     /// Waits until the system's log has these words.
