@@ -20,7 +20,7 @@ Examples:
   cloudtalker check -e cloud.example:8443/ -c porch.pem -k porch-key.pem --ca ca.pem
 
 Error codes:
-  0 nothing has failed; there may be warnings
+  0 nothing has failed; there may be warnings. Also of what was looked at before nobody read it any more
   1 something has failed
   64 wrong usage
 ";
