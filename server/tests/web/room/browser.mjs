@@ -3,8 +3,10 @@
 import { chromium } from "playwright-core";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+/** So many cameras, of which the first one and the third make pictures that can be sent; the second one's are depths. */
+export const CAMERAS = 3;
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream"];
+  "--disable-component-update", "--disable-sync", `--use-fake-device-for-media-stream=device-count=${CAMERAS}`];
 /** Generous: it only ends a test that would hang. */
 const PATIENCE_MS = 60_000;
 

@@ -144,7 +144,13 @@ test("a sender may change its name, size and camera while it sends", async () =>
   await sender.getByLabel("Resolution").selectOption("320 × 240");
   await told("custom_name 0 Grace");
   await arranged.waitForFunction(() => document.querySelector("video").videoWidth === 320);
-  assert.equal(await sender.locator("#camera option").count(), 1);
+  const [first, , third] = await sender.locator("#camera option").evaluateAll((all) => all.map(({ value }) => value));
+  const films = () => sender.evaluate(() =>
+    document.getElementById("preview").srcObject?.getVideoTracks()[0].getSettings().deviceId);
+  assert.equal(await films(), first);
+  await sender.getByLabel("Camera", { exact: true }).selectOption(third);
+  await eventually(films, (device) => device === third);
+  await moves(arranged, 0);
 });
 
 test("it is good to look at on a phone, and says what it sends", async () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";
-import { eventually } from "./browser.mjs";
+import { CAMERAS, eventually } from "./browser.mjs";
 import { Stage, TOKEN, live, record, said, says } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
@@ -84,7 +84,7 @@ test("and of several that are chosen while it sends", async () => {
 test("a camera that is plugged in can be chosen", async () => {
   const page = await stage.senderPage();
   const options = () => page.locator("#camera option").allTextContents();
-  await eventually(options, ({ length }) => length === 1);
+  await eventually(options, ({ length }) => length === CAMERAS);
   await page.evaluate(async () => {
     const devices = navigator.mediaDevices;
     const known = await devices.enumerateDevices();
@@ -92,7 +92,7 @@ test("a camera that is plugged in can be chosen", async () => {
     devices.enumerateDevices = async () => [...known, plugged];
     devices.dispatchEvent(new Event("devicechange"));
   });
-  await eventually(options, (names) => names.length === 2 && names[1] === "Desk camera");
+  await eventually(options, (names) => names.length === CAMERAS + 1 && names.at(-1) === "Desk camera");
   await page.context().close();
 });
 
