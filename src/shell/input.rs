@@ -92,6 +92,12 @@ impl Door {
     /// socket file stays behind.
     pub async fn open(&self, config: &InputConfig) -> Result<Listeners, ListenError> {
         let mut listeners = Listeners { unix: None, tasks: Vec::new() };
+        // First: where this fails there is no socket file yet.
+        let tcp = match (&self.handed.tcp, config.tcp) {
+            (Some(listener), _) => Some(sockets::handed_tcp(listener).map_err(ListenError::Handed)?),
+            (None, Some(address)) => Some(sockets::bind_tcp(address)?),
+            (None, None) => None,
+        };
         let unix = match (&self.handed.unix, &config.unix) {
             (Some(listener), _) => Some(sockets::handed_unix(listener).map_err(ListenError::Handed)?),
             (None, Some(path)) => {
@@ -113,11 +119,6 @@ impl Door {
                 }
             }));
         }
-        let tcp = match (&self.handed.tcp, config.tcp) {
-            (Some(listener), _) => Some(sockets::handed_tcp(listener).map_err(ListenError::Handed)?),
-            (None, Some(address)) => Some(sockets::bind_tcp(address)?),
-            (None, None) => None,
-        };
         if let Some(listener) = tcp {
             let door = self.clone();
             listeners.tasks.push(self.executor.spawn(async move {

@@ -10,7 +10,9 @@ use super::{
     list::List,
     log,
     metrics::Metrics,
-    settings, zone,
+    settings,
+    sockets::ListenError,
+    zone,
 };
 use crate::{
     cli,
@@ -20,10 +22,13 @@ use crate::{
 };
 use ::log::{error, warn};
 use smol::{
-    Task,
-    future::{BoxedLocal, FutureExt},
+    Task, Timer,
+    future::{self, BoxedLocal, FutureExt},
 };
-use std::sync::Arc;
+use std::{ffi::OsStr, path::Path, sync::Arc, time::Duration};
+
+/// For input sockets to be opened, before that is told.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was read.
 pub(super) struct Anew {
@@ -36,7 +41,7 @@ pub(super) struct Anew {
 pub(super) enum Reload {
     /// Reading all of that, which may show what is wrong with it.
     Reading(Task<Result<Anew, String>>),
-    /// Opening input sockets in the place of the former ones; none, where not even those can be opened once more.
+    /// Opening input sockets in the place of the former ones; none, where that fails.
     Opening(BoxedLocal<(Anew, Option<Listeners>)>),
 }
 
@@ -93,9 +98,7 @@ impl Shell {
                 // Before it is open: a socket that is open to the network is confined.
                 self.disk.confine(anew.config.spool.capture_dirs.clone());
                 if anew.config.input != self.config.input || self.listeners.is_none() {
-                    let former = (self.config.input.clone(), self.listeners.take());
-                    let opening = reopen(self.door.clone(), former, anew);
-                    self.reload = Some(Reload::Opening(opening.boxed_local()));
+                    self.reload = Some(Reload::Opening(self.reopen(anew)));
                     return None;
                 }
                 Some(self.take_over(anew))
@@ -104,8 +107,12 @@ impl Shell {
                 warn!("SIGHUP: {error}; the former configuration stays");
                 None
             }
-            Step::Opened(anew, listeners) => {
-                self.listeners = listeners;
+            Step::Opened(anew, opened) => {
+                if let Some(opened) = opened
+                    && let Some(former) = self.listeners.replace(opened)
+                {
+                    self.executor.spawn(former.close()).detach();
+                }
                 Some(self.take_over(anew))
             }
         };
@@ -114,6 +121,34 @@ impl Shell {
             self.begin_reload();
         }
         input
+    }
+
+    /// The former sockets stay open until the new ones are; but those in whose place the new ones may be are closed before.
+    fn reopen(&mut self, mut anew: Anew) -> BoxedLocal<(Anew, Option<Listeners>)> {
+        let (door, former) = (self.door.clone(), self.config.input.clone());
+        let in_the_way =
+            if are_neighbours(&former, &anew.config.input) { self.listeners.take() } else { None };
+        let stays_open = self.listeners.is_some();
+        let reopened = async move {
+            if let Some(listeners) = in_the_way {
+                listeners.close().await;
+            }
+            let mut opened = open(&door, &anew.config.input).await;
+            if let Err(error) = &opened {
+                warn!("SIGHUP: {error}; the former input stays");
+                anew.config.input = former;
+                if !stays_open {
+                    opened = open(&door, &anew.config.input).await;
+                }
+            }
+            if let Err(error) = &opened
+                && !stays_open
+            {
+                error!("no input socket is open any more: {error}; mend it and send SIGHUP");
+            }
+            (anew, opened.ok())
+        };
+        reopened.boxed_local()
     }
 
     fn take_over(&mut self, anew: Anew) -> Input {
@@ -162,26 +197,23 @@ impl Shell {
     }
 }
 
-/// Closes the former input sockets, as the new ones may be at the same place, and opens those. Where that fails, the former
-/// ones are opened once more.
-async fn reopen(
-    door: Door,
-    (former, open): (InputConfig, Option<Listeners>),
-    mut anew: Anew,
-) -> (Anew, Option<Listeners>) {
-    if let Some(listeners) = open {
-        listeners.close().await;
+async fn open(door: &Door, input: &InputConfig) -> Result<Listeners, ListenError> {
+    let patience = async {
+        Timer::after(PATIENCE).await;
+        warn!("SIGHUP: the input sockets are not open after {} s; is their disk well?", PATIENCE.as_secs());
+        future::pending().await
+    };
+    door.open(input).or(patience).await
+}
+
+/// Whether some of their sockets can't be there at once: at one port, or by one name, as a directory may have several.
+fn are_neighbours(former: &InputConfig, new: &InputConfig) -> bool {
+    let name = |input: &InputConfig| input.unix.as_deref().and_then(Path::file_name).map(OsStr::to_owned);
+    let port = |input: &InputConfig| input.tcp.map(|address| address.port());
+    fn is_shared<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+        one.is_some() && one == other
     }
-    let mut opened = door.open(&anew.config.input).await;
-    if let Err(error) = &opened {
-        warn!("SIGHUP: {error}; the former input stays");
-        anew.config.input = former;
-        opened = door.open(&anew.config.input).await;
-    }
-    let listeners = opened
-        .inspect_err(|error| error!("no input socket is open any more: {error}; mend it and send SIGHUP"))
-        .ok();
-    (anew, listeners)
+    is_shared(name(former), name(new)) || is_shared(port(former), port(new))
 }
 
 fn read(args: &cli::Run, floor: &Arc<Floor>) -> Result<Anew, String> {

@@ -324,7 +324,8 @@ fn sighup_holds_nothing_up_while_the_time_zone_takes_its_time() {
 
 #[test]
 fn sighup_holds_nothing_up_while_a_socket_takes_its_time() {
-    let mut moved = Moved::to_a_disk_that_hangs();
+    // The former socket is closed before, as that may be in its place.
+    let mut moved = Moved::to_a_disk_that_hangs("input.sock");
     let segments = moved.board.record_capture(TIME, &[3000, 3000]);
     moved.source.hand_over(&segments[0]);
     moved.disk.power_up(1);
@@ -334,11 +335,26 @@ fn sighup_holds_nothing_up_while_a_socket_takes_its_time() {
 }
 
 #[test]
+fn the_former_socket_is_open_until_the_new_one_is() {
+    let mut moved = Moved::to_a_disk_that_hangs("other.sock");
+    let segments = moved.board.record_capture(TIME, &[3000, 3000]);
+    moved.agent.takes(&segments[..1]);
+    moved.agent.says("the input sockets are not open after 10 s");
+    moved.disk.power_up(1);
+    moved.agent.says("the former input stays");
+    moved.agent.says("certificate, key and configuration are read again");
+    moved.agent.takes(&segments[1..]);
+}
+
+#[test]
 fn sigterm_ends_an_agent_whose_socket_takes_its_time() {
-    let Moved { disk, board, agent, .. } = Moved::to_a_disk_that_hangs();
-    agent.signal(Signal::TERM);
-    disk.power_up(1);
-    ends_well(&board, agent, Instant::now());
+    for name in ["input.sock", "other.sock"] {
+        let mut moved = Moved::to_a_disk_that_hangs(name);
+        moved.agent.signal(Signal::TERM);
+        moved.agent.says("stopping");
+        moved.disk.power_up(1);
+        ends_well(&moved.board, moved.agent, Instant::now());
+    }
 }
 
 /// An agent that was told to listen elsewhere, where opening a socket takes until the power is back.
@@ -352,12 +368,12 @@ struct Moved {
 }
 
 impl Moved {
-    fn to_a_disk_that_hangs() -> Moved {
+    fn to_a_disk_that_hangs(name: &str) -> Moved {
         let (disk, board) = (Disk::mount(), Board::alone());
         let agent = start_by_file(&board);
         let source = agent.source();
         // The directory is the first change.
-        configure(&board, &disk.at("new/input.sock"));
+        configure(&board, &disk.at("new").join(name));
         disk.cut_after(0);
         agent.reload();
         disk.is_cut();
