@@ -162,7 +162,8 @@ fn of_the_systems_logs_the_agents_own_lines_are_told_and_nobody_elses() {
         ),
     ] {
         let program = programs.join(name);
-        fs::write(&program, format!("#!/bin/sh\ncat <<'END'\n{said}END\n")).unwrap();
+        let script = format!("#!/bin/sh\ncat <<'END'\n{said}END\necho \"\\033[1m$0: no more\" >&2; exit 1\n");
+        fs::write(&program, script).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let script =
@@ -178,6 +179,8 @@ fn of_the_systems_logs_the_agents_own_lines_are_told_and_nobody_elses() {
             "/var/log/syslog, its last lines of cloudtalker: 1\n2026-11-28T23:00:04.5+01:00 porch cloudtalker[12]: stopped\n",
             "journalctl ",
             ", its last lines of cloudtalker: 1\n2026-11-28T23:00:06+0100 porch cloudtalker[12]: --cert: expected a certificate\n",
+            "there may be more: exit status: 1: ",
+            "/journalctl: no more\n",
             "logread, its last lines of cloudtalker: 1\nSat Nov 28 23:00:08 2026 daemon.info cloudtalker[12]: started\n",
         ],
     );

@@ -4,7 +4,11 @@
 //! may have the process's number behind it. By the tag alone it is known whose line it is: other programs may name the
 //! agent, and tell of it what is nobody's business.
 
-use super::{files, programs, scrub};
+use super::{
+    files,
+    programs::{self, Said},
+    scrub,
+};
 use std::{io::ErrorKind, path::Path, time::Duration};
 
 /// Where systems keep their logs in files.
@@ -30,16 +34,22 @@ const LONGEST_TIME: usize = 4;
 
 /// The agent's last lines in each of the system's logs.
 pub fn text() -> String {
-    let files = LOGS.map(|path| (path.to_owned(), files::tail(Path::new(path), TAIL)));
-    let readers = READERS.map(|program| (program.join(" "), programs::output(program, MEMORY, PATIENCE)));
+    let files = LOGS.map(|path| {
+        let log = files::tail(Path::new(path), TAIL);
+        (path.to_owned(), log.map(|text| Said { text, trouble: None }))
+    });
+    let readers = READERS.map(|program| (program.join(" "), programs::said(program, MEMORY, PATIENCE)));
     let mut text = String::new();
     for (name, log) in files.into_iter().chain(readers) {
         match log {
-            Ok(log) => {
+            Ok(Said { text: log, trouble }) => {
                 let lines: Vec<&str> = log.lines().filter(|line| is_agents(line)).collect();
                 let last = &lines[lines.len().saturating_sub(LINES)..];
                 text += &format!("{name}, its last lines of {TAG}: {}\n", last.len());
                 text += &scrub::log(last.iter().copied());
+                if let Some(why) = trouble {
+                    text += &format!("there may be more: {why}\n");
+                }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => text += &format!("{name} can't be read: {error}\n"),
