@@ -20,10 +20,18 @@ use smol::{
     net::TcpStream,
     stream::StreamExt,
 };
-use std::{io, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 /// Name, TCP, TLS and WebSocket together.
 const CONNECT: Duration = Duration::from_secs(30);
+/// TCP alone: what was wrong with each address is to be told before all is over.
+const DIAL: Duration = Duration::from_secs(25);
 /// Before the next of the cloud's addresses is tried, too.
 const HEAD_START: Duration = Duration::from_millis(250);
 /// Of a name's addresses, those that are tried at once.
@@ -164,7 +172,7 @@ async fn live(target: &Target, waiting: &Receiver<Message>, inputs: &Sender<Inpu
 
 async fn connect(target: &Target) -> Result<(Socket, Option<u64>), End> {
     let addresses = resolve(&target.endpoint).await?;
-    let tcp = dial(&addresses).await?;
+    let tcp = dial(&addresses, DIAL).await?;
     let stream = target.greet(tcp).await?;
     target.upgrade(stream).await
 }
@@ -176,30 +184,36 @@ pub(crate) async fn resolve(Endpoint { host, port, .. }: &Endpoint) -> Result<Ve
         .map_err(|error| End::Refused(Refusal::Name, format!("no address is found for {host:?}: {error}")))
 }
 
-/// Connects to the address that answers first. One that swallows packets keeps nobody from the others: the next is tried
-/// beside it, after [`HEAD_START`] (RFC 8305).
-pub(crate) async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, End> {
-    let mut untried = addresses.iter().take(MAX_ADDRESSES).copied();
-    let mut attempts = Vec::new();
+/// Connects to the address that answers first, within this time. One that swallows packets keeps nobody from the others: the
+/// next is tried beside it, after [`HEAD_START`] (RFC 8305).
+pub(crate) async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream, End> {
+    let deadline = Instant::now() + patience;
+    let mut untried = addresses.iter().take(MAX_ADDRESSES).copied().peekable();
+    let mut attempts: Vec<Attempt> = Vec::new();
     let mut failures = Vec::new();
     let tcp = loop {
         match untried.next() {
-            Some(address) => attempts.push(attempt(address).boxed_local()),
-            None if attempts.is_empty() => return Err(End::Lost(failures.join(", "))),
+            Some(address) => attempts.push(Attempt::of(address)),
+            None if attempts.is_empty() => return Err(none_of(addresses, &failures)),
             None => {}
         }
-        let patience = async {
-            if untried.len() == 0 {
-                return future::pending().await;
-            }
-            Timer::after(HEAD_START).await;
+        let wait = match untried.peek() {
+            Some(_) => deadline.min(Instant::now() + HEAD_START),
+            None => deadline,
+        };
+        let timeout = async {
+            Timer::at(wait).await;
             None
         };
-        match async { Some(any(&mut attempts).await) }.or(patience).await {
+        match async { Some(first(&mut attempts).await) }.or(timeout).await {
             Some((_, Ok(tcp))) => break tcp,
-            Some((_, Err(error))) if addresses.len() == 1 => return Err(End::of_io(&error)),
-            Some((address, Err(error))) => failures.push(format!("{address}: {error}")),
-            None => {}
+            Some((address, Err(error))) => failures.push((address, error.to_string())),
+            None if Instant::now() < deadline => {}
+            None => {
+                let late = format!("no answer within {} s", patience.as_secs());
+                failures.extend(attempts.iter().map(|attempt| (attempt.address, late.clone())));
+                return Err(none_of(addresses, &failures));
+            }
         }
     };
     let io = |error: io::Error| End::of_io(&error);
@@ -208,24 +222,38 @@ pub(crate) async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, End> {
     Ok(tcp)
 }
 
-async fn attempt(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
-    (address, TcpStream::connect(address).await)
+struct Attempt {
+    address: SocketAddr,
+    connecting: BoxedLocal<io::Result<TcpStream>>,
+}
+
+impl Attempt {
+    fn of(address: SocketAddr) -> Attempt {
+        Attempt { address, connecting: TcpStream::connect(address).boxed_local() }
+    }
 }
 
 /// What the first of them to end comes to. It is taken from among them.
-async fn any<T>(attempts: &mut Vec<BoxedLocal<T>>) -> T {
+async fn first(attempts: &mut Vec<Attempt>) -> (SocketAddr, io::Result<TcpStream>) {
     future::poll_fn(|context| {
-        let ended =
-            attempts.iter_mut().enumerate().find_map(|(index, attempt)| match attempt.poll(context) {
+        let ended = attempts.iter_mut().enumerate().find_map(|(index, attempt)| {
+            match attempt.connecting.poll(context) {
                 Poll::Ready(end) => Some((index, end)),
                 Poll::Pending => None,
-            });
-        ended.map_or(Poll::Pending, |(index, end)| {
-            drop(attempts.swap_remove(index));
-            Poll::Ready(end)
-        })
+            }
+        });
+        ended.map_or(Poll::Pending, |(index, end)| Poll::Ready((attempts.swap_remove(index).address, end)))
     })
     .await
+}
+
+/// Where there is one address, everybody knows whose failure it is.
+fn none_of(addresses: &[SocketAddr], failures: &[(SocketAddr, String)]) -> End {
+    let told = |(address, why): &(SocketAddr, String)| match addresses.len() {
+        1 => why.clone(),
+        _ => format!("{address}: {why}"),
+    };
+    End::Lost(failures.iter().map(told).collect::<Vec<_>>().join(", "))
 }
 
 impl Target {
@@ -320,22 +348,23 @@ mod tests {
         let (hole, _queued) = black_hole();
         let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = [hole.local_addr().unwrap(), open.local_addr().unwrap()];
-        let tcp = smol::block_on(dial(&addresses)).unwrap_or_else(|_| panic!("one of them answers"));
+        let tcp = smol::block_on(dial(&addresses, CONNECT)).unwrap_or_else(|_| panic!("one of them answers"));
         assert_eq!(tcp.peer_addr().unwrap(), addresses[1]);
     }
 
     #[test]
     fn what_was_wrong_with_each_address_is_told() {
-        let addresses = [0; 2].map(|_| {
-            // Nobody listens there any more.
-            std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-        });
-        let told = |addresses: &[SocketAddr]| match smol::block_on(dial(addresses)) {
+        // Nobody listens there any more.
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (hole, _queued) = black_hole();
+        let hole = hole.local_addr().unwrap();
+        let told = |addresses: &[SocketAddr]| match smol::block_on(dial(addresses, Duration::from_secs(1))) {
             Err(End::Lost(why)) => why,
-            Err(_) | Ok(_) => panic!("nobody listens there"),
+            Err(_) | Ok(_) => panic!("nobody answers"),
         };
-        assert_eq!(told(&addresses[..1]), "Connection refused (os error 111)");
-        let [one, other] = addresses.map(|address| format!("{address}: Connection refused (os error 111)"));
-        assert_eq!(told(&addresses), format!("{one}, {other}"));
+        let (refused, late) = ("Connection refused (os error 111)", "no answer within 1 s");
+        assert_eq!(told(&[closed]), refused);
+        assert_eq!(told(&[hole]), late);
+        assert_eq!(told(&[hole, closed]), format!("{closed}: {refused}, {hole}: {late}"));
     }
 }

@@ -61,7 +61,7 @@ async fn reach(
     let addresses = bounded(NAME, cloud::resolve(endpoint)).await.map(|found| (listed(&found), found));
     let addresses = report.take(Subject::Dns, addresses)?;
 
-    let tcp = bounded(SERVER, cloud::dial(&addresses)).await.map(|tcp| (connected(&tcp), tcp));
+    let tcp = bounded(SERVER, cloud::dial(&addresses, PATIENCE)).await.map(|tcp| (connected(&tcp), tcp));
     let tcp = tcp.map_err(|why| format!("{}: {why}", endpoint.authority()));
     let tcp = report.take(Subject::Tcp, tcp)?;
 
