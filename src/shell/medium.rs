@@ -29,10 +29,10 @@ impl Medium {
         Ok(match file_system(dir)? {
             TMPFS => Medium::Memory("tmpfs"),
             RAMFS => Medium::Memory("ramfs"),
-            OVERLAY => match upper(dir)?.and_then(|upper| file_system(&upper).ok()) {
-                Some(TMPFS | RAMFS) => Medium::Memory("an overlay in memory"),
-                Some(OVERLAY) | None => Medium::Unseen,
-                Some(_) => Medium::Lasting,
+            OVERLAY => match upper(dir).and_then(|upper| file_system(&upper)) {
+                Ok(TMPFS | RAMFS) => Medium::Memory("an overlay in memory"),
+                Ok(OVERLAY) | Err(_) => Medium::Unseen,
+                Ok(_) => Medium::Lasting,
             },
             _ => Medium::Lasting,
         })
@@ -45,10 +45,12 @@ fn file_system(path: &Path) -> io::Result<u32> {
 }
 
 /// Where an overlay keeps what is written, as whoever mounted it named it.
-fn upper(dir: &Path) -> io::Result<Option<PathBuf>> {
+fn upper(dir: &Path) -> io::Result<PathBuf> {
     let device = fs::metadata(dir)?.dev();
     let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
-    Ok(upper_in(&fs::read_to_string("/proc/self/mountinfo")?, &device))
+    // Some mount's name may be in any script; not the one that is looked for, or it is not found.
+    let mounts = fs::read("/proc/self/mountinfo")?;
+    upper_in(&String::from_utf8_lossy(&mounts), &device).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// By proc_pid_mountinfo(5): `ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS [FIELD...] - TYPE SOURCE OPTIONS`, the last ones with
@@ -57,7 +59,9 @@ fn upper_in(mountinfo: &str, device: &str) -> Option<PathBuf> {
     let mut mounts = mountinfo.lines().filter(|line| line.split(' ').nth(2) == Some(device));
     let options = mounts.next()?.split_once(" - ")?.1.split(' ').nth(2)?;
     let upper = options.split(',').find_map(|option| option.strip_prefix("upperdir="))?;
-    Some(OsString::from_vec(unescaped(upper.as_bytes())).into())
+    let upper = PathBuf::from(OsString::from_vec(unescaped(upper.as_bytes())));
+    // From where else it leads, nobody knows.
+    upper.is_absolute().then_some(upper)
 }
 
 /// `\040` is a space.
@@ -85,15 +89,17 @@ mod tests {
         22 1 0:20 / / rw,noatime - overlay overlayfs:/overlay rw,lowerdir=/,upperdir=/overlay/upper,workdir=/overlay/work\n\
         23 22 31:6 / /overlay rw,noatime shared:1 - jffs2 /dev/mtdblock6 rw\n\
         24 22 0:21 / /my\\040mount rw - overlay none rw,upperdir=/my\\040card\\054\\134/up,workdir=/w\n\
-        25 22 0:22 / /read ro - overlay none ro,lowerdir=/a:/b\n";
+        25 22 0:22 / /read ro - overlay none ro,lowerdir=/a:/b\n\
+        26 22 0:23 / /near rw - overlay none rw,lowerdir=a,upperdir=b,workdir=c\n";
 
     #[test]
     fn an_overlay_says_where_it_keeps_what_is_written() {
         for (device, upper) in [
             ("0:20", Some("/overlay/upper")),
             ("0:21", Some("/my card,\\/up")),
-            // Nothing is written there, and it is no overlay, and it is not there.
+            // Nothing is written there, and it depends on who asks, and it is no overlay, and it is not there.
             ("0:22", None),
+            ("0:23", None),
             ("31:6", None),
             ("0:2", None),
         ] {

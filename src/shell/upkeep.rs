@@ -70,8 +70,8 @@ pub fn try_place<S: Sign>(sign: &S) -> Result<(), SignError> {
 
 /// What is wrong with where it lies; `None` also where that can't be told.
 pub fn wear(path: &Path) -> Option<String> {
-    let is_flash = matches!(Medium::of(directory_of(path)), Ok(Medium::Lasting));
-    is_flash.then(|| {
+    let may_be_flash = matches!(Medium::of(directory_of(path)), Ok(Medium::Lasting | Medium::Unseen));
+    may_be_flash.then(|| {
         format!(
             "{} is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run",
             path.display()
