@@ -145,14 +145,20 @@ fn space(dir: &Path) -> io::Result<Space> {
     Ok(Space { free: bytes(about.f_bavail), total: bytes(about.f_blocks.saturating_sub(kept_for_root)) })
 }
 
-/// What is taken there by files, in bytes. What can't be read counts for nothing.
+/// What would be free without the files there, in bytes. Of one that has another name, too, nothing; nor of what can't be
+/// read.
 fn held(dir: &Path) -> u64 {
     const BLOCK: u64 = 512;
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
-        .map(|(path, about)| if about.is_dir() { held(&path) } else { about.blocks().saturating_mul(BLOCK) })
-        .sum()
+    let bytes = entries.filter_map(|entry| {
+        let about = entry.metadata().ok()?;
+        match () {
+            () if about.is_dir() => Some(held(&entry.path())),
+            () if about.nlink() == 1 => Some(about.blocks().saturating_mul(BLOCK)),
+            () => None,
+        }
+    });
+    bytes.sum()
 }
 
 fn free_space(free: u64, min_free: u64) -> Outcome {
@@ -312,6 +318,20 @@ mod tests {
             &quota(Some(36 * MIB), 64 * MIB, shared),
             "doubtful: 36.0 MiB (--spool_max) is more than the 16.0 MiB that captures can have",
         );
+    }
+
+    #[test]
+    fn what_captures_hold_is_what_would_be_free_without_them() {
+        let dir = std::env::temp_dir().join(format!("cloudtalker-held-{}", std::process::id()));
+        fs::create_dir_all(dir.join("1.pir")).unwrap();
+        assert_eq!(held(&dir.join("nowhere")), 0);
+        let (one, other) = (dir.join("1.pir/0.mp4"), dir.join("1.pir/1.mp4"));
+        fs::write(&one, [1; 64 * 1024]).unwrap();
+        let alone = held(&dir);
+        assert!((64 * 1024..80 * 1024).contains(&alone), "{alone}");
+        fs::hard_link(&one, &other).unwrap();
+        assert_eq!(held(&dir), 0, "the camera's own name keeps it");
+        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
