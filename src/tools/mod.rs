@@ -192,9 +192,20 @@ impl Address {
 /// Waits so long where the queue of those who want to be let in is full: unix(7).
 fn connect_unix(path: &Path, patience: Duration) -> io::Result<OwnedFd> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patience))?;
-    connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(socket)
+    let (address, deadline) = (SocketAddrUnix::new(path)?, Instant::now() + patience);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(left))?;
+        match connect(&socket, &address) {
+            Ok(()) => return Ok(socket),
+            // As a terminal's resizing does it.
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// What a socket says once its time is over.
