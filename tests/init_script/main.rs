@@ -149,8 +149,10 @@ fn a_start_that_was_killed_is_in_nobodys_way() {
         let mut room = Room::new();
         let number = room.ok(its_number);
         room.ok(&format!("ln -s {number} /var/run/cloudtalker.start"));
+        // One that was about to take its place was killed, too.
+        room.ok(&format!("ln -s {number} /var/run/cloudtalker.start.{number}"));
         assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
-        assert!(room.run("readlink /var/run/cloudtalker.start").text.is_empty());
+        assert!(room.run("ls /var/run | grep start").text.is_empty());
     }
 }
 
@@ -180,6 +182,11 @@ fn what_only_the_agent_can_know_is_told_in_its_words() {
         "Starting cloudtalker: FAIL: /var/lib/cloudtalker: another agent has this state directory; stop it, ";
     assert_said(&room.init("start"), 1, words);
     assert_eq!(room.agents(), 1);
+    // This one says nothing.
+    room.ok("umount -l /usr/bin/cloudtalker && echo '#!/bin/sh' >/usr/bin/cloudtalker && chmod 755 /usr/bin/cloudtalker");
+    room.ok("echo '[ \"$1\" = --version ] && echo cloudtalker 1' >>/usr/bin/cloudtalker");
+    let words = "Starting cloudtalker: FAIL: the system's log says why the agent ended";
+    assert_said(&room.init("start"), 1, words);
 }
 
 #[test]
