@@ -25,7 +25,7 @@ use smol::{
     Task, Timer,
     future::{self, BoxedLocal, FutureExt},
 };
-use std::{ffi::OsStr, path::Path, sync::Arc, time::Duration};
+use std::{ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
 
 /// For input sockets to be opened, before that is told.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -208,12 +208,13 @@ async fn open(door: &Door, input: &InputConfig) -> Result<Listeners, ListenError
 
 /// Whether some of their sockets can't be there at once: at one port, or by one name, as a directory may have several.
 fn are_neighbours(former: &InputConfig, new: &InputConfig) -> bool {
-    let name = |input: &InputConfig| input.unix.as_deref().and_then(Path::file_name).map(OsStr::to_owned);
-    let port = |input: &InputConfig| input.tcp.map(|address| address.port());
-    fn is_shared<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    fn is_shared<T: PartialEq + Copy>(one: Option<T>, other: Option<T>) -> bool {
         one.is_some() && one == other
     }
-    is_shared(name(former), name(new)) || is_shared(port(former), port(new))
+    let name = |path: &PathBuf| path.file_name().map(OsStr::to_owned);
+    let [former_name, new_name] = [former, new].map(|input| input.unix.as_ref().and_then(name));
+    let [former_port, new_port] = [former, new].map(|input| input.tcp.map(|address| address.port()));
+    is_shared(former_name.as_deref(), new_name.as_deref()) || is_shared(former_port, new_port)
 }
 
 fn read(args: &cli::Run, floor: &Arc<Floor>) -> Result<Anew, String> {

@@ -33,18 +33,22 @@ pub fn said(program: &[&str], bytes: u64, patience: Duration) -> io::Result<Said
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let text = child.stdout.take().map(|stream| gather(stream.take(bytes))).transpose();
-    let error = child.stderr.take().map(|stream| gather(stream.take(LONGEST_ERROR))).transpose();
-    let text = text.map(|chunks| all_by(deadline, chunks));
-    let error = error.map(|chunks| all_by(deadline, chunks));
+    let heard = hear(&mut child, bytes, deadline);
     let ended = end_by(deadline, &mut child);
-    let (text, error) = (text?, error?);
+    let (text, error) = heard?;
     let trouble = match ended {
         Some(status) if status.success() || text.len() as u64 == bytes => None,
         Some(status) => Some(format!("{status}: {}", error.lines().next().unwrap_or_default())),
         None => Some(format!("it did not end within {:.0} s", patience.as_secs_f64().ceil())),
     };
     Ok(Said { text, trouble })
+}
+
+/// Both of its outputs.
+fn hear(child: &mut Child, bytes: u64, deadline: Instant) -> io::Result<(String, String)> {
+    let (out, err) = (child.stdout.take().expect("it is piped"), child.stderr.take().expect("it is, too"));
+    let (text, error) = (gather(out.take(bytes))?, gather(err.take(LONGEST_ERROR))?);
+    Ok((all_by(deadline, &text), all_by(deadline, &error)))
 }
 
 /// Reading waits: for a program that says nothing, and for whoever it has left its output to.
@@ -61,11 +65,9 @@ fn gather(mut stream: impl Read + Send + 'static) -> io::Result<Receiver<Vec<u8>
     Ok(gathered)
 }
 
-fn all_by(deadline: Instant, chunks: Option<Receiver<Vec<u8>>>) -> String {
+fn all_by(deadline: Instant, chunks: &Receiver<Vec<u8>>) -> String {
     let mut bytes = Vec::new();
-    let next =
-        |chunks: &Receiver<Vec<u8>>| chunks.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-    while let Some(Ok(chunk)) = chunks.as_ref().map(next) {
+    while let Ok(chunk) = chunks.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         bytes.extend(chunk);
     }
     String::from_utf8_lossy(&bytes).into_owned()
