@@ -187,7 +187,7 @@ pub(super) async fn add(
     if !(1..=SLOTS_MAX).contains(&slots) {
         return Err(unfit(format!("A room has 1 to {SLOTS_MAX} slots, but not {slots}.")));
     }
-    let pin = wanted.pin.map(|pin| secret("a pin", &pin)).transpose()?;
+    let pin = wanted.pin.map(|pin| checked_pin(&pin)).transpose()?;
     let bitrate = checked_bitrate(wanted.bitrate.unwrap_or(BITRATE))?;
     let number = viewer.rooms.add(NewRoom { name, slots, bitrate, pin }).await?;
     Ok((StatusCode::CREATED, shown(&viewer, number)?))
@@ -211,7 +211,7 @@ pub(super) async fn pin(
 ) -> Result<Json<Shown>, Refusal> {
     let Path(number) = number.map_err(|_| Refusal::NoPath)?;
     let Json(Pin { pin }) = pin?;
-    viewer.rooms.order(number, Order::EditPin(secret("a pin", &pin)?)).await?;
+    viewer.rooms.order(number, Order::EditPin(checked_pin(&pin)?)).await?;
     shown(&viewer, number)
 }
 
@@ -226,6 +226,14 @@ pub(super) async fn slot(
     let order = order(&action, body)?;
     viewer.rooms.order(number, Order::Slot(slot, order)).await?;
     shown(&viewer, number)
+}
+
+fn checked_pin(pin: &str) -> Result<Secret, Refusal> {
+    // As the original's links have it.
+    if pin == "none" {
+        return Err(unfit("A pin is any word but \"none\", by which a link says that a room has no pin.".into()));
+    }
+    secret("a pin", pin)
 }
 
 fn order(action: &str, body: Value) -> Result<SlotOrder, Refusal> {

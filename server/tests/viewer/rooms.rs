@@ -116,6 +116,8 @@ async fn what_can_not_be_done_with_a_room_says_why() {
         ("", json!({ "name": "a", "slots": 101 }), 422, "1 to 100 slots"),
         ("", json!({ "name": "a", "pin": "1 2" }), 422, "without spaces"),
         ("", json!({ "name": "a", "bitrate": 1e12 }), 422, ""),
+        ("", json!({ "name": "a", "pin": "none" }), 422, "any word but \"none\""),
+        ("/1000/pin", json!({ "pin": "none" }), 422, "any word but \"none\""),
         ("/1001/pin", json!({ "pin": "1" }), 404, "There is no room 1001."),
         ("/one/pin", json!({ "pin": "1" }), 404, "nothing at this address"),
         ("/1000/pin", json!({ "pin": "" }), 422, "expected a pin"),
