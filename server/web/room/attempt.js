@@ -28,6 +28,7 @@ export class Attempt {
   #socket = null;
   #janus = null;
   #publisher = null;
+  #hasSlot = false;
   #isLive = false;
   #isOver = false;
   #controllerLimit = 0;
@@ -96,6 +97,7 @@ export class Attempt {
   async #share() {
     await this.#connect();
     await this.#showToken();
+    this.#hasSlot = true;
     while (!this.#isOver) {
       const again = new Promise((resolve) => (this.#publishAgain = resolve));
       await this.#publish();
@@ -119,8 +121,10 @@ export class Attempt {
       if (this.#isLive) this.#onState("live");
     });
     socket.on("disconnect", (reason) => {
-      if (reason === "io server disconnect") this.#end(new Dismissal("This camera was ended by the room."));
-      else this.#end(new Error("The connection to the server broke."));
+      if (reason !== "io server disconnect") this.#end(new Error("The connection to the server broke."));
+      else if (this.#hasSlot) this.#end(new Dismissal("This camera was ended by the room."));
+      // Somebody at this address guesses tokens faster than he is answered.
+      else this.#end(new Error("The server looks at no more tokens from here for a moment."));
     });
     await new Promise((resolve, reject) => {
       socket.on("connect", resolve);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually } from "./browser.mjs";
-import { Stage, TOKEN, feed, live, moves, says } from "./stage.mjs";
+import { Stage, TOKEN, feed, live, moves, record, said, says } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
 const PIN = "1234";
@@ -120,6 +120,23 @@ test("script in names and annotations is shown as the text that it is", async ()
   assert.equal(await feed(receiver, 0).locator("script, iframe, [onerror], [src]").count(), 0);
   assert.equal(await receiver.evaluate(() => window.stolen), undefined);
   await sender.context().close();
+});
+
+test("beside somebody who guesses, a wrong token is looked at later", async () => {
+  const page = await stage.senderPage({ token: "old", pin: PIN });
+  // So many are answered at once or wait; whoever comes next is turned away.
+  await page.evaluate(async () => {
+    const { io } = await import(new URL("vendor/socket.io.esm.min.js", document.baseURI));
+    const guesser = io(location.origin, { path: "/socket.io/5000", transports: ["websocket"], reconnection: false });
+    const isTurnedAway = new Promise((resolve) => guesser.on("disconnect", resolve));
+    for (let number = 0; number < 40; number += 1) guesser.emit("sender_init", { slot: 0, token: `guess ${number}` }, () => {});
+    await isTurnedAway;
+  });
+  await record(page);
+  await page.getByRole("button", { name: "Start camera" }).click();
+  const later = "The server looks at no more tokens from here for a moment.";
+  await eventually(() => said(page), (texts) => texts.some((text) => text.startsWith(later)));
+  await page.context().close();
 });
 
 test("no page tells its own address, which may hold a PIN or a token", async () => {
