@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test as nodeTest } from "node:test";
 import { eventually, figures } from "./browser.mjs";
 import { SCREEN, SCREENSHOTS, Stage, TOKEN, feed, live, moves, says, stands } from "./stage.mjs";
+import { Wire } from "./wire.mjs";
 
 let stage, sender, arranged, grid;
 const order = (line) => stage.server.order(line);
@@ -114,6 +115,24 @@ test("a limit of the controller's is obeyed within five seconds", async () => {
   await eventually(() => rate(sender), (bits) => bits > 0 && bits <= 60_000 * 1.2, 5_000);
   await sender.locator("#details summary").click();
   await sender.getByText("The room allows 60 kbit/s").waitFor();
+});
+
+test("nor does a sender exceed it that was told nothing", async () => {
+  order("activate_slot 1 deaf");
+  order("set_bitrate_limit 1 1000000");
+  const deaf = await stage.senderPage({ slot: 1, token: "deaf" });
+  const events = await Wire.tap(deaf, /socket\.io/);
+  events.deafen("new_controller_bitrate_limit");
+  await deaf.reload();
+  await deaf.getByRole("button", { name: "Start camera" }).click();
+  await live(deaf);
+  await eventually(() => rate(deaf), (bits) => bits > 150_000);
+  order("set_bitrate_limit 1 60000");
+  await eventually(() => rate(deaf), (bits) => bits > 0 && bits <= 60_000 * 1.2);
+  const encodings = () => peers.at(-1).getSenders().flatMap((sender) => sender.getParameters().encodings);
+  assert.deepEqual((await deaf.evaluate(encodings)).map(({ maxBitrate }) => maxBitrate), [1_000_000]);
+  await deaf.context().close();
+  order("deactivate_slot 1");
 });
 
 test("a limit that the controller drags ends no camera", async () => {

@@ -1,10 +1,12 @@
-// A page's WebSockets in the hands of a test: what the page says is kept, and may be held up, or break the connection.
+// A page's WebSockets in the hands of a test: what the page says is kept, and may be held up, or break the connection; what it
+// is told may be kept from it.
 
 export class Wire {
   #said = [];
   #open = new Set();
   #cutsAt = null;
   #held = Promise.resolve();
+  #unheard = null;
 
   /** Takes the WebSockets of these addresses that a page opens after it is loaded again. */
   static async tap(page, url) {
@@ -23,6 +25,9 @@ export class Wire {
       await this.#held;
       server.send(message);
     });
+    server.onMessage((message) => {
+      if (this.#unheard === null || !message.includes(this.#unheard)) page.send(message);
+    });
   }
 
   /** What the page said with this word in it. */
@@ -40,6 +45,11 @@ export class Wire {
   /** Breaks what is open as soon as the page says something with this word in it, before anybody hears it. */
   cutAt(word) {
     this.#cutsAt = word;
+  }
+
+  /** From now on the page hears nothing with this word in it. */
+  deafen(word) {
+    this.#unheard = word;
   }
 
   /** Holds up what the page says, until the function that is returned is called. */
