@@ -125,6 +125,20 @@ test("the original's layout is there: Socket.IO by a port's number, and Janus on
   assert.equal((await janus.json()).name, "Janus WebRTC Server");
 });
 
+test("it comes back after Janus, and after the server", async () => {
+  await stage.janus.kill();
+  await feed(page, 0).waitFor({ state: "detached" });
+  await stage.janus.run();
+  await moves(page, 0);
+  await stage.server.end("SIGKILL");
+  await stage.server.run();
+  order(`activate_slot 0 ${TOKEN}`);
+  order("set_geometry_relative_to_window 0 lt 30 40 240 180");
+  await stands(page, 0, { x: 30, y: 40, width: 240, height: 180 });
+  await live(sender);
+  await moves(page, 0);
+});
+
 test("nothing failed on any page", () => assert.deepEqual(stage.browser.offences, []));
 
 /** Where the remote desktop is drawn, and how large a pixel of it is. */

@@ -6,27 +6,27 @@ import { eventually } from "./browser.mjs";
 import { ADMIN_KEY, Janus } from "./janus.mjs";
 import { Relay } from "./relay.mjs";
 import { ROOM } from "./server.mjs";
-import { Stage, TOKEN, feed, live, moves, record, said } from "./stage.mjs";
+import { Stage, TOKEN, feed, live, moves, record, said, stands } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
-let stage, sender, receiver;
+let stage, sender, receiver, arranged;
 
 before(async () => {
   stage = await Stage.open();
   stage.server.order(`activate_slot 0 ${TOKEN}`);
-  [sender, receiver] = [await stage.sender(), await stage.receiver()];
+  [sender, receiver, arranged] = [await stage.sender(), await stage.receiver(), await stage.receiver({ view: "arranged" })];
   await live(sender);
-  await moves(receiver, 0);
+  for (const screen of [receiver, arranged]) await moves(screen, 0);
 });
 
 after(() => stage?.close());
 
 test("after Janus was killed and is back, pictures are there within ten seconds", async () => {
   await stage.janus.kill();
-  await feed(receiver, 0).waitFor({ state: "detached" });
+  for (const screen of [receiver, arranged]) await feed(screen, 0).waitFor({ state: "detached" });
   await stage.janus.run();
   const began = performance.now();
-  await moves(receiver, 0);
+  await Promise.all([receiver, arranged].map((screen) => moves(screen, 0)));
   const seconds = (performance.now() - began) / 1000;
   assert.ok(seconds < 10, `it took ${seconds.toFixed(1)} s`);
 });
@@ -36,9 +36,11 @@ test("after the server was killed and is back, senders and receivers return", as
   await receiver.getByText("Reconnecting…").waitFor();
   await stage.server.run();
   stage.server.order(`activate_slot 0 ${TOKEN}`);
+  stage.server.order("set_geometry_relative_to_window 0 lt 40 30 480 360");
   await receiver.getByText("Room 1000", { exact: true }).waitFor();
   await live(sender);
-  await moves(receiver, 0);
+  for (const screen of [receiver, arranged]) await moves(screen, 0);
+  await stands(arranged, 0, { x: 40, y: 30, width: 480, height: 360 });
 });
 
 test("after the server was stopped in good order, too", async () => {
