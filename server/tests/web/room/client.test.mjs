@@ -66,6 +66,8 @@ const subscribe = (page, feedId, more = {}) =>
     }
   }, { room, pin: "", feedId, ...more });
 
+const watch = async (page, feedId) => assert.equal(await subscribe(page, feedId), undefined, "nothing is refused");
+
 /** Resolves once so many more pictures are on the screen. */
 const shown = (page, more) =>
   page.evaluate(async (more) => {
@@ -84,7 +86,7 @@ test("a camera's picture reaches another page, as H.264", async () => {
   await makeRoom();
   const [sender, receiver] = [await open(), await open()];
   const feedId = await publish(sender);
-  await subscribe(receiver, feedId);
+  await watch(receiver, feedId);
   await shown(receiver, 20);
   assert.match(await codecOf(sender), /profile-level-id=42e0/);
   await receiver.waitForFunction(() => {
@@ -96,7 +98,7 @@ test("a camera's picture reaches another page, as H.264", async () => {
 test("a room of VP8 alone gets VP8", async () => {
   await makeRoom({ videocodec: "vp8" });
   const [sender, receiver] = [await open(), await open()];
-  await subscribe(receiver, await publish(sender));
+  await watch(receiver, await publish(sender));
   await shown(receiver, 5);
   assert.doesNotMatch(await codecOf(sender), /profile-level-id/);
 });
@@ -155,7 +157,7 @@ test("of many limits at once the newest counts, and none fails", async () => {
 test("both sides learn that Janus is gone", async () => {
   await makeRoom();
   const [sender, receiver] = [await open(), await open()];
-  await subscribe(receiver, await publish(sender));
+  await watch(receiver, await publish(sender));
   await janus.kill();
   for (const page of [sender, receiver]) {
     await page.waitForFunction(() => ended.length === 1 && !session.isOpen);
@@ -169,7 +171,7 @@ test("both sides learn that Janus is gone", async () => {
 test("a subscriber learns that its feed is gone", async () => {
   await makeRoom();
   const [sender, receiver] = [await open(), await open()];
-  await subscribe(receiver, await publish(sender));
+  await watch(receiver, await publish(sender));
   await sender.close();
   await receiver.waitForFunction(() => ended.length === 1);
 });
