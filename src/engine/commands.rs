@@ -48,7 +48,9 @@ impl Recent {
             *fate = Fate::Lapsed("another one came");
         }
         if self.0.len() == REMEMBERED {
-            self.0.pop_front();
+            // The level that counts is told as long as it does.
+            let level = self.0.iter().rposition(|given| is_level(given.command));
+            self.0.remove(usize::from(level == Some(0)));
         }
         self.0.push_back(Given { command, at: now, fate: Fate::Waiting(None) });
     }
@@ -121,6 +123,19 @@ mod tests {
             format!("{} {}{why}", status.command, status.state)
         });
         told.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn wishes_for_captures_push_no_level_out_that_counts() {
+        let mut recent = Recent::default();
+        recent.begin(at(0), Command::Disarm);
+        recent.begin(at(1), Command::Arm);
+        recent.miss(Command::Arm, "nobody is there");
+        for number in 2..20 {
+            recent.begin(at(number), Command::Capture);
+        }
+        let captures = ", capture lapsed (another one came)".repeat(REMEMBERED - 2) + ", capture waiting";
+        assert_eq!(told(&recent), format!("arm waiting (nobody is there){captures}"));
     }
 
     #[test]
