@@ -231,7 +231,9 @@ pub(super) async fn slot(
 fn checked_pin(pin: &str) -> Result<Secret, Refusal> {
     // As the original's links have it.
     if pin == "none" {
-        return Err(unfit("A pin is any word but \"none\", by which a link says that a room has no pin.".into()));
+        return Err(unfit(
+            "A pin is any word but \"none\", by which a link says that a room has no pin.".into(),
+        ));
     }
     secret("a pin", pin)
 }
