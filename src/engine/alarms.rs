@@ -82,6 +82,7 @@ impl Engine {
             Ok(()) => Reply { ok: true, alarm: Some(id), ..Reply::default() },
             Err(error) => {
                 let why = format!("the alarm was sent if the cloud is there, but can't be kept: {error}");
+                self.trouble.refused(now, &why);
                 self.tell(Event::InputRefused { path: None, why: why.clone() });
                 Reply::refused(why)
             }

@@ -29,6 +29,8 @@ pub struct Chores {
     under_way: Option<Task>,
     /// Subjects that rest after a failure.
     resting: BTreeSet<Subject>,
+    /// Those whose latest chore has failed.
+    failing: BTreeSet<Subject>,
 }
 
 /// What a chore is about.
@@ -144,15 +146,24 @@ impl Engine {
         if let Task::Remember(remembered) = &chore {
             self.budget.written(remembered.spent.as_ref(), result.is_ok());
         }
+        if result.is_ok() {
+            self.chores.failing.retain(|subject| Subject::of(&chore) != Some(*subject));
+            if self.chores.failing.is_empty() {
+                self.trouble.disk_is_well();
+            }
+        }
         match (&chore, result) {
             (Task::Forget { capture, .. }, Ok(())) => self.forgot(*capture),
             // Marks and hints spare work, and are worth no second try.
             (Task::Close { .. } | Task::NoteUrl { .. }, _) | (_, Ok(())) => {}
             (_, Err(error)) => {
                 self.chores.resting.extend(Subject::of(&chore));
+                self.chores.failing.extend(Subject::of(&chore));
                 self.chores.waiting.push_front(chore);
                 self.timers.set(Timer::DiskRetry, now.mono + RETRY);
-                self.tell(Event::DiskFailed(format!("{}: {error}", self.settings.state_dir)));
+                let why = format!("{}: {error}", self.settings.state_dir);
+                self.trouble.disk_failed(now, &why);
+                self.tell(Event::DiskFailed(why));
             }
         }
     }

@@ -39,6 +39,7 @@ mod sources;
 mod status;
 mod timekeeping;
 mod timers;
+mod trouble;
 
 pub use camera::Remembered;
 pub use figures::{Allowance, Counters, Figures, Volume};
@@ -68,6 +69,7 @@ use sources::Sources;
 use std::{collections::VecDeque, time::Duration};
 use timekeeping::Told;
 use timers::{Timer, Timers};
+use trouble::Trouble;
 use uploads::Uploads;
 
 /// How long a cloud may take to answer a goodbye.
@@ -246,6 +248,7 @@ pub struct Engine {
     chores: Chores,
     remembered: Remembered,
     counters: Counters,
+    trouble: Trouble,
     told: Option<Told>,
     stopping: bool,
     outputs: VecDeque<Output>,
@@ -271,6 +274,7 @@ impl Engine {
             chores: Chores::default(),
             remembered: found.remembered.clone(),
             counters: Counters::default(),
+            trouble: Trouble::default(),
             told: None,
             stopping: false,
             outputs: VecDeque::new(),

@@ -161,6 +161,7 @@ impl Engine {
 
     /// Says no to a message.
     pub(super) fn refuse(&mut self, now: Now, id: SourceId, ack: bool, path: Option<&str>, why: &str) {
+        self.trouble.refused(now, why);
         self.tell(Event::InputRefused { path: path.map(ToOwned::to_owned), why: why.to_owned() });
         self.settle_message(now, id, ack.then(|| Reply::refused(why)));
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Engine, InForce, Now, budget::Standing, calendar::Month, commands::CommandStatus, event::counted,
+    trouble::FaultStatus,
 };
 use crate::wire::{Id, cloud::Backlog};
 use serde::Serialize;
@@ -20,6 +21,9 @@ struct Status<'a> {
     budget: Option<BudgetStatus>,
     last_receipt: Option<u64>,
     lost: u64,
+    inputs_refused: u64,
+    last_refusal: Option<FaultStatus<'a>>,
+    disk_failure: Option<FaultStatus<'a>>,
     certificate_expires: Option<u64>,
 }
 
@@ -86,7 +90,8 @@ impl Engine {
             Some(Standing::Short) => ", the data budget is short",
             Some(Standing::Ample) | None => "",
         };
-        format!("the session is {}, {armed}{owed}{budget}", self.session.word())
+        let disk = if self.trouble.is_disks() { ", the state directory can't be written" } else { "" };
+        format!("the session is {}, {armed}{owed}{budget}{disk}", self.session.word())
     }
 
     pub(super) fn status(&self, now: Now) -> String {
@@ -119,6 +124,9 @@ impl Engine {
             budget: self.settings.monthly_budget.map(|limit| self.budget_status(now, limit)),
             last_receipt: self.uploads.last_receipt,
             lost: self.room.evicted + self.room.missing,
+            inputs_refused: self.counters.inputs_refused,
+            last_refusal: self.trouble.refusal(now),
+            disk_failure: self.trouble.disk(now),
             certificate_expires: self.settings.certificate_expires,
         };
         serde_json::to_string(&status).expect("a status holds nothing that JSON could refuse") + "\n"
@@ -143,15 +151,18 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Frame, Input, Output, Settings, SourceId, SourceKind, spool::Scanned},
+        super::{
+            Frame, Input, Output, Settings, SourceId, SourceKind,
+            spool::{Done, Scanned},
+        },
         *,
     };
     use crate::wire::{
         command::Command,
-        input::{Message, Request},
+        input::{Message, MessageError, Request},
     };
     use serde_json::{Value, json};
-    use std::time::Duration;
+    use std::{io, time::Duration};
 
     const WATCHER: SourceId = SourceId(1);
 
@@ -196,6 +207,36 @@ mod tests {
         assert_eq!(status(inputs(), 10)["commands"], expected);
         let expected = json!([arm(61), capture(61, "lapsed", "nobody took it within 60 s")]);
         assert_eq!(status(inputs(), 63)["commands"], expected);
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_told_until_it_has_taken_what_it_did_not_take() {
+        let settled = |result: io::Result<()>| Input::DiskDone(Done::Settled(result));
+        let full = || settled(Err(io::ErrorKind::StorageFull.into()));
+        let begin = || vec![Input::SessionUp(None), hears(r#"{"pir_armed":true}"#), full()];
+        let told =
+            |at: u64, age: u64| json!({"at": 1_795_000_000 + at, "age": age, "why": "/: no storage space"});
+        assert_eq!(status(begin(), 10)["disk_failure"], told(3, 7));
+        // It is tried again after a while; a failure that goes on is the same.
+        let mut goes_on = begin();
+        goes_on.extend((4..=14).map(|_| Input::Wake));
+        goes_on.push(full());
+        assert_eq!(status(goes_on, 16)["disk_failure"], told(3, 13));
+        let mut is_well = begin();
+        is_well.extend((4..=14).map(|_| Input::Wake));
+        is_well.push(settled(Ok(())));
+        assert_eq!(status(is_well, 16)["disk_failure"], Value::Null);
+    }
+
+    #[test]
+    fn what_was_not_taken_is_counted_and_the_latest_told() {
+        let error = |why: &str| MessageError { ack: false, why: why.to_owned() };
+        let says = |why: &str| Input::SourceSaid(SourceId(7), Err(error(why)));
+        let inputs = vec![Input::SourceOpened(SourceId(7), SourceKind::Stream), says("one"), says("another")];
+        let status = status(inputs, 5);
+        assert_eq!(status["inputs_refused"], 2);
+        assert_eq!(status["last_refusal"], json!({"at": 1_795_000_003, "age": 2, "why": "another"}));
+        assert_eq!(status["disk_failure"], Value::Null);
     }
 
     #[test]

@@ -261,6 +261,9 @@ fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
         agent.says("is not taken: the disk is full: ");
         goes_on(&board, &agent, number);
     }
+    let status = agent.source().ask(&json!({"query": "status"}));
+    assert_eq!(status["inputs_refused"], 3);
+    assert!(status["last_refusal"]["why"].as_str().unwrap().starts_with("the disk is full: "), "{status}");
     server.go_on();
     agent.owes_nothing();
     assert!(server.captures()[0].is("pir", TIME, &[fits]));

@@ -27,7 +27,20 @@ pub struct Status {
     pub budget: Option<Budget>,
     pub last_receipt: Option<u64>,
     pub lost: u64,
+    /// Of what local programs said, since the agent's start.
+    #[serde(default)]
+    pub inputs_refused: u64,
+    pub last_refusal: Option<Fault>,
+    /// Since when the state directory can't be written.
+    pub disk_failure: Option<Fault>,
     pub certificate_expires: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Fault {
+    /// How many seconds ago it was, or began.
+    pub age: u64,
+    pub why: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -100,10 +113,12 @@ impl Status {
     }
 
     fn printable(mut self) -> Status {
-        let Status { version, session, spool, upload, commands, budget, .. } = &mut self;
+        let Status { version, session, spool, upload, commands, budget, last_refusal, disk_failure, .. } =
+            &mut self;
         let Session { state, reason, endpoint, .. } = session;
         let mut words = vec![version, state, endpoint, &mut spool.state_dir];
         words.extend(reason);
+        words.extend([last_refusal, disk_failure].into_iter().flatten().map(|fault| &mut fault.why));
         words.extend(upload.iter_mut().flat_map(|upload| [&mut upload.capture, &mut upload.file]));
         if let Some(Budget { month, standing, .. }) = budget {
             words.push(standing);
@@ -148,7 +163,10 @@ pub mod tests {
         "budget":{"month":"2026-11","until":1796083200,"limit":1073741824,"spent":996147200,"standing":"short"},
         "commands":[{"command":"arm","at":1795219090,"age":200,"state":"delivered","why":null},
         {"command":"capture","at":1795219278,"age":12,"state":"waiting","why":"/camera.sock: Connection refused"}],
-        "last_receipt":1795219190,"lost":1,"certificate_expires":1826755200}"#;
+        "last_receipt":1795219190,"lost":1,"inputs_refused":3,
+        "last_refusal":{"at":1795219250,"age":40,"why":"the disk is full: 0 bytes are free"},
+        "disk_failure":{"at":1795219230,"age":60,"why":"/var/lib/cloudtalker: No space left on device"},
+        "certificate_expires":1826755200}"#;
     pub const NEW: &str = r#"{"version":"0.1.0","session":{"state":"down","since":1795219200,
         "reason":"connection refused","endpoint":"cloud.example:8443/"},"armed":null,"spool":{"captures":0,
         "segments":0,"bytes":0,"oldest":null,"refused":0,"state_dir":"/s"},"upload":null,

@@ -226,6 +226,13 @@ impl Frame<'_> {
             let lost = format!("{}, see {}/lost.log", counted(status.lost, "segment"), spool.state_dir);
             self.row("lost", &[(Style::Bad, &lost)]);
         }
+        if let Some(inputs) = status.not_taken() {
+            self.row("inputs", &[(Style::Bad, &inputs)]);
+        }
+        if let Some(fault) = &status.disk_failure {
+            let disk = format!("can't be written for {}: {}", span(fault.age), fault.why);
+            self.row("disk", &[(Style::Bad, &disk)]);
+        }
     }
 
     fn certificate(&mut self, status: &Status) {

@@ -55,6 +55,13 @@ fn state(view: &View<'_>) -> String {
     if status.spool.refused > 0 {
         state += &format!("; {} refused", status.spool.refused);
     }
+    if let Some(last) = status.last_refusal.as_ref().filter(|_| status.inputs_refused > 0) {
+        let inputs = counted(status.inputs_refused, "input");
+        state += &format!("; {inputs} not taken ({})", last.why);
+    }
+    if let Some(fault) = &status.disk_failure {
+        state += &format!("; the disk can't be written ({})", fault.why);
+    }
     let rate = status.rate.as_ref().map(RateInForce::brief).unwrap_or_default();
     if !rate.is_empty() {
         state += &format!("; {}", rate.join(", "));
@@ -113,7 +120,8 @@ mod tests {
     #[test]
     fn a_line_holds_everything() {
         let expected = "2026-11-21T00:01:30Z up, armed; capture waiting: /camera.sock: Connection refused; \
-                        1 segment lost; 2 refused; at most 64.0 KiB/s, until 01:00:00 UTC; budget short; \
+                        1 segment lost; 2 refused; 3 inputs not taken (the disk is full: 0 bytes are free); the disk can't be \
+                        written (/var/lib/cloudtalker: No space left on device); at most 64.0 KiB/s, until 01:00:00 UTC; budget short; \
                         1 capture, 3 segments, 34.5 MiB wait, 9 h left; 1795215600.pir/2.mp4 25 % at 1.0 KiB/s, \
                         3 s left; 950.0 MiB of the budget's 1.0 GiB spent\n";
         assert_eq!(Told::default().next(at(0), &view(&parse(BUSY).unwrap())).as_deref(), Some(expected));

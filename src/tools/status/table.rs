@@ -1,6 +1,6 @@
 //! The answer as a table, for people.
 
-use super::answer::{Command, Status, Upload};
+use super::answer::{Command, Fault, Status, Upload};
 use crate::{
     engine::event::counted,
     tools::text::{ago, size, span},
@@ -41,6 +41,9 @@ pub fn table(status: &Status, now: u64) -> String {
     rows.extend(status.rate.iter().map(|rate| ("rate", rate.to_string())));
     rows.extend(status.budget.iter().map(|budget| ("data budget", budget.to_string())));
     rows.extend([("last receipt", receipt), ("refused", refused), ("lost", lost)]);
+    rows.extend(status.not_taken().map(|inputs| ("inputs", inputs)));
+    let disk = |Fault { age, why }: &Fault| format!("can't be written for {}: {why}", span(*age));
+    rows.extend(status.disk_failure.iter().map(|fault| ("disk", disk(fault))));
     let names = ["commands"].into_iter().chain(std::iter::repeat(""));
     rows.extend(names.zip(status.commands.iter().rev().map(Command::to_string)));
     rows.push(("certificate", expiry));
@@ -58,6 +61,12 @@ impl Status {
             Some(false) => "no",
             None => "the cloud has not said",
         }
+    }
+
+    /// What local programs could not hand over.
+    pub fn not_taken(&self) -> Option<String> {
+        let last = self.last_refusal.as_ref().filter(|_| self.inputs_refused > 0)?;
+        Some(format!("{} not taken, the last one {} ago: {}", self.inputs_refused, span(last.age), last.why))
     }
 
     /// What the cloud has not confirmed.
@@ -136,6 +145,8 @@ data budget   950.0 MiB of 1.0 GiB (92 %) in 2026-11: first segments go before o
 last receipt  2026-11-20T23:59:50Z (100 s ago)
 refused       2, see /var/lib/cloudtalker/refused
 lost          1 segment, see /var/lib/cloudtalker/lost.log
+inputs        3 not taken, the last one 40 s ago: the disk is full: 0 bytes are free
+disk          can't be written for 60 s: /var/lib/cloudtalker: No space left on device
 commands      capture 12 s ago, waiting: /camera.sock: Connection refused
               arm 3 min ago, delivered
 certificate   until 2027-11-21T00:00:00Z (in 364 days)
