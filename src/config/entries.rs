@@ -12,6 +12,9 @@ const REPEATABLE: &str = "capture_dir";
 /// Settings that exclude each other: a flag for one puts the file's other aside.
 const EITHER: [&str; 2] = ["cam_sock", "cam_addr"];
 
+/// Settings that name what the agent makes, or reads until it ends: each takes a place of its own.
+const PLACES: [&str; 6] = ["input_sock", "cam_sock", "motion_file_list", "pidfile", "watchdog", "metrics"];
+
 /// Settings that are addresses of servers: who is let in there may depend on their user, path or query.
 const ADDRESSES: [&str; 2] = ["endpoint", "upload_url"];
 
@@ -55,6 +58,10 @@ pub enum ConfigError {
     Value(Entry, &'static str),
     /// Two settings exclude each other.
     Both(Box<[Entry; 2]>),
+    /// Two settings name the same place.
+    OnePlace(Box<[Entry; 2]>),
+    /// A value that stands in quotes, which would be part of it.
+    Quoted(Entry),
     /// Nothing says where the cloud is.
     NoEndpoint,
     /// An address for a port that is not open.
@@ -101,6 +108,17 @@ impl Entries {
     fn of_flags(flags: Vec<(&'static str, String)>) -> Entries {
         let flags = flags.into_iter().map(|(name, value)| Entry { name, value, origin: Origin::Flag });
         Entries(flags.collect())
+    }
+
+    /// No two of [`PLACES`] may be one.
+    pub(super) fn expect_apart(&self) -> Result<(), ConfigError> {
+        let placed: Vec<&Entry> = PLACES.iter().filter_map(|name| self.find(name)).collect();
+        for (index, one) in placed.iter().enumerate() {
+            if let Some(other) = placed[..index].iter().find(|other| other.value == one.value) {
+                return Err(ConfigError::OnePlace(Box::new([(*other).clone(), (*one).clone()])));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn into_inner(self) -> Vec<Entry> {
@@ -162,6 +180,8 @@ fn is_overruled(line: &str, flag: &str) -> bool {
 }
 
 fn read_lines(file: &Path, text: &str) -> Result<Vec<Entry>, ConfigError> {
+    // As some editors begin a file.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut entries: Vec<Entry> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let origin = Origin::Line { file: file.into(), number: index + 1 };
@@ -177,12 +197,20 @@ fn read_lines(file: &Path, text: &str) -> Result<Vec<Entry>, ConfigError> {
             return Err(ConfigError::UnknownName(origin, name));
         };
         let entry = Entry { name, value: value.trim().to_owned(), origin };
+        if is_quoted(&entry.value) {
+            return Err(ConfigError::Quoted(entry));
+        }
         match entries.iter().find(|earlier| earlier.name == name && name != REPEATABLE) {
             Some(earlier) => return Err(ConfigError::Repeated(entry, earlier.origin.clone())),
             None => entries.push(entry),
         }
     }
     Ok(entries)
+}
+
+fn is_quoted(value: &str) -> bool {
+    let within = |quote| value.strip_prefix(quote).is_some_and(|rest: &str| rest.ends_with(quote));
+    within('"') || within('\'')
 }
 
 /// A `#` within a value, as in a path, begins no comment.
@@ -238,6 +266,13 @@ impl fmt::Display for ConfigError {
             ConfigError::Both(entries) => {
                 let [one, other] = entries.as_ref();
                 write!(f, "{one} and {other} exclude each other: commands go to one place, leave one out")
+            }
+            ConfigError::OnePlace(entries) => {
+                let [one, other] = entries.as_ref();
+                write!(f, "{one} and {other} name the same file, {}: give each its own", one.value)
+            }
+            ConfigError::Quoted(entry) => {
+                write!(f, "{entry}: expected a value as it is, but it came in quotes: leave them out")
             }
             ConfigError::NoEndpoint => {
                 write!(f, "expected the cloud's address: give --endpoint HOST:PORT/PATH")

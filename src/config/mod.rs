@@ -179,6 +179,7 @@ impl Config {
     }
 
     fn take(entries: &Entries) -> Result<Config, ConfigError> {
+        entries.expect_apart()?;
         let spool = SpoolConfig::take(entries)?;
         let endpoint = entries.read("endpoint", value::endpoint)?;
         Ok(Config {
@@ -250,7 +251,11 @@ impl InputConfig {
         {
             return Err(ConfigError::OpenBind(at.clone()));
         }
-        let mode = entries.parse("input_mode", "an octal mode, as 0660", value::mode)?;
+        let mode = entries.parse(
+            "input_mode",
+            "an octal mode whose owner may read and write, as 0660",
+            value::mode,
+        )?;
         let tcp = port.map(|port| SocketAddr::new(bind, port));
         Ok(InputConfig {
             unix: unix.or_else(|| tcp.is_none().then(|| DEFAULT_INPUT.into())),

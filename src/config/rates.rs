@@ -5,10 +5,10 @@ use super::value;
 use crate::engine::rates::{DAY, Rate, Rates, RatesError, Window};
 
 const FORM: &str =
-    "bytes a second above 0, or K, M or G of them, as 200K, or a list by local time, as 1M,06:00-22:00=64K";
+    "bytes a second, or K, M or G of them, as 200K, or a list by local time, as 1M,06:00-22:00=64K";
 const ONE_BARE: &str = "one rate without times, at most";
 const APART: &str = "windows that do not overlap, as 06:00-22:00=64K,22:00-06:00=2M";
-const EVER: &str = "a rate above 0 at some time of the day";
+const EVER: &str = "a rate above 0 at some time of the day, as 0,22:00-06:00=1M";
 
 /// The text's meaning, or what was expected.
 pub(super) fn parse(text: &str) -> Result<Rates, &'static str> {
@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Rates, &'static str> {
         }
     }
     if (otherwise, windows.is_empty()) == (Some(Rate::Nothing), true) {
-        return Err(FORM);
+        return Err(EVER);
     }
     Rates::new(otherwise.unwrap_or(Rate::Unlimited), &windows).map_err(|error| match error {
         RatesError::Overlap => APART,
@@ -94,7 +94,7 @@ mod tests {
     fn what_is_wrong_is_told() {
         for (text, expected) in [
             ("", FORM),
-            ("0", FORM),
+            ("0", EVER),
             ("fast", FORM),
             ("1,", FORM),
             ("6:00-22:00=1", FORM),

@@ -115,7 +115,7 @@ fn each_setting_says_what_it_expects() {
         ("key", "", "a path"),
         ("ca", "", "a path"),
         ("input_sock", &long, "a path of 1 to 107 bytes, which is all that a socket's name holds"),
-        ("input_mode", "0888", "an octal mode, as 0660"),
+        ("input_mode", "0066", "an octal mode whose owner may read and write, as 0660"),
         ("input_port", "65536", "a port, 1 to 65535"),
         ("input_bind", "here", "an address, as 127.0.0.1"),
         ("motion_file_list", "", "a path"),
@@ -128,11 +128,7 @@ fn each_setting_says_what_it_expects() {
         ("spool_copy", "perhaps", "true or false"),
         ("delete_uploaded", "2", "true or false"),
         ("upload_url", "ftp://a/", "https://HOST:PORT/PATH"),
-        (
-            "max_rate",
-            "0",
-            "bytes a second above 0, or K, M or G of them, as 200K, or a list by local time, as 1M,06:00-22:00=64K",
-        ),
+        ("max_rate", "0", "a rate above 0 at some time of the day, as 0,22:00-06:00=1M"),
         ("monthly_budget", "1T", "at least 1M, in bytes or K, M or G of them, as 500M or 2G"),
         ("log_level", "loud", "error, warn, info, debug or trace"),
         ("log_to", "printer", "stderr or syslog"),
@@ -231,6 +227,34 @@ fn a_flag_for_commands_puts_the_files_aside() {
     assert_eq!(file.load("").unwrap().commands, Some(CommandTarget::Unix("s".into())));
     let both = File::new("both", "endpoint = a\ncam_sock = s\ncam_addr = b:1\n");
     assert!(both.load("").unwrap_err().starts_with("FILE:2: cam_sock and FILE:3: cam_addr exclude"));
+}
+
+#[test]
+fn a_mark_of_byte_order_is_no_part_of_the_first_line() {
+    let file = File::new("marked", "\u{feff}endpoint = cloud.example\r\n");
+    assert_eq!(file.load(""), config(""));
+}
+
+#[test]
+fn a_value_in_quotes_is_told_as_such() {
+    for line in ["pidfile = \"/run/agent.pid\"", "pidfile = '/run/agent.pid'"] {
+        let error = File::new("quoted", line).load("-e cloud.example").unwrap_err();
+        assert_eq!(
+            error,
+            "FILE:1: pidfile: expected a value as it is, but it came in quotes: leave them out"
+        );
+    }
+    assert!(File::new("quote", "pidfile = /run/a\"b\"").load("-e cloud.example").is_ok());
+}
+
+#[test]
+fn no_two_files_are_one() {
+    let error = config("--metrics /run/a --input_sock /run/a").unwrap_err();
+    assert_eq!(error, "--input_sock and --metrics name the same file, /run/a: give each its own");
+    let file = File::new("same", "pidfile = /run/a\n");
+    let error = file.load("-e cloud.example --watchdog /run/a").unwrap_err();
+    assert_eq!(error, "FILE:1: pidfile and --watchdog name the same file, /run/a: give each its own");
+    assert!(config("--cert /a.pem --key /a.pem").is_ok(), "both may be in one file");
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 pub(super) fn mode(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let mode = number::<u32>(digits).and_then(|_| u32::from_str_radix(digits, 8).ok());
-    mode.filter(|mode| *mode <= 0o777)
+    // A digit too few would let others in, and the owner not.
+    mode.filter(|mode| *mode <= 0o777 && mode & 0o600 == 0o600)
 }
 
 pub(super) fn toggle(text: &str) -> Option<bool> {

@@ -24,7 +24,18 @@ fn a_bad_configuration_is_told_before_anything_is_opened() {
             "--input_bind: 0.0.0.0 is open to the network",
         ),
         (&["--input_bind", "127.0.0.1"], "--input_bind has no port to open: give --input_port too"),
-        (&["--input_mode", "rw"], "--input_mode: expected an octal mode, as 0660, but came \"rw\""),
+        (
+            &["--input_mode", "rw"],
+            "--input_mode: expected an octal mode whose owner may read and write, as 0660, but",
+        ),
+        (
+            &["--input_mode", "66"],
+            "--input_mode: expected an octal mode whose owner may read and write, as 0660, but",
+        ),
+        (
+            &["--pidfile", "/run/same", "--watchdog", "/run/same"],
+            "--pidfile and --watchdog name the same file, /run/same: give each its own",
+        ),
         (
             &["--spool_max", "much"],
             "--spool_max: expected bytes above 0, or K, M or G of them, as 500M or 2G, but came \"much\"",
@@ -35,7 +46,7 @@ fn a_bad_configuration_is_told_before_anything_is_opened() {
         ),
         (
             &["--max_rate", "0"],
-            "--max_rate: expected bytes a second above 0, or K, M or G of them, as 200K, or a list by local time",
+            "--max_rate: expected a rate above 0 at some time of the day, as 0,22:00-06:00=1M, but came \"0\"",
         ),
         (&["--max_rate", "25:00-26:00=1K"], "as 1M,06:00-22:00=64K, but came \"25:00-26:00=1K\""),
         (&["--max_rate=06:00-22:00=64K,21:00-23:00=1M"], "--max_rate: expected windows that do not overlap"),

@@ -266,7 +266,7 @@ fn a_bad_configuration_at_sighup_leaves_the_former_one() {
     for (config, why) in [
         (
             "max_rate = fast\n",
-            "agent.conf:1: max_rate: expected bytes a second above 0, or K, M or G of them, as 200K, or a list",
+            "agent.conf:1: max_rate: expected bytes a second, or K, M or G of them, as 200K, or a list",
         ),
         ("colour = red\n", "agent.conf:1: unknown name \"colour\""),
     ] {

@@ -79,6 +79,8 @@ pub fn error(error: ConfigError) -> String {
         | ConfigError::Unreadable(..)
         | ConfigError::Repeated(..)
         | ConfigError::Both(_)
+        | ConfigError::OnePlace(_)
+        | ConfigError::Quoted(_)
         | ConfigError::NoEndpoint
         | ConfigError::BindWithoutPort(_)
         | ConfigError::OpenBind(_)) => error,
