@@ -215,6 +215,8 @@ fn what_an_agent_with_another_socket_has_is_not_ours() {
             |line: &&String| line.starts_with(name) && line.contains(" FAILED ") && line.ends_with(&cure);
         assert_eq!(elsewhere.iter().filter(is_told).count(), 1, "{name}: {elsewhere:#?}");
     }
+    let session = "websocket     warning not tried, as it would end the session of the agent that has this state directory: ";
+    assert!(elsewhere[19].starts_with(session), "{elsewhere:#?}");
 }
 
 #[test]

@@ -17,7 +17,10 @@ use rustix::{
 use std::{
     fs::{self, File},
     io::{self, ErrorKind, Write},
-    os::unix::{fs::MetadataExt, net::UnixDatagram},
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt},
+        net::UnixDatagram,
+    },
     path::{Path, PathBuf},
 };
 
@@ -178,6 +181,13 @@ fn quota(max: Option<u64>, min_free: u64, Space { free, total }: Space) -> Outco
         return Outcome::Fine(format!("none (--spool_max): all but {} is for captures", size(min_free)));
     };
     let (fits, has_now) = (total.saturating_sub(min_free), free.saturating_sub(min_free));
+    if fits == 0 {
+        return Outcome::Failed(format!(
+            "{} that stay free (--min_free) leave nothing of {}: lower --min_free",
+            size(min_free),
+            size(total)
+        ));
+    }
     if max > fits {
         return Outcome::Failed(format!(
             "{} (--spool_max) and {} that stay free (--min_free) do not fit into {}: lower --spool_max to {} or less",
@@ -247,11 +257,15 @@ fn connect(path: &Path) -> io::Result<()> {
 }
 
 fn camera_socket(path: &Path, connected: io::Result<()>) -> Outcome {
+    let is_other = fs::metadata(path).is_ok_and(|about| !about.file_type().is_socket());
     let path = path.display();
     match connected {
         Ok(()) => Outcome::Fine(format!("somebody listens at {path}")),
         Err(error) => {
             let cure: &str = match error.kind() {
+                ErrorKind::ConnectionRefused if is_other => {
+                    "something that is no socket is there; is --cam_sock right?"
+                }
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                     &format!("start the camera program, or `cloudtalker listen --cam_sock {path}`")
                 }
@@ -311,7 +325,12 @@ mod tests {
             "failed: 36.0 MiB (--spool_max) and 64.0 MiB that stay free (--min_free) do not fit into 100.0 MiB",
         );
         assert!(told.to_string().ends_with("lower --spool_max to 36.0 MiB or less"), "{told}");
-        is(&quota(Some(u64::MAX), u64::MAX, nothing), "failed: ");
+        is(&quota(Some(u64::MAX), u64::MAX, empty), "failed: ");
+        let told = quota(Some(MIB), 100 * MIB, empty).to_string();
+        assert!(
+            told.ends_with("that stay free (--min_free) leave nothing of 100.0 MiB: lower --min_free"),
+            "{told}"
+        );
         let shared = Space { free: 80 * MIB, total: 100 * MIB };
         is(&quota(Some(16 * MIB), 64 * MIB, shared), "fine: 16.0 MiB (--spool_max) of 100.0 MiB");
         is(

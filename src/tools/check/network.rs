@@ -12,6 +12,7 @@ use crate::{
     engine::Refusal,
     shell::{
         cloud::{self, End, Stream, Target},
+        lock,
         meter::Meter,
         progress::Pulse,
         ureq_tls::{self, Limits},
@@ -21,14 +22,16 @@ use crate::{
 };
 use rustls::ClientConfig;
 use smol::{Timer, future::FutureExt, net::TcpStream};
-use std::{io::Read, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs::File, io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 /// For each step.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { connect: PATIENCE, read: PATIENCE, write: PATIENCE };
 /// What to look at where a name leads nowhere.
 const NAME: &str = "is --endpoint right, and does the board have a network?";
-/// Where no server is reached.
+/// Where no server is reached by its addresses.
+const WAY: &str = "does the board have a network, does the server run, and is nothing between?";
+/// Where none is reached that was.
 const SERVER: &str = "does the server run, and is nothing between?";
 /// Where one takes the connection, and then says nothing.
 const PORT: &str = "is --endpoint's port right, and is nothing between?";
@@ -61,7 +64,7 @@ async fn reach(
     let addresses = bounded(NAME, cloud::resolve(endpoint)).await.map(|found| (listed(&found), found));
     let addresses = report.take(Subject::Dns, addresses)?;
 
-    let tcp = bounded(SERVER, cloud::dial(&addresses, PATIENCE)).await.map(|tcp| (connected(&tcp), tcp));
+    let tcp = bounded(WAY, cloud::dial(&addresses, PATIENCE)).await.map(|tcp| (connected(&tcp), tcp));
     let tcp = tcp.map_err(|why| format!("{}: {why}", endpoint.authority()));
     let tcp = report.take(Subject::Tcp, tcp)?;
 
@@ -115,6 +118,13 @@ async fn websocket(config: &Config, target: &Target, stream: Stream) -> Outcome 
                 "not tried, as it would end the session of an agent that does not tell whether it has one: {error}"
             ));
         }
+        Holder::Elsewhere => {
+            return Outcome::Doubtful(
+                "not tried, as it would end the session of the agent that has this state directory: give its input \
+                 socket or port, too"
+                    .to_owned(),
+            );
+        }
     }
     let (mut socket, _) = match bounded(WELL, target.upgrade(stream)).await {
         Ok(upgraded) => upgraded,
@@ -132,13 +142,18 @@ enum Holder {
     Agent,
     /// Somebody has that socket, and does not tell.
     Unknown(ToolError),
+    /// Somebody has our state directory, and another socket.
+    Elsewhere,
 }
 
 fn holder(config: &Config) -> Holder {
     match input::ask(&Address::of(config.input.clone())) {
         Ok(status) if status.has_session_with(&config.endpoint.to_string()) => Holder::Agent,
         Ok(_) => Holder::Nobody,
-        Err(ToolError::Absent(_, error)) if is_nobody(&error) => Holder::Nobody,
+        Err(ToolError::Absent(_, error)) if is_nobody(&error) => {
+            let is_held = File::open(&config.spool.state_dir).is_ok_and(|dir| lock::is_held(&dir));
+            if is_held { Holder::Elsewhere } else { Holder::Nobody }
+        }
         Err(error) => Holder::Unknown(error),
     }
 }

@@ -162,7 +162,9 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
         (
             "a server that does not run",
             &|scene| scene.calling(&format!("127.0.0.1:{}/", free_port())),
-            &["tcp           FAILED  127.0.0.1:…; does the server run, and is nothing between?"],
+            &[
+                "tcp           FAILED  127.0.0.1:…; does the board have a network, does the server run, and is nothing between?",
+            ],
         ),
         (
             "a server of another authority",
