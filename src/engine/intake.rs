@@ -304,9 +304,7 @@ fn identify(wanted: &Wanted) -> Result<(Naming, Container), String> {
     match wanted.naming {
         None => {
             let name = SegmentName::of_path(&wanted.path).map_err(|error| {
-                format!(
-                    "{error}; or hand it over with \"trigger\" in the message (cloudtalker send --name pir)"
-                )
+                format!("{error}; one of any name is taken with \"trigger\" in its message, as by cloudtalker send --name pir")
             })?;
             Ok((Naming::of_name(name), name.container))
         }

@@ -108,7 +108,9 @@ fn a_file_that_is_no_segment_is_refused() {
     for (name, why) in [
         (
             "holiday.mp4".to_owned(),
-            format!("{scheme}there are not four parts; or hand it over with \"trigger\""),
+            format!(
+                "{scheme}there are not four parts; one of any name is taken with \"trigger\" in its message"
+            ),
         ),
         ("pir.0.0.mp4".to_owned(), format!("{scheme}timestamp 0 is no time: set the clock or count from 1")),
         ("pir.now.0.mp4".to_owned(), format!("{scheme}\"now\" is no number of seconds")),
