@@ -128,13 +128,12 @@ async fn added(add: &CameraAdd) -> ExitCode {
         Ok(endpoint) => endpoint,
         Err(message) => return failed(1, &message),
     };
-    print(&format!(
+    printed(&format!(
         "cloudtalker --endpoint {endpoint}/ --cert {} --key {} --ca {}",
         files.certificate.display(),
         files.key.display(),
         files.ca.display()
-    ));
-    ExitCode::SUCCESS
+    ))
 }
 
 /// Makes the files of cameras that have none yet: for a system that is set up by starting it.
@@ -157,12 +156,7 @@ async fn listed(data: &Path, request: &Request, json: bool, table: fn(&[Value]) 
         Ok((answer, _)) => return refused(answer),
         Err(error) => return failed(1, &error.to_string()),
     };
-    if json {
-        print(&Value::Array(list).to_string());
-    } else {
-        print(&table(&list));
-    }
-    ExitCode::SUCCESS
+    printed(&if json { Value::Array(list).to_string() } else { table(&list) })
 }
 
 async fn done(data: &Path, request: &Request) -> ExitCode {
@@ -172,10 +166,7 @@ async fn done(data: &Path, request: &Request) -> ExitCode {
         asked = control::wait(stream).await;
     }
     match asked {
-        Ok((Answer::Done(text), _)) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
+        Ok((Answer::Done(text), _)) => printed(&text),
         Ok((answer, _)) => refused(answer),
         Err(error) => failed(1, &error.to_string()),
     }
@@ -237,10 +228,24 @@ fn refusal(answer: Answer) -> String {
     }
 }
 
-/// A closed standard output is no reason to stop.
+/// What there is to know beside the work: a closed standard output is no reason to stop.
 fn print(line: &str) {
+    let _ = try_print(line);
+}
+
+/// What was asked for. Whoever reads no more has seen enough; but what was not written must not pass for what there is.
+fn printed(text: &str) -> ExitCode {
+    match try_print(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            failed(1, &format!("expected to write standard output, but: {error}"))
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
+}
+
+fn try_print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    writeln!(out, "{text}").and_then(|()| out.flush())
 }
 
 fn failed(status: u8, message: &str) -> ExitCode {

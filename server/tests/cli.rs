@@ -34,6 +34,20 @@ async fn a_second_process_on_the_directory_is_refused_and_a_dead_ones_lock_is_no
 }
 
 #[tokio::test]
+async fn what_can_not_be_written_is_no_success() {
+    let serving = Serving::start();
+    serving.add("porch");
+    for command in [&["camera", "list"][..], &["captures", "list", "--json"], &["password"]] {
+        let mut full = serving.commanding(command);
+        let full = full.stdout(std::fs::File::create("/dev/full").unwrap()).output().unwrap();
+        refused(&full, "expected to write standard output, but: No space left on device");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert!(serving.commanding(command).stdout(writer).status().unwrap().success(), "{command:?}");
+    }
+}
+
+#[tokio::test]
 async fn it_ends_cleanly_and_says_goodbye() {
     let mut serving = Serving::start();
     let camera = serving.add("porch");

@@ -141,7 +141,13 @@ impl Serving {
 
     /// A command on this data directory.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
-        program().args(arguments).arg("--data").arg(self.data.path()).output().unwrap()
+        self.commanding(arguments).output().unwrap()
+    }
+
+    pub(crate) fn commanding(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.args(arguments).arg("--data").arg(self.data.path());
+        command
     }
 
     /// A command that must succeed; what it prints.
@@ -153,8 +159,7 @@ impl Serving {
 
     /// A command while the test's own camera has something to do, too.
     pub(crate) async fn command_beside(&self, arguments: &[&str]) -> tokio::task::JoinHandle<Output> {
-        let mut command = program();
-        command.args(arguments).arg("--data").arg(self.data.path());
+        let mut command = self.commanding(arguments);
         tokio::task::spawn_blocking(move || command.output().unwrap())
     }
 
