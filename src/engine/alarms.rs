@@ -79,8 +79,12 @@ impl Engine {
     pub(super) fn alarm_added(&mut self, now: Now, result: io::Result<()>) {
         let Some((source, ack, id)) = self.alarms.writing.pop_front() else { return };
         let reply = match result {
-            Ok(()) => Reply { ok: true, alarm: Some(id), ..Reply::default() },
+            Ok(()) => {
+                self.intake_is_well();
+                Reply { ok: true, alarm: Some(id), ..Reply::default() }
+            }
             Err(error) => {
+                self.intake_failed(now, &error);
                 let why = format!("the alarm was sent if the cloud is there, but can't be kept: {error}");
                 self.trouble.refused(now, &why);
                 self.tell(Event::InputRefused { path: None, why: why.clone() });

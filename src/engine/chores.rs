@@ -29,7 +29,7 @@ pub struct Chores {
     under_way: Option<Task>,
     /// Subjects that rest after a failure.
     resting: BTreeSet<Subject>,
-    /// Those whose latest chore has failed.
+    /// Those of which the disk did not take the latest.
     failing: BTreeSet<Subject>,
 }
 
@@ -40,6 +40,8 @@ enum Subject {
     Refused,
     Alarms,
     Remembered,
+    /// What is being taken in, which is no chore, but may fail as well.
+    Intake,
 }
 
 impl Subject {
@@ -146,25 +148,45 @@ impl Engine {
         if let Task::Remember(remembered) = &chore {
             self.budget.written(remembered.spent.as_ref(), result.is_ok());
         }
-        if result.is_ok() {
-            self.chores.failing.retain(|subject| Subject::of(&chore) != Some(*subject));
-            if self.chores.failing.is_empty() {
-                self.trouble.disk_is_well();
-            }
+        if let (Some(subject), Ok(())) = (Subject::of(&chore), &result) {
+            self.disk_is_well(subject);
         }
         match (&chore, result) {
             (Task::Forget { capture, .. }, Ok(())) => self.forgot(*capture),
             // Marks and hints spare work, and are worth no second try.
             (Task::Close { .. } | Task::NoteUrl { .. }, _) | (_, Ok(())) => {}
             (_, Err(error)) => {
-                self.chores.resting.extend(Subject::of(&chore));
-                self.chores.failing.extend(Subject::of(&chore));
+                let subject = Subject::of(&chore).expect("what is no chore is answered otherwise");
+                self.chores.resting.insert(subject);
                 self.chores.waiting.push_front(chore);
                 self.timers.set(Timer::DiskRetry, now.mono + RETRY);
-                let why = format!("{}: {error}", self.settings.state_dir);
-                self.trouble.disk_failed(now, &why);
+                let why = self.disk_failed(now, subject, &error);
                 self.tell(Event::DiskFailed(why));
             }
+        }
+    }
+
+    /// The disk did not take what a local program handed over.
+    pub(super) fn intake_failed(&mut self, now: Now, error: &io::Error) {
+        self.disk_failed(now, Subject::Intake, error);
+    }
+
+    /// It has taken something of theirs.
+    pub(super) fn intake_is_well(&mut self) {
+        self.disk_is_well(Subject::Intake);
+    }
+
+    fn disk_failed(&mut self, now: Now, subject: Subject, error: &io::Error) -> String {
+        let why = format!("{}: {error}", self.settings.state_dir);
+        self.chores.failing.insert(subject);
+        self.trouble.disk_failed(now, &why);
+        why
+    }
+
+    fn disk_is_well(&mut self, subject: Subject) {
+        self.chores.failing.remove(&subject);
+        if self.chores.failing.is_empty() {
+            self.trouble.disk_is_well();
         }
     }
 

@@ -129,6 +129,9 @@ impl Engine {
         let staged = match result {
             Ok(staged) => staged,
             Err(error) => {
+                if let SourceError::NoSpool(error) = &error {
+                    self.intake_failed(now, error);
+                }
                 return self.refuse(now, wanted.source, wanted.ack, Some(&wanted.path), &error.to_string());
             }
         };
@@ -252,10 +255,12 @@ impl Engine {
                     let copy_bytes = Some(bytes);
                     return self.intake.waiting.push_front(Wanted { copy_bytes, ..wanted });
                 }
+                self.intake_failed(now, &error);
                 let why = format!("it can't be kept: {error}");
                 return self.refuse(now, wanted.source, wanted.ack, Some(&wanted.path), &why);
             }
         };
+        self.intake_is_well();
         if let Some(id) = new_capture {
             self.captures.begin(place.capture, id);
         }

@@ -310,6 +310,8 @@ fn a_read_only_state_directory_refuses_segments_and_keeps_the_session() {
     agent.takes(std::slice::from_ref(&segment));
     agent.owes_nothing();
     assert!(server.captures()[0].is("pir", TIME, &[segment]));
+    let status = agent.source().ask(&json!({"query": "status"}));
+    assert!(status["disk_failure"]["why"].as_str().unwrap().contains("Read-only file system"), "{status}");
 }
 
 #[test]
