@@ -50,7 +50,8 @@ impl Recent {
         if self.0.len() == REMEMBERED {
             // The level that counts is told as long as it does.
             let level = self.0.iter().rposition(|given| is_level(given.command));
-            self.0.remove(usize::from(level == Some(0)));
+            let is_kept = level == Some(0) && !is_level(command);
+            self.0.remove(usize::from(is_kept));
         }
         self.0.push_back(Given { command, at: now, fate: Fate::Waiting(None) });
     }
