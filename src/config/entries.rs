@@ -12,9 +12,6 @@ const REPEATABLE: &str = "capture_dir";
 /// Settings that exclude each other: a flag for one puts the file's other aside.
 const EITHER: [&str; 2] = ["cam_sock", "cam_addr"];
 
-/// Settings that name what the agent makes, or reads until it ends: each takes a place of its own.
-const PLACES: [&str; 6] = ["input_sock", "cam_sock", "motion_file_list", "pidfile", "watchdog", "metrics"];
-
 /// Settings that are addresses of servers: who is let in there may depend on their user, path or query.
 const ADDRESSES: [&str; 2] = ["endpoint", "upload_url"];
 
@@ -59,7 +56,7 @@ pub enum ConfigError {
     /// Two settings exclude each other.
     Both(Box<[Entry; 2]>),
     /// Two settings name the same place.
-    OnePlace(Box<[Entry; 2]>),
+    OnePlace([&'static str; 2], PathBuf),
     /// A value that stands in quotes, which would be part of it.
     Quoted(Entry),
     /// Nothing says where the cloud is.
@@ -108,17 +105,6 @@ impl Entries {
     fn of_flags(flags: Vec<(&'static str, String)>) -> Entries {
         let flags = flags.into_iter().map(|(name, value)| Entry { name, value, origin: Origin::Flag });
         Entries(flags.collect())
-    }
-
-    /// No two of [`PLACES`] may be one.
-    pub(super) fn expect_apart(&self) -> Result<(), ConfigError> {
-        let placed: Vec<&Entry> = PLACES.iter().filter_map(|name| self.find(name)).collect();
-        for (index, one) in placed.iter().enumerate() {
-            if let Some(other) = placed[..index].iter().find(|other| other.value == one.value) {
-                return Err(ConfigError::OnePlace(Box::new([(*other).clone(), (*one).clone()])));
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn into_inner(self) -> Vec<Entry> {
@@ -267,9 +253,8 @@ impl fmt::Display for ConfigError {
                 let [one, other] = entries.as_ref();
                 write!(f, "{one} and {other} exclude each other: commands go to one place, leave one out")
             }
-            ConfigError::OnePlace(entries) => {
-                let [one, other] = entries.as_ref();
-                write!(f, "{one} and {other} name the same file, {}: give each its own", one.value)
+            ConfigError::OnePlace([one, other], path) => {
+                write!(f, "--{one} and --{other} name the same file, {}: give each its own", path.display())
             }
             ConfigError::Quoted(entry) => {
                 write!(f, "{entry}: expected a value as it is, but it came in quotes: leave them out")

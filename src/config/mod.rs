@@ -179,10 +179,9 @@ impl Config {
     }
 
     fn take(entries: &Entries) -> Result<Config, ConfigError> {
-        entries.expect_apart()?;
         let spool = SpoolConfig::take(entries)?;
         let endpoint = entries.read("endpoint", value::endpoint)?;
-        Ok(Config {
+        let config = Config {
             endpoint: endpoint.ok_or(ConfigError::NoEndpoint)?,
             cert: entries.path("cert")?.unwrap_or_else(|| "cert.pem".into()),
             key: entries.path("key")?.unwrap_or_else(|| "key.pem".into()),
@@ -205,7 +204,34 @@ impl Config {
             pidfile: entries.path("pidfile")?,
             watchdog: entries.path("watchdog")?,
             metrics: entries.path("metrics")?,
-        })
+        };
+        config.expect_apart()?;
+        Ok(config)
+    }
+
+    /// What the agent makes, or reads until it ends, takes a place each.
+    fn expect_apart(&self) -> Result<(), ConfigError> {
+        let commands = match &self.commands {
+            Some(CommandTarget::Unix(path)) => Some(path),
+            Some(CommandTarget::Udp { .. }) | None => None,
+        };
+        let places = [
+            ("input_sock", self.input.unix.as_ref()),
+            ("cam_sock", commands),
+            ("motion_file_list", self.motion_file_list.as_ref()),
+            ("pidfile", self.pidfile.as_ref()),
+            ("watchdog", self.watchdog.as_ref()),
+            ("metrics", self.metrics.as_ref()),
+        ];
+        let named = places.into_iter().filter_map(|(name, path)| Some((name, path?)));
+        let mut earlier: Vec<(&'static str, &PathBuf)> = Vec::new();
+        for (name, path) in named {
+            if let Some((other, _)) = earlier.iter().find(|(_, other)| *other == path) {
+                return Err(ConfigError::OnePlace([other, name], path.clone()));
+            }
+            earlier.push((name, path));
+        }
+        Ok(())
     }
 
     /// Whether it matters what time of day and what month it is.
@@ -251,11 +277,8 @@ impl InputConfig {
         {
             return Err(ConfigError::OpenBind(at.clone()));
         }
-        let mode = entries.parse(
-            "input_mode",
-            "an octal mode whose owner may read and write, as 0660",
-            value::mode,
-        )?;
+        let mode =
+            entries.parse("input_mode", "an octal mode that lets its owner write, as 0660", value::mode)?;
         let tcp = port.map(|port| SocketAddr::new(bind, port));
         Ok(InputConfig {
             unix: unix.or_else(|| tcp.is_none().then(|| DEFAULT_INPUT.into())),

@@ -115,7 +115,7 @@ fn each_setting_says_what_it_expects() {
         ("key", "", "a path"),
         ("ca", "", "a path"),
         ("input_sock", &long, "a path of 1 to 107 bytes, which is all that a socket's name holds"),
-        ("input_mode", "0066", "an octal mode whose owner may read and write, as 0660"),
+        ("input_mode", "0066", "an octal mode that lets its owner write, as 0660"),
         ("input_port", "65536", "a port, 1 to 65535"),
         ("input_bind", "here", "an address, as 127.0.0.1"),
         ("motion_file_list", "", "a path"),
@@ -251,9 +251,11 @@ fn a_value_in_quotes_is_told_as_such() {
 fn no_two_files_are_one() {
     let error = config("--metrics /run/a --input_sock /run/a").unwrap_err();
     assert_eq!(error, "--input_sock and --metrics name the same file, /run/a: give each its own");
-    let file = File::new("same", "pidfile = /run/a\n");
-    let error = file.load("-e cloud.example --watchdog /run/a").unwrap_err();
-    assert_eq!(error, "FILE:1: pidfile and --watchdog name the same file, /run/a: give each its own");
+    let file = File::new("same", "pidfile = /run/./a\n");
+    let error = file.load("-e cloud.example --watchdog /run//a").unwrap_err();
+    assert_eq!(error, "--pidfile and --watchdog name the same file, /run//a: give each its own");
+    let error = config(&format!("--cam_sock {DEFAULT_INPUT}")).unwrap_err();
+    assert!(error.starts_with("--input_sock and --cam_sock name the same file, "), "{error}");
     assert!(config("--cert /a.pem --key /a.pem").is_ok(), "both may be in one file");
 }
 

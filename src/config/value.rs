@@ -37,8 +37,8 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 pub(super) fn mode(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let mode = number::<u32>(digits).and_then(|_| u32::from_str_radix(digits, 8).ok());
-    // A digit too few would let others in, and the owner not.
-    mode.filter(|mode| *mode <= 0o777 && mode & 0o600 == 0o600)
+    // Who may write may connect. A digit too few would let others in, and the owner not.
+    mode.filter(|mode| *mode <= 0o777 && mode & 0o200 != 0)
 }
 
 pub(super) fn toggle(text: &str) -> Option<bool> {

@@ -26,11 +26,11 @@ fn a_bad_configuration_is_told_before_anything_is_opened() {
         (&["--input_bind", "127.0.0.1"], "--input_bind has no port to open: give --input_port too"),
         (
             &["--input_mode", "rw"],
-            "--input_mode: expected an octal mode whose owner may read and write, as 0660, but",
+            "--input_mode: expected an octal mode that lets its owner write, as 0660, but",
         ),
         (
             &["--input_mode", "66"],
-            "--input_mode: expected an octal mode whose owner may read and write, as 0660, but",
+            "--input_mode: expected an octal mode that lets its owner write, as 0660, but",
         ),
         (
             &["--pidfile", "/run/same", "--watchdog", "/run/same"],

@@ -79,7 +79,7 @@ pub fn error(error: ConfigError) -> String {
         | ConfigError::Unreadable(..)
         | ConfigError::Repeated(..)
         | ConfigError::Both(_)
-        | ConfigError::OnePlace(_)
+        | ConfigError::OnePlace(..)
         | ConfigError::Quoted(_)
         | ConfigError::NoEndpoint
         | ConfigError::BindWithoutPort(_)
