@@ -181,6 +181,12 @@ fn quota(max: Option<u64>, min_free: u64, Space { free, total }: Space) -> Outco
         return Outcome::Fine(format!("none (--spool_max): all but {} is for captures", size(min_free)));
     };
     let (fits, has_now) = (total.saturating_sub(min_free), free.saturating_sub(min_free));
+    if total == 0 {
+        return Outcome::Doubtful(format!(
+            "the file system does not tell its size: {} (--spool_max) may fit or not",
+            size(max)
+        ));
+    }
     if fits == 0 {
         return Outcome::Failed(format!(
             "{} that stay free (--min_free) leave nothing of {}: lower --min_free",
@@ -326,6 +332,7 @@ mod tests {
         );
         assert!(told.to_string().ends_with("lower --spool_max to 36.0 MiB or less"), "{told}");
         is(&quota(Some(u64::MAX), u64::MAX, empty), "failed: ");
+        is(&quota(Some(MIB), MIB, nothing), "doubtful: the file system does not tell its size");
         let told = quota(Some(MIB), 100 * MIB, empty).to_string();
         assert!(
             told.ends_with("that stay free (--min_free) leave nothing of 100.0 MiB: lower --min_free"),

@@ -22,7 +22,14 @@ use crate::{
 };
 use rustls::ClientConfig;
 use smol::{Timer, future::FutureExt, net::TcpStream};
-use std::{fs::File, io::Read, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::{self, Read},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 /// For each step.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -118,13 +125,7 @@ async fn websocket(config: &Config, target: &Target, stream: Stream) -> Outcome 
                 "not tried, as it would end the session of an agent that does not tell whether it has one: {error}"
             ));
         }
-        Holder::Elsewhere => {
-            return Outcome::Doubtful(
-                "not tried, as it would end the session of the agent that has this state directory: give its input \
-                 socket or port, too"
-                    .to_owned(),
-            );
-        }
+        Holder::Elsewhere(why) => return Outcome::Doubtful(format!("not tried, as {why}")),
     }
     let (mut socket, _) = match bounded(WELL, target.upgrade(stream)).await {
         Ok(upgraded) => upgraded,
@@ -142,19 +143,33 @@ enum Holder {
     Agent,
     /// Somebody has that socket, and does not tell.
     Unknown(ToolError),
-    /// Somebody has our state directory, and another socket.
-    Elsewhere,
+    /// Perhaps somebody who has our state directory, and another socket: why that may be.
+    Elsewhere(String),
 }
 
 fn holder(config: &Config) -> Holder {
     match input::ask(&Address::of(config.input.clone())) {
         Ok(status) if status.has_session_with(&config.endpoint.to_string()) => Holder::Agent,
-        Ok(_) => Holder::Nobody,
-        Err(ToolError::Absent(_, error)) if is_nobody(&error) => {
-            let is_held = File::open(&config.spool.state_dir).is_ok_and(|dir| lock::is_held(&dir));
-            if is_held { Holder::Elsewhere } else { Holder::Nobody }
-        }
+        Ok(status) if Path::new(&status.spool.state_dir) == config.spool.state_dir => Holder::Nobody,
+        Ok(_) => elsewhere(&config.spool.state_dir),
+        Err(ToolError::Absent(_, error)) if is_nobody(&error) => elsewhere(&config.spool.state_dir),
         Err(error) => Holder::Unknown(error),
+    }
+}
+
+/// An agent with other sockets than ours is known by its state directory alone.
+fn elsewhere(state_dir: &Path) -> Holder {
+    match File::open(state_dir) {
+        Ok(dir) if lock::is_held(&dir) => Holder::Elsewhere(
+            "it would end the session of the agent that has this state directory: give its input socket or port, too"
+                .to_owned(),
+        ),
+        Ok(_) => Holder::Nobody,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Holder::Nobody,
+        Err(error) => Holder::Elsewhere(format!(
+            "it would end the session of an agent that has {}, if one has: {error}; run this as the agent's user",
+            state_dir.display()
+        )),
     }
 }
 

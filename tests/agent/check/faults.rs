@@ -9,7 +9,19 @@ use std::fs;
 fn each_thing_that_is_wrong_is_told_with_its_cure() {
     let other = Server::stopped();
     let stranger = other.add("stranger");
-    let rows: [(&str, Spoil, &[&str]); 26] = [
+    let rows: [(&str, Spoil, &[&str]); 27] = [
+        (
+            "a file in the camera socket's place",
+            &|mut scene| {
+                scene._camera = None;
+                let _ = fs::remove_file(scene.board.cam_sock());
+                fs::write(scene.board.cam_sock(), "precious").unwrap();
+                scene
+            },
+            &[
+                "camera        FAILED  nobody can be told commands at …; something that is no socket is there; is --cam_sock right?",
+            ],
+        ),
         (
             "a value that makes no sense",
             &|scene| scene.with(&["--min_free", "much"]),
