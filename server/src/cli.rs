@@ -128,12 +128,13 @@ async fn added(add: &CameraAdd) -> ExitCode {
         Ok(endpoint) => endpoint,
         Err(message) => return failed(1, &message),
     };
-    printed(&format!(
+    let line = format!(
         "cloudtalker --endpoint {endpoint}/ --cert {} --key {} --ca {}",
         files.certificate.display(),
         files.key.display(),
         files.ca.display()
-    ))
+    );
+    printed(&line, &format!("its files are made all the same, in {}", add.out.display()))
 }
 
 /// Makes the files of cameras that have none yet: for a system that is set up by starting it.
@@ -156,7 +157,8 @@ async fn listed(data: &Path, request: &Request, json: bool, table: fn(&[Value]) 
         Ok((answer, _)) => return refused(answer),
         Err(error) => return failed(1, &error.to_string()),
     };
-    printed(&if json { Value::Array(list).to_string() } else { table(&list) })
+    let list = if json { Value::Array(list).to_string() } else { table(&list) };
+    printed(&list, "ask again where there is room")
 }
 
 async fn done(data: &Path, request: &Request) -> ExitCode {
@@ -166,7 +168,9 @@ async fn done(data: &Path, request: &Request) -> ExitCode {
         asked = control::wait(stream).await;
     }
     match asked {
-        Ok((Answer::Done(text), _)) => printed(&text),
+        Ok((Answer::Done(text), _)) => {
+            printed(&text, "it is done all the same; a password that nobody saw is replaced by asking again")
+        }
         Ok((answer, _)) => refused(answer),
         Err(error) => failed(1, &error.to_string()),
     }
@@ -233,11 +237,12 @@ fn print(line: &str) {
     let _ = try_print(line);
 }
 
-/// What was asked for. Whoever reads no more has seen enough; but what was not written must not pass for what there is.
-fn printed(text: &str) -> ExitCode {
+/// What was asked for, or is to be known of what was done. Whoever reads no more has seen enough; but what was not written
+/// must not pass for what there is. `cure` says what to do then.
+fn printed(text: &str, cure: &str) -> ExitCode {
     match try_print(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            failed(1, &format!("expected to write standard output, but: {error}"))
+            failed(1, &format!("expected to write standard output, but: {error}; {cure}"))
         }
         Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
