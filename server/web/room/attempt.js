@@ -161,7 +161,10 @@ export class Attempt {
     try {
       return await this.#ask("set_feed_id", { ...this.#publisher.ids, ...(name && { customName: name }) });
     } catch (error) {
-      if (error instanceof Refusal) await this.#showToken();
+      if (error instanceof Refusal) {
+        this.#hasSlot = false;
+        await this.#showToken();
+      }
       throw error;
     }
   }
