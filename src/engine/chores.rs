@@ -185,6 +185,8 @@ impl Engine {
 
     fn disk_is_well(&mut self, subject: Subject) {
         self.chores.failing.remove(&subject);
+        // Nobody tries that again: whatever the disk takes shows that it is well.
+        self.chores.failing.remove(&Subject::Intake);
         if self.chores.failing.is_empty() {
             self.trouble.disk_is_well();
         }
