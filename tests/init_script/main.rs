@@ -250,7 +250,7 @@ fn what_is_not_configured_is_told_and_nothing_runs() {
         ),
         (
             format!("echo 'max_rate = fast' >>{CONFIG}"),
-            "/etc/cloudtalker.conf:5: max_rate: expected bytes a second above 0, or K, M or G of them, as 200K, or a list by local time",
+            "/etc/cloudtalker.conf:5: max_rate: expected bytes a second, or K, M or G of them, as 200K, or a list by local time",
         ),
         (
             "rm /etc/cloudtalker/cert.pem".into(),

@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_captures_hold_is_what_would_be_free_without_them() {
-        let dir = std::env::temp_dir().join(format!("cloudtalker-held-{}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("cloudtalker-room-won-{}", process::id()));
         fs::create_dir_all(dir.join("1.pir")).unwrap();
         assert_eq!(held(&dir.join("nowhere")), 0);
         let (one, other) = (dir.join("1.pir/0.mp4"), dir.join("1.pir/1.mp4"));
