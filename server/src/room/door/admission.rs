@@ -14,7 +14,7 @@
 //! | `message` | `body`, as in [`BODIES`]; `jsep` |
 
 use serde_json::{Map, Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Feeds that a receiver shows at a time, with room to spare.
 const MAX_HANDLES: usize = 128;
@@ -74,7 +74,8 @@ const CANDIDATE: [&str; 5] = ["candidate", "sdpMid", "sdpMLineIndex", "usernameF
 #[derive(Debug, Default)]
 pub struct Admission {
     session: Session,
-    handles: HashSet<u64>,
+    /// Whether each has shown a pin: a join without one learns nothing by being refused.
+    handles: HashMap<u64, bool>,
     /// What Janus has not answered, by transaction: none is used twice meanwhile, so that its answer is told apart.
     pending: HashMap<String, Asked>,
 }
@@ -91,7 +92,7 @@ enum Asked {
 /// What Janus said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// The pin is not the room's.
+    /// The pin that was shown is not the room's.
     WrongPin,
     /// Anything else.
     Other,
@@ -158,18 +159,24 @@ impl Admission {
             }
             Some("detached") => {
                 let gone = message.get("sender").and_then(Value::as_u64);
-                self.handles.retain(|handle| Some(*handle) != gone);
+                self.handles.retain(|handle, _| Some(*handle) != gone);
             }
             _ => {}
         }
         let code = message.get("plugindata").map(|plugin| &plugin["data"]["error_code"]);
-        if code.and_then(Value::as_u64) == Some(WRONG_PIN) { Heard::WrongPin } else { Heard::Other }
+        let sender = message.get("sender").and_then(Value::as_u64);
+        // One that was detached meanwhile may have shown anything.
+        let has_shown_none = sender.is_some_and(|handle| self.handles.get(&handle) == Some(&false));
+        match code.and_then(Value::as_u64) {
+            Some(WRONG_PIN) if !has_shown_none => Heard::WrongPin,
+            Some(_) | None => Heard::Other,
+        }
     }
 
     fn answered(&mut self, asked: Asked, id: Option<u64>) {
         match asked {
             Asked::Session => self.session = id.map_or(Session::None, Session::Open),
-            Asked::Handle => self.handles.extend(id),
+            Asked::Handle => self.handles.extend(id.map(|handle| (handle, false))),
             Asked::Other => {}
         }
     }
@@ -218,9 +225,14 @@ impl Admission {
                 trickle(message)
             }
             "message" => {
-                self.of_handle(message, &["body", "jsep"])?;
+                let handle = self.of_handle(message, &["body", "jsep"])?;
                 message.get("jsep").map_or(Ok(()), |jsep| flat(jsep, "jsep", &JSEP))?;
-                body(object(message, "body")?, has_room)
+                let said = object(message, "body")?;
+                body(said, has_room)?;
+                if said.get("pin").is_some_and(|pin| pin != "") {
+                    self.handles.insert(handle, true);
+                }
+                Ok(())
             }
             other => Err((
                 UNKNOWN_REQUEST,
@@ -272,7 +284,7 @@ impl Admission {
     fn of_handle(&self, message: &Object, more: &[&str]) -> Result<u64, Fault> {
         self.of_session(message, &[&["handle_id"], more].concat())?;
         let id = number(message, "handle_id")?;
-        if !self.handles.contains(&id) {
+        if !self.handles.contains_key(&id) {
             return Err((NO_SUCH_HANDLE, format!("expected a handle of this connection, got {id}")));
         }
         Ok(id)

@@ -262,11 +262,22 @@ fn requests_that_janus_has_not_answered_are_bounded() {
 }
 
 #[test]
-fn a_wrong_pin_is_heard() {
-    let wrong = json!({ "videoroom": "event", "error_code": 433, "error": "Unauthorized (wrong pin)" });
-    let event =
-        json!({ "janus": "event", "transaction": "t", "sender": HANDLE, "plugindata": { "data": wrong } });
-    assert_eq!(admission().heard(&event.to_string()), Heard::WrongPin);
+fn a_wrong_pin_is_heard_where_one_was_shown() {
+    let mut admission = admission();
+    let joins =
+        |pin: Value| body(json!({"request": "join", "ptype": "subscriber", "room": 1000, "pin": pin}));
+    let wrong = |handle: u64| {
+        json!({"janus": "event", "sender": handle, "plugindata": {"data": {"error_code": 433}}}).to_string()
+    };
+    let without = body(json!({"request": "join", "ptype": "subscriber", "room": 1000}));
+    admit(&mut admission, under("1", joins(json!("")))).unwrap();
+    admit(&mut admission, under("2", without)).unwrap();
+    assert_eq!(admission.heard(&wrong(HANDLE)), Heard::Other);
+    admit(&mut admission, under("3", joins(json!("1")))).unwrap();
+    admit(&mut admission, under("4", joins(json!("")))).unwrap();
+    assert_eq!(admission.heard(&wrong(HANDLE)), Heard::WrongPin, "its answer may be of either");
+    admit(&mut admission, under("5", of_handle("detach", json!({})))).unwrap();
+    assert_eq!(admission.heard(&wrong(HANDLE)), Heard::WrongPin, "it may be late");
 }
 
 #[test]
