@@ -30,11 +30,13 @@ const sending = new Sending({ room, slot, token: parameters.get("token") ?? "", 
 const awake = new StayAwake();
 const camera = new Camera();
 let state = "off";
+/** Whether the pin is the person's to say: the link has none, or not the room's. */
+let isPinAsked = pin === null;
 
 byId("place").textContent = `Room ${room} · Camera ${slot + 1}`;
 for (const size of SIZES) byId("size").append(element("option", size.replace("x", " × ")));
 byId("size").selectedIndex = SIZES.indexOf(USUAL_SIZE);
-showFields("of-pin", pin === null);
+showFields("of-pin", isPinAsked);
 showFields("of-name", mayHaveName);
 byId("name").value = parameters.get("customNameAllowed") ?? "";
 
@@ -83,7 +85,7 @@ async function film() {
 
 function send(track) {
   if (sending.isOn) return sending.replace(track);
-  sending.pin = pin ?? byId("pin").value;
+  sending.pin = isPinAsked ? byId("pin").value : pin;
   sending.name = mayHaveName ? byId("name").value.trim() : "";
   sending.start(track);
 }
@@ -146,6 +148,7 @@ function show(told) {
     preview(null);
   }
   if (told.wantsPin) {
+    isPinAsked = true;
     showFields("of-pin", true);
     byId("pin").focus();
   }

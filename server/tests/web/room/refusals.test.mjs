@@ -48,16 +48,22 @@ test("a wrong token and a closed slot are refused in the server's words", async 
   }
 });
 
-test("a room's PIN is asked for where it is not in the link", async () => {
-  const page = await stage.senderPage({ pin: PIN });
-  await page.goto(stage.server.url("sender.html", { slot: 0, token: TOKEN }));
-  await page.getByLabel("Room PIN").fill("4321");
-  await page.keyboard.press("Enter");
-  await says(page, "That is not the room’s PIN.");
-  await page.getByLabel("Room PIN").fill(PIN);
-  await page.keyboard.press("Enter");
-  await live(page);
-  await page.context().close();
+test("a room's PIN is asked for where it is not in the link, or not the room's", async () => {
+  for (const [pin, asks] of [[undefined, null], ["none", "The room has a PIN."], ["0000", "That is not the room’s PIN."]]) {
+    const page = await stage.senderPage({ pin: PIN });
+    await page.goto(stage.server.url("sender.html", { slot: 0, token: TOKEN, ...(pin && { pin }) }));
+    if (asks) {
+      await page.getByRole("button", { name: "Start camera" }).click();
+      await says(page, asks);
+    }
+    await page.getByLabel("Room PIN").fill("4321");
+    await page.keyboard.press("Enter");
+    await says(page, "That is not the room’s PIN.");
+    await page.getByLabel("Room PIN").fill(PIN);
+    await page.keyboard.press("Enter");
+    await live(page);
+    await page.context().close();
+  }
 });
 
 test("a receiver asks for the PIN, and again for a wrong one", async () => {
