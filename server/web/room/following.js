@@ -1,6 +1,6 @@
 // One feed's picture, kept coming for as long as the feed is there.
 
-import { JanusError, NO_SUCH_ROOM, WRONG_PIN } from "./janus.js";
+import { NO_SUCH_ROOM, WRONG_PIN, sentenceOf } from "./janus.js";
 import { Pauses } from "./pauses.js";
 import { Subscriber } from "./subscriber.js";
 
@@ -79,13 +79,6 @@ export class Following {
 }
 
 function noteOf(error) {
-  if (!(error instanceof JanusError)) return `${error.message} Trying again…`;
-  switch (error.code) {
-    case WRONG_PIN:
-      return "This room has a PIN.";
-    case NO_SUCH_ROOM:
-      return "The video server does not know this room yet.";
-    default:
-      return `${error.message} Trying again…`;
-  }
+  const isClear = error.code === WRONG_PIN || error.code === NO_SUCH_ROOM;
+  return isClear ? sentenceOf(error) : `${sentenceOf(error)} Trying again…`;
 }

@@ -10,7 +10,23 @@ const PLUGIN = "janus.plugin.videoroom";
 /** Codes that say what a person, or whoever tries again, can do about it. */
 export const NO_SUCH_ROOM = 426;
 export const NO_SUCH_FEED = 428;
+export const ROOM_FULL = 432;
 export const WRONG_PIN = 433;
+
+/** Janus' own reasons are for those who run it. */
+const SENTENCES = {
+  [NO_SUCH_ROOM]: "The video server does not know this room yet.",
+  [NO_SUCH_FEED]: "The video server does not know this camera yet.",
+  [ROOM_FULL]: "All cameras of this room are on already.",
+  [WRONG_PIN]: "This room has a PIN.",
+};
+
+/** What a person is told of an error. */
+export function sentenceOf(error) {
+  if (!(error instanceof JanusError) || error.code === 0) return error.message;
+  console.info(`Janus: ${error.code} ${error.message}`);
+  return SENTENCES[error.code] ?? "The video server refuses.";
+}
 
 /** Janus refused, with its code, or is not there any more (code 0). */
 export class JanusError extends Error {

@@ -8,7 +8,7 @@
 // slots yet. A room that ends the camera is obeyed: it starts again only when the person wants it.
 
 import { Attempt, Dismissal, Refusal } from "./attempt.js";
-import { WRONG_PIN } from "./janus.js";
+import { ROOM_FULL, WRONG_PIN, sentenceOf } from "./janus.js";
 import { Pauses } from "./pauses.js";
 import { CodecError } from "./peer.js";
 
@@ -87,16 +87,17 @@ export class Sending {
   }
 
   async #failed(error, pauses) {
-    const { message } = error;
+    const message = sentenceOf(error);
     if (error.code === WRONG_PIN) {
       return this.#refused({ message: this.pin ? "That is not the room’s PIN." : "The room has a PIN.", wantsPin: true });
     }
     if (error instanceof Dismissal || error instanceof CodecError) return this.#refused({ message });
     const isUnknown = error instanceof Refusal && error.event === "sender_init";
     if (isUnknown && !this.#wasLive) return this.#refused({ message });
-    const isTaken = error instanceof Refusal && error.event === "set_feed_id";
+    // A room has as many places as slots: where all are taken, ours is.
+    const isTaken = error.code === ROOM_FULL || (error instanceof Refusal && error.event === "set_feed_id");
     this.#tell({ state: isTaken ? "taken" : "waiting", message });
-    if (error instanceof Refusal) await this.#pause();
+    if (isTaken || error instanceof Refusal) await this.#pause();
     else await pauses.pass();
   }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Stage, TOKEN, feed, live, moves, says } from "./stage.mjs";
 
-let stage, receiver;
+let stage, receiver, holder;
 
 before(async () => {
   stage = await Stage.open({ cameraSlots: 1 });
@@ -28,6 +28,14 @@ test("the same token and secret take the only place while the old connections ar
   await says(first, "This camera was ended by the room.");
   await feed(receiver, 0).waitFor();
   await moves(receiver, 0);
+  holder = second;
+});
+
+test("somebody else waits until it is free, and is told so", async () => {
+  const other = await stage.sender();
+  await says(other, "All cameras of this room are on already. Trying again as soon as the slot is free…");
+  await holder.getByRole("button", { name: "Stop camera" }).click();
+  await live(other);
 });
 
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));
