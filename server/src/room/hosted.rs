@@ -186,6 +186,10 @@ impl Hosted {
         }
         let gone = self.lock().remove(&number);
         if let Some(Hosting { running, end, .. }) = gone {
+            // Cameras are told to end, rather than to come back.
+            for slot in 0..running.look(|engine| engine.slots().count()) {
+                let _ = running.order(Order::Slot(slot, SlotOrder::Deactivate));
+            }
             running.end();
             let _ = end.send(true);
             let rooms = self.rooms.clone();

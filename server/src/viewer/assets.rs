@@ -51,7 +51,7 @@ const APP: [Asset; 18] = assets! {
 };
 
 /// What the pages of rooms need, some of which the app shares.
-const ROOM: [Asset; 26] = assets! {
+const ROOM: [Asset; 27] = assets! {
     "dom.js": JS,
     "icon.svg": SVG,
     "novnc.js": JS,
@@ -68,6 +68,7 @@ const ROOM: [Asset; 26] = assets! {
     "room/pauses.js": JS,
     "room/peer.js": JS,
     "room/publisher.js": JS,
+    "room/reach.js": JS,
     "room/receiver.js": JS,
     "room/sender.js": JS,
     "room/sending.js": JS,

@@ -8,6 +8,7 @@ import { io } from "../vendor/socket.io.esm.min.js";
 import { eventsOf, janusUrl } from "./address.js";
 import { Janus } from "./janus.js";
 import { Publisher } from "./publisher.js";
+import { whyUnreachable } from "./reach.js";
 
 const ANSWER_MS = 10_000;
 
@@ -128,7 +129,7 @@ export class Attempt {
     });
     await new Promise((resolve, reject) => {
       socket.on("connect", resolve);
-      socket.on("connect_error", () => reject(new Error("The server can’t be reached.")));
+      socket.on("connect_error", async () => reject(new Error(await whyUnreachable({ origin, path }))));
     });
   }
 

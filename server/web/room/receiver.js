@@ -22,8 +22,8 @@ const watching = new Watching({ room, pin: pinOf(parameters) ?? "" }, {
     announce(`${feed.name} is gone`);
     layOut();
   },
-  link(isThere) {
-    byId("link").textContent = isThere ? `Room ${room}` : "Reconnecting…";
+  link(isThere, why) {
+    byId("link").textContent = isThere ? `Room ${room}` : `${why ?? ""} Reconnecting…`.trim();
     byId("link").classList.toggle("live", isThere);
     layOut();
   },
@@ -51,7 +51,10 @@ function layOut() {
     if (isArranged) feed.placeIn(frame);
     else feed.unplace();
   }
-  byId("nothing").hidden = feeds.length > 0;
+  byId("nothing").hidden = feeds.some(({ isShown }) => isShown);
+  byId("nothing").textContent = feeds.length > 0
+    ? "All cameras are hidden at the moment."
+    : "No camera is sending yet. Pictures appear here by themselves.";
 }
 
 function askForPin() {

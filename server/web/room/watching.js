@@ -6,6 +6,7 @@ import { eventsOf, janusUrl } from "./address.js";
 import { Feed } from "./feed.js";
 import { Following } from "./following.js";
 import { Janus } from "./janus.js";
+import { whyUnreachable } from "./reach.js";
 
 const ANSWER_MS = 10_000;
 
@@ -19,7 +20,7 @@ export class Watching {
   #followed = new Map();
 
   /**
-   * `view` is told what happens: `added(feed)`, `changed(feed)`, `removed(feed)`, `link(isThere)` of the server,
+   * `view` is told what happens: `added(feed)`, `changed(feed)`, `removed(feed)`, `link(isThere, why)` of the server,
    * `pinWanted()` where the room has another pin, and `command({slot, command, params})`, also those that it need not
    * know.
    */
@@ -59,6 +60,10 @@ export class Watching {
       this.#view.link(false);
       // A server that is going to be replaced says so; by itself the client would then stay away.
       if (reason === "io server disconnect") socket.connect();
+    });
+    socket.on("connect_error", async () => {
+      const why = await whyUnreachable(eventsOf(this.#room.number));
+      if (!socket.connected) this.#view.link(false, why);
     });
     socket.on("new_feed", ({ slot, ...state }) => this.#put(slot, state));
     socket.on("remove_feed", ({ slot }) => this.#remove(slot));

@@ -237,7 +237,13 @@ test("what can't be done is said where it was asked for, and may be done later",
   await card(1).getByText("Waiting for its camera").waitFor();
 });
 
-test("a room is removed, after a question", async () => {
+test("a room is removed, after a question, and its cameras and screens are told", async () => {
+  const link = new URL(senderLink);
+  const { slots: [{ token }] } = await app.evaluate(async () => (await fetch("/api/rooms/1000")).json());
+  link.searchParams.set("token", token);
+  const last = await browser.page(link.href);
+  await last.getByRole("button", { name: "Start camera" }).click();
+  await live(last);
   await app.getByRole("button", { name: "Remove room" }).click();
   await app.getByRole("button", { name: "Keep it" }).click();
   await app.getByRole("button", { name: "Remove room" }).click();
@@ -246,6 +252,8 @@ test("a room is removed, after a question", async () => {
   await app.getByRole("heading", { name: "Make your first room" }).waitFor();
   await app.goto(`${serving.url}/#rooms/1000`);
   await app.getByRole("heading", { name: "This room is not there" }).waitFor();
+  await says(last, "This camera was ended by the room.");
+  await screen.getByText("There is no such room. Reconnecting…").waitFor();
 });
 
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(browser.offences, []));
