@@ -45,6 +45,11 @@ export class Feed {
     this.node.append(this.#video, this.#note);
   }
 
+  /** Whether the room's controller has it shown. */
+  get isShown() {
+    return this.node.style.visibility !== "hidden";
+  }
+
   get name() {
     return `Camera ${Number(this.slot) + 1}`;
   }
@@ -60,9 +65,19 @@ export class Feed {
   /** Shows this picture; the one before stays until the new one comes. */
   play(stream) {
     this.#video.srcObject = stream;
-    // A browser that saves power may refuse; the picture then waits for a press.
-    this.#video.play().catch(() => {});
     this.note("");
+    this.#start();
+  }
+
+  /** A browser that saves power may refuse; the picture then waits for a press, anywhere on the page. */
+  #start() {
+    const stream = this.#video.srcObject;
+    this.#video.play().then(() => this.note(""), ({ name }) => {
+      // Another picture came, or none does any more.
+      if (name !== "NotAllowedError" || this.#video.srcObject !== stream) return;
+      this.note("Press anywhere to see the picture.");
+      addEventListener("pointerdown", () => this.#start(), { once: true });
+    });
   }
 
   /** Says over the picture why there is none, or nothing. */
