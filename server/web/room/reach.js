@@ -1,9 +1,11 @@
 // Why a room's events can't be had. A WebSocket that is refused says nothing of it; a plain request does.
 
+/** How long the server may take to say so: whoever asks waits, and then tries again. */
+const ANSWER_MS = 5_000;
+
 /** What a person is told: of a room that is not there, or is full, else of a server that is not reached. */
 export async function whyUnreachable({ origin, path }) {
-  const { status } = await fetch(`${origin}${path}/?EIO=4&transport=polling`).catch(() => ({ status: 0 }));
-  switch (status) {
+  switch (await statusOf(`${origin}${path}/?EIO=4&transport=polling`)) {
     case 404:
       return "There is no such room.";
     case 429:
@@ -11,5 +13,18 @@ export async function whyUnreachable({ origin, path }) {
       return "All places in this room are taken.";
     default:
       return "The server can’t be reached.";
+  }
+}
+
+/** Of an answer in time; else null. */
+async function statusOf(url) {
+  const asking = new AbortController();
+  const limit = setTimeout(() => asking.abort(), ANSWER_MS);
+  try {
+    return (await fetch(url, { signal: asking.signal })).status;
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(limit);
   }
 }

@@ -6,7 +6,7 @@ import { eventually } from "./browser.mjs";
 import { ADMIN_KEY, Janus } from "./janus.mjs";
 import { Relay } from "./relay.mjs";
 import { ROOM } from "./server.mjs";
-import { Stage, TOKEN, feed, live, moves, record, said, stands } from "./stage.mjs";
+import { Stage, TOKEN, feed, live, moves, record, said, says, stands } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
 let stage, sender, receiver, arranged;
@@ -62,6 +62,16 @@ test("a receiver whose connection breaks while it asks for the state comes back,
   wire.cut();
   await page.getByText("Reconnecting…").waitFor();
   await page.getByText("Room 1000", { exact: true }).waitFor();
+  await page.context().close();
+});
+
+test("a server that never answers is told as one that is not reached, and tried again", async () => {
+  const page = await stage.senderPage({ slot: 2, token: "nobody's" });
+  await page.route(/socket\.io.*polling/, () => {});
+  await page.routeWebSocket(/socket\.io/, () => {});
+  await page.reload();
+  await page.getByRole("button", { name: "Start camera" }).click();
+  await says(page, "The server can’t be reached. Trying again…");
   await page.context().close();
 });
 
