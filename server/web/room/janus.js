@@ -169,6 +169,8 @@ export class Janus {
 /** One publisher or subscriber, as Janus knows it. */
 export class Handle {
   #request;
+  /** Told when Janus has a connection to us, and passes on what comes. */
+  onUp = () => {};
   /** Told when Janus ended what goes over this handle, or is gone itself. */
   onHangup = () => {};
   /** Told a candidate of Janus', which may come after its description. */
@@ -197,6 +199,7 @@ export class Handle {
 
   received({ janus, candidate, plugindata }) {
     if (janus === "hangup" || janus === "detached" || hasNothingLeft(plugindata?.data)) this.onHangup();
+    else if (janus === "webrtcup") this.onUp();
     else if (janus === "trickle" && candidate && !candidate.completed) this.onCandidate(candidate);
   }
 }

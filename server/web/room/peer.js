@@ -1,10 +1,10 @@
 // What publisher and subscriber have in common: a connection that tells its candidates as it finds them, and whose end
 // is told once.
 //
-//   new ──descriptions──▶ connecting ──packets flow──▶ connected ──▶ over, told to onEnd
-//                             └──── none within the limit, or Janus hung up ──▶ over, connected() rejects
+//   new ──descriptions──▶ connecting ──both sides are up──▶ connected ──▶ over, told to onEnd
+//                             └──── not within the limit, or Janus hung up ──▶ over, connected() rejects
 
-/** How long a connection may take, from the descriptions to the first packet. */
+/** How long a connection may take, from the descriptions until both sides are up. */
 const CONNECT_MS = 15_000;
 
 const NO_WAY = "No way to the video server was found. A firewall may be blocking it.";
@@ -20,6 +20,9 @@ export class CodecError extends Error {}
 export class Peer {
   #handle;
   #isOver = false;
+  /** Janus may be up a moment after the browser, and until then no one can subscribe to what is published. */
+  #isJanusUp = false;
+  #look = () => {};
   #onEnd = () => {};
 
   constructor(handle) {
@@ -28,9 +31,13 @@ export class Peer {
     this.connection.onicecandidate = ({ candidate }) => handle.trickle(candidate);
     handle.onCandidate = (candidate) => this.connection.addIceCandidate(candidate).catch(() => {});
     handle.onHangup = () => this.#end(ENDED);
+    handle.onUp = () => {
+      this.#isJanusUp = true;
+      this.#look();
+    };
   }
 
-  /** Resolves once packets flow; from then on `onEnd` is told the reason when they can do so no more. */
+  /** Resolves once both sides are up; from then on `onEnd` is told the reason when they can do so no more. */
   async connected(onEnd) {
     if (this.#isOver) throw new PeerError(ENDED);
     let limit;
@@ -51,20 +58,21 @@ export class Peer {
     this.#isOver = true;
     this.connection.onicecandidate = this.connection.onconnectionstatechange = null;
     this.connection.close();
-    this.#handle.onHangup = this.#handle.onCandidate = () => {};
+    this.#look = () => {};
+    this.#handle.onHangup = this.#handle.onUp = this.#handle.onCandidate = () => {};
     this.#handle.detach();
   }
 
   #whenConnected(then) {
     let reason = NO_WAY;
-    const look = () => {
+    this.#look = () => {
       if (this.connection.connectionState === "failed") this.#end(reason);
       if (this.connection.connectionState !== "connected") return;
       reason = BROKEN;
-      then();
+      if (this.#isJanusUp) then();
     };
-    this.connection.onconnectionstatechange = look;
-    look();
+    this.connection.onconnectionstatechange = () => this.#look();
+    this.#look();
   }
 
   #end(reason) {

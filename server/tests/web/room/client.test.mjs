@@ -26,18 +26,21 @@ beforeEach(() => (room += 1));
 const makeRoom = (more = {}) =>
   janus.ask({ request: "create", room, admin_key: ADMIN_KEY, videocodec: "h264,vp8", publishers: 4, ...more });
 
-/** A page that opens a session; `call` of it runs a function with our modules and that session. */
+/** A page with our modules and an open session. */
 async function open() {
   const page = await browser.page(site.url);
-  await page.evaluate(async (janusUrl) => {
+  await openSession(page);
+  return page;
+}
+
+const openSession = (page) =>
+  page.evaluate(async (janusUrl) => {
     const names = ["janus", "publisher", "subscriber"];
     const modules = await Promise.all(names.map((name) => import(`/room/${name}.js`)));
     Object.assign(globalThis, ...modules.map((module) => ({ ...module })));
     globalThis.session = await globalThis.Janus.open(janusUrl);
     globalThis.ended = [];
   }, janus.webSocketUrl);
-  return page;
-}
 
 /** Publishes the page's camera. Resolves to the feed's number, or to what the page would be told. */
 const publish = (page, more = {}) =>
@@ -166,6 +169,28 @@ test("both sides learn that Janus is gone", async () => {
     assert.equal(refusal, "The video server can’t be reached.");
   }
   await janus.run();
+});
+
+test("a feed is published once Janus is up, too, as nobody can subscribe before", async () => {
+  await makeRoom();
+  const page = await browser.page(site.url);
+  let tellUp;
+  await page.routeWebSocket(janus.webSocketUrl, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((message) => {
+      const pass = () => socket.send(message);
+      if (JSON.parse(message).janus === "webrtcup") tellUp = pass;
+      else pass();
+    });
+  });
+  await page.reload();
+  await openSession(page);
+  const feedId = publish(page);
+  await page.waitForFunction(() => peers[0]?.connectionState === "connected");
+  await eventually(() => tellUp, Boolean);
+  assert.ok(await page.evaluate(() => globalThis.publisher === undefined));
+  tellUp();
+  await watch(await open(), await feedId);
 });
 
 test("a subscriber learns that its feed is gone", async () => {
