@@ -103,10 +103,13 @@ async fn served(arguments: Serve) -> ExitCode {
 
 async fn roomed(arguments: Room) -> ExitCode {
     crate::log::start(arguments.log_level);
+    let mut config = Config::read(std::env::vars_os(), |why| log::warn!("the configuration: {why}"));
+    if arguments.behind_proxy {
+        config.reach = room::Reach::Proxied;
+    }
     let options = process::Options {
-        config: Config::read(std::env::vars_os(), |complaint| log::warn!("the configuration: {complaint}")),
+        config,
         bind: arguments.bind,
-        reach: if arguments.behind_proxy { room::Reach::Proxied } else { room::Reach::Direct },
         trust_annotations: arguments.trust_annotations,
         codecs: if arguments.vp8_only { Codecs::Vp8 } else { Codecs::H264AndVp8 },
     };

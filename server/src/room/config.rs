@@ -12,12 +12,13 @@
 //! | `janusRoomPin` | what senders and receivers need there | none |
 //! | `janusBitrate` | what a sender may send unless it is told otherwise, in bit/s; 0 is no limit | 128000 |
 //! | `janusAdminKey` | what Janus wants of those who make rooms | none |
+//! | `behindProxy` | `true` where a proxy passes requests on and adds X-Forwarded-For; not the original's key | `false` |
 //!
 //! They stand in the JSON file that `CONFIG_PATH` names, and each may also be an environment variable,
 //! `CVH_CAMERA_CONFIG_port` for instance, which wins. A value that can't be meant is as if it weren't there: an original
 //! controller may give an empty one, and starts its server all the same.
 
-use super::{door::Upstream, janus::JanusUrl, words::Secret};
+use super::{Reach, door::Upstream, janus::JanusUrl, words::Secret};
 use serde_json::{Map, Value};
 use std::{
     ffi::OsString,
@@ -58,6 +59,8 @@ pub struct Config {
     pub bitrate: u64,
     /// What Janus wants of those who make rooms.
     pub admin_key: Option<Secret>,
+    /// Whether a proxy passes requests on.
+    pub reach: Reach,
 }
 
 impl Config {
@@ -84,7 +87,7 @@ impl Config {
     }
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "port",
     "cameraSlots",
     "notifyPath",
@@ -95,6 +98,7 @@ const KEYS: [&str; 10] = [
     "janusRoomPin",
     "janusBitrate",
     "janusAdminKey",
+    "behindProxy",
 ];
 
 /// All that was given.
@@ -140,6 +144,10 @@ impl<F: FnMut(String)> Keys<F> {
             pin: self.text("janusRoomPin").and_then(secret),
             bitrate: self.number("janusBitrate", 128_000, 0, u32::MAX.into()),
             admin_key: self.text("janusAdminKey").and_then(secret),
+            reach: match self.find("behindProxy", truth).unwrap_or(false) {
+                true => Reach::Proxied,
+                false => Reach::Direct,
+            },
         }
     }
 
@@ -194,6 +202,16 @@ fn whole(value: &Value) -> Option<u64> {
     }
 }
 
+/// Also as a variable holds it.
+fn truth(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Bool(truth) => Ok(*truth),
+        Value::String(text) if text.trim() == "true" => Ok(true),
+        Value::String(text) if text.trim() == "false" => Ok(false),
+        other => Err(format!("expected true or false, but came {other}")),
+    }
+}
+
 /// A complaint may not repeat what may be a secret.
 fn text(value: &Value) -> Result<String, String> {
     match value {
@@ -227,6 +245,20 @@ mod tests {
         assert_eq!(config.secret, Secret::of("default"));
         assert_eq!(config.bitrate, 128_000);
         assert!(config.pin.is_none() && config.admin_key.is_none());
+        assert_eq!(config.reach, Reach::Direct);
+    }
+
+    #[test]
+    fn whoever_starts_it_without_options_may_say_that_a_proxy_is_before_it() {
+        let (config, complaints) = read(&[("CVH_CAMERA_CONFIG_behindProxy", "true")]);
+        assert_eq!((config.reach, complaints.len()), (Reach::Proxied, 0));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        std::fs::write(&path, r#"{"behindProxy": true}"#).unwrap();
+        let path = path.to_str().unwrap();
+        assert_eq!(read(&[("CONFIG_PATH", path)]).0.reach, Reach::Proxied);
+        let variables = [("CONFIG_PATH", path), ("CVH_CAMERA_CONFIG_behindProxy", "false")];
+        assert_eq!(read(&variables).0.reach, Reach::Direct);
     }
 
     #[test]
@@ -277,6 +309,7 @@ mod tests {
             ("janusBitrate", "1e6", "but came \"1e6\""),
             ("janusBitrate", "500000.5", "but came \"500000.5\""),
             ("janusBitrate", "500000.", "but came \"500000.\""),
+            ("behindProxy", "yes", "expected true or false, but came \"yes\""),
             ("prot", "5000", "nobody knows the key \"prot\""),
         ] {
             let (config, complaints) = read(&[(&format!("{PREFIX}{key}"), value)]);

@@ -1,7 +1,7 @@
 //! `cloudtalker-server room`: one room, driven by standard input, as the original's server process is.
 
 use super::{
-    LAST_WORDS, Reach, Rooms,
+    LAST_WORDS, Rooms,
     config::Config,
     door,
     engine::Settings,
@@ -39,8 +39,6 @@ pub struct Options {
     pub config: Config,
     /// Where to listen; every address, where it is none.
     pub bind: Option<IpAddr>,
-    /// Whether a proxy passes requests on.
-    pub reach: Reach,
     /// Annotations reach receivers as they were written.
     pub trust_annotations: bool,
     /// What senders may send.
@@ -89,7 +87,7 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
         trust_annotations: options.trust_annotations,
     };
     let room = RunningRoom::new(config.room, settings, Listeners { notifications, bus: None });
-    let rooms = Rooms::new(options.reach);
+    let rooms = Rooms::new(config.reach);
     rooms.add(room.clone());
     tasks.spawn({
         let room = room.clone();

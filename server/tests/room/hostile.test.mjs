@@ -290,19 +290,21 @@ async function resident(scene) {
   return Number(status.match(/^VmRSS:\s+(\d+)/m)[1]);
 }
 
-test("an address that takes all the places it may have leaves others theirs", async (t) => {
-  const MOST = 1024;
-  const { scene, undisturbed } = await scenery(t, { args: ["--behind-proxy"] });
-  const begins = async (address) => {
-    const headers = { "x-forwarded-for": address };
-    const answer = await fetch(`${scene.url}/socket.io/?EIO=4&transport=polling`, { headers });
-    return [answer.status, await answer.text()];
-  };
-  for (let taken = 0; taken < MOST; taken += 64) {
-    const answers = await Promise.all(Array.from({ length: 64 }, () => begins("192.0.2.1")));
-    assert.deepEqual(answers.filter(([status]) => status !== 200), []);
-  }
-  assert.deepEqual(await begins("192.0.2.1"), [429, "There are too many sockets of this address.\n"]);
-  assert.equal((await begins("192.0.2.2"))[0], 200);
-  await undisturbed();
-});
+for (const told of [{ args: ["--behind-proxy"] }, { config: { behindProxy: true } }]) {
+  test(`an address that takes all its places leaves others theirs: ${JSON.stringify(told)}`, async (t) => {
+    const MOST = 1024;
+    const { scene, undisturbed } = await scenery(t, told);
+    const begins = async (address) => {
+      const headers = { "x-forwarded-for": address };
+      const answer = await fetch(`${scene.url}/socket.io/?EIO=4&transport=polling`, { headers });
+      return [answer.status, await answer.text()];
+    };
+    for (let taken = 0; taken < MOST; taken += 64) {
+      const answers = await Promise.all(Array.from({ length: 64 }, () => begins("192.0.2.1")));
+      assert.deepEqual(answers.filter(([status]) => status !== 200), []);
+    }
+    assert.deepEqual(await begins("192.0.2.1"), [429, "There are too many sockets of this address.\n"]);
+    assert.equal((await begins("192.0.2.2"))[0], 200);
+    await undisturbed();
+  });
+}
