@@ -123,7 +123,7 @@ export class Attempt {
     });
     socket.on("disconnect", (reason) => {
       if (reason !== "io server disconnect") this.#end(new Error("The connection to the server broke."));
-      else if (this.#hasSlot) this.#end(new Dismissal("This camera was ended by the room."));
+      else if (this.#hasSlot) this.#end(new Dismissal("This camera was ended by the room, or goes on elsewhere."));
       // Somebody at this address guesses tokens faster than he is answered.
       else this.#end(new Error("The server looks at no more tokens from here for a moment."));
     });

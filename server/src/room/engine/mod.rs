@@ -309,7 +309,9 @@ impl Room {
         if let Some(sender) = socket.sender
             && self.slots[sender.slot].is_held_by(id)
         {
-            self.remove_feed(sender.slot);
+            // Where its network died Janus takes a minute to notice, and until then there is no place for its return in a
+            // room that is full.
+            self.expel_feed(sender.slot);
         }
     }
 

@@ -220,7 +220,7 @@ test("a new link makes the former one worthless, and the camera goes on", async 
 
 test("a camera whose slot is deactivated is told so, and goes from every screen", async () => {
   await card(1).getByRole("button", { name: "Deactivate" }).click();
-  await says(sender, "This camera was ended by the room.");
+  await says(sender, "This camera was ended by the room, or goes on elsewhere.");
   await feed(screen, 0).waitFor({ state: "detached" });
   await box(1).waitFor({ state: "detached" });
   await card(1).getByText("Off: nobody may send").waitFor();
@@ -252,7 +252,7 @@ test("a room is removed, after a question, and its cameras and screens are told"
   await app.getByRole("heading", { name: "Make your first room" }).waitFor();
   await app.goto(`${serving.url}/#rooms/1000`);
   await app.getByRole("heading", { name: "This room is not there" }).waitFor();
-  await says(last, "This camera was ended by the room.");
+  await says(last, "This camera was ended by the room, or goes on elsewhere.");
   await screen.getByText("There is no such room. Reconnecting…").waitFor();
 });
 

@@ -7,10 +7,14 @@ import { connect, createServer } from "node:net";
 export class Relay {
   #server = createServer();
   #pairs = new Set();
+  #isDown = false;
 
   static async start(port) {
     const relay = new Relay();
-    relay.#server.on("connection", (near) => relay.#join(near, connect(port, "127.0.0.1")));
+    relay.#server.on("connection", (near) => {
+      if (relay.#isDown) near.destroy();
+      else relay.#join(near, connect(port, "127.0.0.1"));
+    });
     relay.#server.listen(0, "127.0.0.1");
     await once(relay.#server, "listening");
     return relay;
@@ -35,6 +39,16 @@ export class Relay {
       near.unpipe(far).destroy();
       far.unpipe(near).resume();
     }
+  }
+
+  /** The same, and nothing comes through from now on. */
+  die() {
+    this.#isDown = true;
+    this.lose();
+  }
+
+  revive() {
+    this.#isDown = false;
   }
 
   close() {

@@ -183,7 +183,7 @@ test("it is good to look at on a phone, and says what it sends", async () => {
 test("a slot that is deactivated ends its camera", async () => {
   order("deactivate_slot 0");
   for (const receiver of [arranged, grid]) await feed(receiver, 0).waitFor({ state: "detached" });
-  await says(sender, "This camera was ended by the room.");
+  await says(sender, "This camera was ended by the room, or goes on elsewhere.");
   assert.equal(await sender.evaluate(() => document.getElementById("preview").srcObject), null);
   await told("remove_feed 0");
 });

@@ -122,7 +122,8 @@ fn a_feed_is_told_to_receivers_and_to_the_controller() {
         } })
     );
     let outputs = scene.handle(Input::Disconnected(SocketId(1)));
-    assert_eq!(outputs, [Output::TellReceivers(Event::RemoveFeed(1)), notify("remove_feed 1")]);
+    let kick = Output::Janus(Wish::Kick(11));
+    assert_eq!(outputs, [Output::TellReceivers(Event::RemoveFeed(1)), notify("remove_feed 1"), kick]);
     assert_eq!(scene.state(2), json!({}));
 }
 
