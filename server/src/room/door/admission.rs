@@ -13,6 +13,7 @@
 //! | `trickle` | `candidate`, or a list of `candidates` |
 //! | `message` | `body`, as in [`BODIES`]; `jsep` |
 
+use crate::room::words::Secret;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -74,8 +75,11 @@ const CANDIDATE: [&str; 5] = ["candidate", "sdpMid", "sdpMLineIndex", "usernameF
 #[derive(Debug, Default)]
 pub struct Admission {
     session: Session,
-    /// Whether each has shown a pin: a join without one learns nothing by being refused.
+    /// Whether each has guessed: has shown a pin that was not the one shown before it.
     handles: HashMap<u64, bool>,
+    /// The pin that was shown last, and for which room. A screen shows one for each of its pictures, and learns nothing by
+    /// being refused again; nor does a join without any.
+    shown: Option<(u64, Secret)>,
     /// What Janus has not answered, by transaction: none is used twice meanwhile, so that its answer is told apart.
     pending: HashMap<String, Asked>,
 }
@@ -92,7 +96,7 @@ enum Asked {
 /// What Janus said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// The pin that was shown is not the room's.
+    /// A pin was guessed, and is not the room's.
     WrongPin,
     /// Anything else.
     Other,
@@ -166,9 +170,9 @@ impl Admission {
         let code = message.get("plugindata").map(|plugin| &plugin["data"]["error_code"]);
         let sender = message.get("sender").and_then(Value::as_u64);
         // One that was detached meanwhile may have shown anything.
-        let has_shown_none = sender.is_some_and(|handle| self.handles.get(&handle) == Some(&false));
+        let has_not_guessed = sender.is_some_and(|handle| self.handles.get(&handle) == Some(&false));
         match code.and_then(Value::as_u64) {
-            Some(WRONG_PIN) if !has_shown_none => Heard::WrongPin,
+            Some(WRONG_PIN) if !has_not_guessed => Heard::WrongPin,
             Some(_) | None => Heard::Other,
         }
     }
@@ -229,7 +233,7 @@ impl Admission {
                 message.get("jsep").map_or(Ok(()), |jsep| flat(jsep, "jsep", &JSEP))?;
                 let said = object(message, "body")?;
                 body(said, has_room)?;
-                if said.get("pin").is_some_and(|pin| pin != "") {
+                if self.is_guess(said) {
                     self.handles.insert(handle, true);
                 }
                 Ok(())
@@ -242,6 +246,15 @@ impl Admission {
                 ),
             )),
         }
+    }
+
+    fn is_guess(&mut self, body: &Object) -> bool {
+        let Some(pin) = body.get("pin").filter(|pin| **pin != "") else { return false };
+        let room = body.get("room").and_then(Value::as_u64).unwrap_or_default();
+        let shown = Some((room, Secret::of(&pin.to_string())));
+        let is_other = self.shown != shown;
+        self.shown = shown;
+        is_other
     }
 
     fn create(&mut self, message: &Object) -> Result<(), Fault> {

@@ -281,6 +281,29 @@ fn a_wrong_pin_is_heard_where_one_was_shown() {
 }
 
 #[test]
+fn a_pin_that_is_shown_for_each_of_many_pictures_is_guessed_once() {
+    const OTHER: u64 = 10;
+    let mut admission = admission();
+    admit(&mut admission, under("other", attach())).unwrap();
+    answered(&mut admission, "other", "success", json!({ "data": { "id": OTHER } }));
+    let mut shows = |handle: u64, room: u64, pin: &str| {
+        let join = json!({ "request": "join", "ptype": "subscriber", "room": room, "pin": pin });
+        let message = json!({ "janus": "message", "session_id": SESSION, "handle_id": handle, "body": join });
+        let admitted = admission.admit(&under(&format!("{handle} {room} {pin}"), message).to_string(), |_| true);
+        admitted.map(drop).unwrap();
+        admission.heard(
+            &json!({"janus": "event", "sender": handle, "plugindata": {"data": {"error_code": 433}}})
+                .to_string(),
+        )
+    };
+    assert_eq!(shows(HANDLE, 1000, "1"), Heard::WrongPin);
+    assert_eq!(shows(OTHER, 1000, "1"), Heard::Other, "the same pin");
+    assert_eq!(shows(OTHER, 1001, "1"), Heard::WrongPin, "another room");
+    assert_eq!(shows(HANDLE, 1001, "1"), Heard::WrongPin, "a handle that has guessed may have done so again");
+    assert_eq!(shows(OTHER, 1001, "2"), Heard::WrongPin, "another pin");
+}
+
+#[test]
 fn a_handle_that_janus_detached_is_gone_and_another_session_may_follow_the_last() {
     let mut admission = admission();
     admission.heard(&json!({ "janus": "detached", "session_id": SESSION, "sender": HANDLE }).to_string());
