@@ -18,9 +18,9 @@ export function element(name, text) {
   return node;
 }
 
-/** Shows a text where there is one, else hides its place. */
+/** Shows a text where there is one, else hides its place. What stays the same is not read out again. */
 export function showText(node, text) {
-  node.textContent = text ?? "";
+  if (node.textContent !== (text ?? "")) node.textContent = text ?? "";
   node.hidden = !text;
 }
 

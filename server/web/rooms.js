@@ -137,6 +137,9 @@ export class Rooms {
   }
 }
 
+/** A room's that Janus does not keep, by its trouble. */
+const STATES = { away: "Janus does not answer", refused: "Janus refuses it" };
+
 /** A room in the list. */
 class Entry {
   #parts = fromTemplate("room-entry-template");
@@ -153,10 +156,10 @@ class Entry {
     this.#parts.link.setAttribute("aria-current", isCurrent);
   }
 
-  show({ name, kept, slots }) {
+  show({ name, kept, trouble, slots }) {
     const live = slots.filter(({ feed }) => feed !== null).length;
     this.#parts.node.classList.toggle("online", live > 0);
     this.#parts.name.textContent = name;
-    this.#parts.state.textContent = kept ? `${live} of ${count(slots.length, "camera")} live` : "Janus does not answer";
+    this.#parts.state.textContent = kept ? `${live} of ${count(slots.length, "camera")} live` : STATES[trouble] ?? "Beginning…";
   }
 }

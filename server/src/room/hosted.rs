@@ -4,7 +4,7 @@ use super::{
     Rooms,
     door::{Door, Upstream},
     engine::{OrderRefused, Settings, SlotState, SlotView},
-    janus::{self, Client, Codecs, JanusRoom},
+    janus::{self, Client, Codecs, JanusRoom, Trouble},
     order::{Order, SlotOrder},
     running::{Listeners, RunningRoom, UNTIL_CLOSED},
     words::{Geometry, RelativeTo, Secret, Visibility},
@@ -82,6 +82,8 @@ pub struct RoomView<'a> {
     pub pin: &'a str,
     /// Whether Janus keeps it.
     pub is_kept: bool,
+    /// Why not, where that is known.
+    pub trouble: Option<Trouble>,
     /// Its slots, by number.
     pub slots: Vec<SlotView<'a>>,
 }
@@ -150,12 +152,14 @@ impl Hosted {
     pub fn look<T>(&self, number: u64, question: impl FnOnce(&RoomView<'_>) -> T) -> Option<T> {
         let hosting = self.lock();
         let room = hosting.get(&number)?;
+        let trouble = room.running.trouble();
         Some(room.running.look(|engine| {
             question(&RoomView {
                 number,
                 name: &room.name,
                 pin: &room.pin,
                 is_kept: engine.is_kept(),
+                trouble,
                 slots: engine.slots().collect(),
             })
         }))

@@ -2,7 +2,7 @@
 
 use super::{
     engine::{Input, Mono, OrderRefused, Output, ReplyTo, Room, Settings, SocketId},
-    janus::Wishes,
+    janus::{Trouble, Wishes},
     notify::Notifications,
     order::Order,
     packet,
@@ -12,6 +12,7 @@ use crate::bus::{self, Bus};
 use engineioxide::{DisconnectReason, Str};
 use std::{
     collections::HashMap,
+    mem,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -52,6 +53,8 @@ struct Inner {
     members: HashMap<SocketId, Arc<Socket>>,
     /// Sockets that hear nothing any more, of which the room doesn't know yet.
     deaf: Vec<SocketId>,
+    /// Why Janus doesn't keep the room, where that is known.
+    trouble: Option<Trouble>,
     /// It ends, and nobody comes in any more.
     is_over: bool,
     /// The number of the last socket.
@@ -65,6 +68,7 @@ impl RunningRoom {
             room: Room::new(settings),
             members: HashMap::new(),
             deaf: Vec::new(),
+            trouble: None,
             is_over: false,
             numbered: 0,
         };
@@ -107,6 +111,19 @@ impl RunningRoom {
         if was_kept != is_kept {
             self.tell_pages();
         }
+    }
+
+    /// Why Janus doesn't keep the room; none where it does, or has not answered yet.
+    pub fn in_trouble(&self, trouble: Option<Trouble>) {
+        let before = mem::replace(&mut self.lock().trouble, trouble);
+        if before != trouble {
+            self.tell_pages();
+        }
+    }
+
+    /// As [`in_trouble`](Self::in_trouble) was told it last.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.lock().trouble
     }
 
     /// Asks the room something.

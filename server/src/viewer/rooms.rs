@@ -17,6 +17,7 @@ use crate::{
     room::{
         engine::{SlotState, SlotView},
         hosted::{HostedError, NewRoom, RoomView},
+        janus::Trouble,
         order::{Order, SlotOrder, annotation, checked_secret},
         words::{Geometry, RelativeTo, Secret, Visibility},
     },
@@ -52,6 +53,8 @@ pub(super) struct Shown {
     pin: String,
     /// Whether Janus keeps it: otherwise nobody can send or receive at the moment.
     kept: bool,
+    /// Why not; null where it does, or has not answered yet.
+    trouble: Option<Trouble>,
     slots: Vec<ShownSlot>,
 }
 
@@ -125,6 +128,7 @@ impl Shown {
             name: room.name.to_owned(),
             pin: room.pin.to_owned(),
             kept: room.is_kept,
+            trouble: room.trouble,
             slots: room.slots.iter().map(ShownSlot::of).collect(),
         }
     }

@@ -7,7 +7,10 @@ import { copyOnPress, receiverLink, showLink } from "./links.js";
 import { SlotCard } from "./slot.js";
 import { Stage } from "./stage.js";
 
-const NOT_KEPT = "Janus, which carries the pictures, does not answer at the moment. The server goes on trying.";
+const TROUBLES = {
+  away: "Janus, which carries the pictures, does not answer at the moment. The server goes on trying.",
+  refused: "Janus, which carries the pictures, refuses this room. The server’s log says why.",
+};
 
 export class RoomPanel {
   #parts = fromTemplate("room-template");
@@ -60,7 +63,7 @@ export class RoomPanel {
     const { name, facts, trouble, watch, hint } = this.#parts;
     name.textContent = room.name;
     facts.textContent = `Room ${room.number} · PIN ${room.pin}`;
-    showText(trouble, room.kept ? null : NOT_KEPT);
+    showText(trouble, TROUBLES[room.trouble]);
     watch.href = receiverLink(room);
     const open = room.slots.filter(({ token }) => token !== null);
     this.#stage.show(open);

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::net::Stop;
 use client::Session;
+use serde::Serialize;
 use std::{collections::HashSet, mem::discriminant, sync::Arc, time::Duration};
 use tokio::time::{interval, sleep, timeout};
 
@@ -67,6 +68,16 @@ pub enum Codecs {
     Vp8,
 }
 
+/// Why Janus doesn't keep a room, as people are told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// It does not answer.
+    Away,
+    /// It says no, whose reason is in the log.
+    Refused,
+}
+
 /// What came of making the room.
 enum Made {
     Kept(Session),
@@ -93,6 +104,7 @@ pub async fn keep(running: Arc<RunningRoom>, client: Client, mut room: JanusRoom
         let error = match make(&client, &room, &stop).await {
             Made::Kept(session) => {
                 log::info!("room {number}: Janus keeps it");
+                running.in_trouble(None);
                 running.handle(Input::JanusKept);
                 again = AGAIN_FIRST;
                 told.clear();
@@ -109,11 +121,23 @@ pub async fn keep(running: Arc<RunningRoom>, client: Client, mut room: JanusRoom
         };
         let level = if told.insert(discriminant(&error)) { log::Level::Warn } else { log::Level::Debug };
         log::log!(level, "room {number}: Janus doesn't keep it: {error}; trying again");
+        running.in_trouble(Some(Trouble::of(&error)));
         tokio::select! {
             () = sleep(again) => {}
             () = stop.requested() => return,
         }
         again = (again * 2).min(AGAIN_MOST);
+    }
+}
+
+impl Trouble {
+    fn of(error: &JanusError) -> Trouble {
+        match error {
+            JanusError::Refused { .. } => Trouble::Refused,
+            JanusError::Unreachable(_) | JanusError::Late | JanusError::Broken(_) | JanusError::NoRoom => {
+                Trouble::Away
+            }
+        }
     }
 }
 
