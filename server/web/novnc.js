@@ -7,7 +7,7 @@
 // that noVNC asks for is taken. What a controller says to a feed is also told to the page, as the document's event
 // `cloudtalker:command` with {slot, command, params}.
 
-import { roomOf } from "./room/address.js";
+import { flawOf, roomOf } from "./room/address.js";
 import { parsePrescale } from "./room/geometry.js";
 import { Watching } from "./room/watching.js";
 
@@ -17,6 +17,9 @@ const LOOK_AGAIN_MS = 500;
 // noVNC takes its own settings from either part of the address.
 const parameters = new URLSearchParams(location.search);
 for (const [name, value] of new URLSearchParams(location.hash.slice(1))) parameters.append(name, value);
+// Another room's cameras would be worse than none.
+const flaw = flawOf(parameters, "room");
+if (flaw) throw new Error(`cloudtalker: ${flaw}`);
 const prescale = parsePrescale(parameters.get("video_prescale"));
 const password = () => document.getElementById("noVNC_password_input")?.value ?? "";
 

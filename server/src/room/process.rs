@@ -112,7 +112,10 @@ pub async fn run(options: Options, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let (end_room, room_ends) = Stop::new();
     let kept = tokio::spawn(janus::keep(room.clone(), client, janus_room, room_ends));
     let to_janus = Arc::new(rooms.door(config.janus_web_socket));
-    let pages = Router::new().merge(router(rooms)).merge(door::routes(to_janus)).merge(viewer::room_pages());
+    let pages = Router::new()
+        .merge(router(rooms))
+        .merge(door::routes(to_janus))
+        .merge(viewer::room_pages(config.room));
     let port = tokio::spawn(net::serve(listener, net::Door::Plain, pages, stopped));
     ready(address);
 

@@ -6,6 +6,7 @@
 use super::{Viewer, guard, range::Wanted};
 use axum::{
     Router,
+    extract::RawQuery,
     http::{HeaderMap, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Redirect, Response},
@@ -95,9 +96,13 @@ pub(super) fn routes() -> Router<Arc<Viewer>> {
     ROOM.into_iter().chain(APP).chain([INDEX]).fold(app, with)
 }
 
-/// The pages of rooms alone, for a server that is nothing but a room.
-pub fn room_pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let pages = Router::new().route("/", get(Redirect::temporary("receiver.html")));
+/// The pages of rooms alone, for a server that is nothing but this room.
+pub fn room_pages<S: Clone + Send + Sync + 'static>(number: u64) -> Router<S> {
+    let receiver = async move |RawQuery(query): RawQuery| {
+        let more = query.map(|query| format!("&{query}")).unwrap_or_default();
+        Redirect::temporary(&format!("receiver.html?room={number}{more}"))
+    };
+    let pages = Router::new().route("/", get(receiver));
     ROOM.into_iter()
         .fold(pages, with)
         .layer(map_response(async |response: Response| guard::with_policy(response)))

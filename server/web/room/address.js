@@ -19,14 +19,24 @@ export const eventsOf = (room) => ({
   path: new URL(`socket.io/${room + PORT_OF_ROOM_0}`, ROOT).pathname,
 });
 
-/** A parameter that is a whole number, or what holds without one. */
-export function number(parameters, name, otherwise) {
-  const text = parameters.get(name);
-  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : otherwise;
+/** The numbers that an address may hold, and what holds without them, as in the original's. */
+const NUMBERS = { room: 1000, slot: 0 };
+
+export const roomOf = (parameters) => number(parameters, "room");
+export const slotOf = (parameters) => number(parameters, "slot");
+
+/** What a person is told of an address in which one of these names no number; nothing where all is well. */
+export function flawOf(parameters, ...names) {
+  const wrong = names.find((name) => Number.isNaN(number(parameters, name)));
+  if (!wrong) return "";
+  const whole = "and should be a whole number. Ask whoever sent it to you for the whole link.";
+  return `This link’s ${wrong} is “${parameters.get(wrong)}”, ${whole}`;
 }
 
-/** The room, as in the original's addresses. */
-export const roomOf = (parameters) => number(parameters, "room", 1000);
+function number(parameters, name) {
+  const text = parameters.get(name) || String(NUMBERS[name]);
+  return /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+}
 
 /** The pin: none is asked for where there is one in the address; `none` says that the room has no pin. */
 export function pinOf(parameters) {

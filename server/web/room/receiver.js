@@ -2,16 +2,17 @@
 //
 // Its address holds the room, and may hold `pin` (`none` is a room without one) and `view=arranged`.
 
-import { announce, byId } from "../dom.js";
-import { pinOf, roomOf } from "./address.js";
+import { announce, byId, showText } from "../dom.js";
+import { flawOf, pinOf, roomOf } from "./address.js";
 import { Watching } from "./watching.js";
 
 const parameters = new URLSearchParams(location.search);
 const room = roomOf(parameters);
+const flaw = flawOf(parameters, "room");
 let isArranged = parameters.get("view") === "arranged";
 let wasAsked = false;
 
-const watching = new Watching({ room, pin: pinOf(parameters) ?? "" }, {
+const watching = flaw ? null : new Watching({ room, pin: pinOf(parameters) ?? "" }, {
   added(feed) {
     byId("feeds").append(feed.node);
     announce(`${feed.name} is there`);
@@ -31,7 +32,8 @@ const watching = new Watching({ room, pin: pinOf(parameters) ?? "" }, {
   command: (told) => document.dispatchEvent(new CustomEvent("cloudtalker:command", { detail: told })),
 });
 
-document.title = `Room ${room} – cloudtalker`;
+if (flaw) showText(byId("link"), "");
+else document.title = `Room ${room} – cloudtalker`;
 byId("view").addEventListener("click", () => {
   isArranged = !isArranged;
   layOut();
@@ -46,15 +48,15 @@ function layOut() {
   document.body.classList.toggle("arranged", isArranged);
   byId("view").setAttribute("aria-pressed", isArranged);
   const frame = { window: { width: document.documentElement.clientWidth, height: innerHeight } };
-  const { feeds } = watching;
+  const feeds = watching?.feeds ?? [];
   for (const feed of feeds) {
     if (isArranged) feed.placeIn(frame);
     else feed.unplace();
   }
   byId("nothing").hidden = feeds.some(({ isShown }) => isShown);
-  byId("nothing").textContent = feeds.length > 0
+  byId("nothing").textContent = flaw || (feeds.length > 0
     ? "All cameras are hidden at the moment."
-    : "No camera is sending yet. Pictures appear here by themselves.";
+    : "No camera is sending yet. Pictures appear here by themselves.");
 }
 
 function askForPin() {

@@ -4,7 +4,7 @@
 // asked for), and customNameAllowed, whose value is the first name.
 
 import { byId, element, showText } from "../dom.js";
-import { number, pinOf, roomOf } from "./address.js";
+import { flawOf, pinOf, roomOf, slotOf } from "./address.js";
 import { Camera, CameraError, SIZES, USUAL_SIZE, cameras, hasCameras, isMirrored } from "./camera.js";
 import { Sending } from "./sending.js";
 import { StayAwake } from "./stay_awake.js";
@@ -23,7 +23,8 @@ const STATES = {
 };
 
 const parameters = new URLSearchParams(location.search);
-const [room, slot, pin] = [roomOf(parameters), number(parameters, "slot", 0), pinOf(parameters)];
+const flaw = flawOf(parameters, "room", "slot");
+const [room, slot, pin] = [roomOf(parameters), slotOf(parameters), pinOf(parameters)];
 const mayHaveName = parameters.has("customNameAllowed");
 
 const sending = new Sending({ room, slot, token: parameters.get("token") ?? "", resume: resumeSecret() }, show);
@@ -33,7 +34,7 @@ let state = "off";
 /** Whether the pin is the person's to say: the link has none, or not the room's. */
 let isPinAsked = pin === null;
 
-byId("place").textContent = `Room ${room} · Camera ${slot + 1}`;
+showText(byId("place"), !flaw && `Room ${room} · Camera ${slot + 1}`);
 for (const size of SIZES) byId("size").append(element("option", size.replace("x", " × ")));
 byId("size").selectedIndex = SIZES.indexOf(USUAL_SIZE);
 showFields("of-pin", isPinAsked);
@@ -53,7 +54,8 @@ byId("limit-form").addEventListener("submit", setLimit);
 addEventListener("pagehide", () => stop());
 setInterval(measure, MEASURE_MS);
 
-if (!hasCameras()) refuse(withoutCameras());
+if (flaw) refuse(flaw);
+else if (!hasCameras()) refuse(withoutCameras());
 else if (!parameters.get("token")) refuse("This link lacks its token. Ask whoever sent it to you for the whole link.");
 else offer();
 
@@ -136,7 +138,7 @@ function isOn() {
 function show(told) {
   ({ state } = told);
   document.body.dataset.state = state;
-  byId("status").textContent = STATES[state](told);
+  showText(byId("status"), STATES[state](told));
   byId("status").classList.toggle("refusal", state === "refused");
   byId("on-air").hidden = state !== "live";
   byId("start").hidden = isOn();

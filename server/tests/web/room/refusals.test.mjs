@@ -29,6 +29,31 @@ test("a link without a token says so", async () => {
   await says(await stage.browser.page(stage.server.url("sender.html")), "This link lacks its token.");
 });
 
+test("without numbers a link means the usual room and its first slot, and the bare address its receiver", async () => {
+  const at = (path, parameters) => `http://127.0.0.1:${stage.server.port}/${path}?${new URLSearchParams(parameters)}`;
+  const sender = await stage.browser.page(at("sender.html", { token: TOKEN, pin: PIN }));
+  await sender.getByRole("button", { name: "Start camera" }).click();
+  await live(sender);
+  for (const path of ["receiver.html", ""]) {
+    const receiver = await stage.browser.page(at(path, { pin: PIN }));
+    await moves(receiver, 0);
+    await receiver.context().close();
+  }
+  await sender.context().close();
+});
+
+test("a link whose numbers are none says which, and leads nowhere else", async () => {
+  const sender = await stage.browser.page(stage.server.url("sender.html", { token: TOKEN, slot: "O" }));
+  await says(sender, "This link’s slot is “O”, and should be a whole number.");
+  assert.ok(await sender.getByRole("button", { name: "Start camera" }).isDisabled());
+  const receiver = await stage.receiver({ room: "1000x" });
+  await receiver.getByText("This link’s room is “1000x”, and should be a whole number.").waitFor();
+  for (const page of [sender, receiver]) {
+    assert.doesNotMatch(await page.locator("body").innerText(), /NaN|Connecting/);
+    await page.context().close();
+  }
+});
+
 test("a camera that the person denied may be allowed and tried again", async () => {
   const page = await stage.sender({ pin: PIN }, { hasCamera: false });
   await says(page, "The browser was told not to give this page the camera.");
