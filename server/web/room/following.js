@@ -2,6 +2,7 @@
 
 import { NO_SUCH_ROOM, WRONG_PIN, sentenceOf } from "./janus.js";
 import { Pauses } from "./pauses.js";
+import { CodecError } from "./peer.js";
 import { Subscriber } from "./subscriber.js";
 
 export class Following {
@@ -49,6 +50,7 @@ export class Following {
       } catch (error) {
         if (this.#isOver) return;
         this.#feed.note(noteOf(error));
+        if (error instanceof CodecError) return;
         if (error.code !== WRONG_PIN) await pauses.pass();
         // Another one may have come while this one was tried.
         else if (pin === this.#room.pin) await this.#otherPin();
@@ -79,6 +81,6 @@ export class Following {
 }
 
 function noteOf(error) {
-  const isClear = error.code === WRONG_PIN || error.code === NO_SUCH_ROOM;
+  const isClear = error instanceof CodecError || error.code === WRONG_PIN || error.code === NO_SUCH_ROOM;
   return isClear ? sentenceOf(error) : `${sentenceOf(error)} Trying again…`;
 }

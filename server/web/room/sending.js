@@ -4,14 +4,16 @@
 //    ▲                 │  └─ the slot is somebody else's ──▶ taken ───▶ connecting …
 //    └──stop───────────┴─ what trying again can't mend ──▶ refused
 //
-// Once the picture has been live, a refusal is tried again, too: a server that has just started may not know its
-// slots yet. A room that ends the camera is obeyed: it starts again only when the person wants it.
+// Once the picture has been live, a refusal is tried again for some minutes: a server that has just started may not know
+// its slots yet. A room that ends the camera is obeyed: it starts again only when the person wants it.
 
 import { Attempt, Dismissal, Refusal } from "./attempt.js";
 import { ROOM_FULL, WRONG_PIN, sentenceOf } from "./janus.js";
 import { Pauses } from "./pauses.js";
 import { CodecError } from "./peer.js";
 
+/** How long a camera that was live goes on filming while the server refuses it. */
+const REFUSED_MS = 5 * 60_000;
 /** Between attempts that the server refused: guesses beyond twenty a minute would be held up. */
 const REFUSED_PAUSE_MS = 5_000;
 
@@ -21,6 +23,8 @@ export class Sending {
   /** What the loop of the last start goes by; null while it is off. */
   #run = null;
   #wasLive = false;
+  /** Since when the server refuses it, in a page's milliseconds; null while it does not. */
+  #refusedSince = null;
   #wake = () => {};
 
   /**
@@ -42,12 +46,12 @@ export class Sending {
     const run = (this.#run = {});
     this.track = track;
     this.#wasLive = false;
+    this.#refusedSince = null;
     const pauses = new Pauses();
     while (this.#run === run) {
       this.#tell({ state: "connecting" });
       this.#attempt = new Attempt(this, (state) => {
-        if (state === "live") this.#wasLive = true;
-        if (state === "live") pauses.reset();
+        if (state === "live") this.#isLive(pauses);
         this.#tell({ state, controllerLimit: this.#attempt.controllerLimit });
       });
       try {
@@ -93,12 +97,23 @@ export class Sending {
     }
     if (error instanceof Dismissal || error instanceof CodecError) return this.#refused({ message });
     const isUnknown = error instanceof Refusal && error.event === "sender_init";
-    if (isUnknown && !this.#wasLive) return this.#refused({ message });
+    if (isUnknown && !this.#mayBeKnownAgain()) return this.#refused({ message });
     // A room has as many places as slots: where all are taken, ours is.
     const isTaken = error.code === ROOM_FULL || (error instanceof Refusal && error.event === "set_feed_id");
     this.#tell({ state: isTaken ? "taken" : "waiting", message });
     if (isTaken || error instanceof Refusal) await this.#pause();
     else await pauses.pass();
+  }
+
+  #isLive(pauses) {
+    this.#wasLive = true;
+    this.#refusedSince = null;
+    pauses.reset();
+  }
+
+  #mayBeKnownAgain() {
+    this.#refusedSince ??= performance.now();
+    return this.#wasLive && performance.now() - this.#refusedSince < REFUSED_MS;
   }
 
   #refused(told) {

@@ -76,6 +76,8 @@ test("and of several that are chosen while it sends", async () => {
   await letOpen(page);
   await films(page, 320);
   await live(page);
+  const wanted = await page.evaluate(() => cameras.wanted);
+  assert.ok(wanted.length >= 2 && wanted.every(({ audio, video }) => video && !audio), "never the microphone");
   await stop(page);
   await isOff(page);
   await page.context().close();
@@ -132,6 +134,22 @@ test("a token that is replaced while it connects is not called a slot that is ta
   await page.context().close();
 });
 
+test("a camera that was live stops filming when the room has refused it for minutes", async () => {
+  const page = await stage.senderPage();
+  await page.clock.install();
+  await page.reload();
+  await start(page);
+  await live(page);
+  await stage.server.end("SIGKILL");
+  await stage.server.run();
+  await page.locator("#status").filter({ hasText: "Trying again" }).filter({ hasText: "slot" }).waitFor();
+  await page.clock.fastForward("06:00");
+  await page.locator("#status.refusal").waitFor();
+  assert.equal(await page.evaluate(() => document.getElementById("preview").srcObject), null);
+  stage.server.order(`activate_slot 0 ${TOKEN}`);
+  await page.context().close();
+});
+
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));
 
 /** A page whose cameras open when the test lets them. */
@@ -140,8 +158,9 @@ async function openPage() {
   await page.addInitScript(() => {
     const devices = navigator.mediaDevices;
     const open = devices.getUserMedia.bind(devices);
-    globalThis.cameras = { tracks: [], waiting: [], areSlow: true };
+    globalThis.cameras = { wanted: [], tracks: [], waiting: [], areSlow: true };
     devices.getUserMedia = async (wanted) => {
+      cameras.wanted.push(wanted);
       const stream = await open(wanted);
       cameras.tracks.push(...stream.getTracks());
       if (cameras.areSlow) await new Promise((resolve) => cameras.waiting.push(resolve));
