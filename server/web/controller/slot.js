@@ -46,13 +46,15 @@ export class SlotCard {
   show(room, slot) {
     this.#room = room;
     this.#slot = slot;
-    const { node, state, sender, closed, open, shown, caption, limit } = this.#parts;
+    const { node, state, sender, closed, open, activate, copy, shown, caption, limit } = this.#parts;
     const isOpen = slot.token !== null;
     node.classList.toggle("online", slot.feed !== null);
     state.textContent = stateOf(slot);
     showText(sender, isOpen && slot.name_html && `Sent by ${textOf(slot.name_html)}`);
+    const losesFocus = (isOpen ? closed : open).contains(document.activeElement);
     closed.hidden = isOpen;
     open.hidden = !isOpen;
+    if (losesFocus) (isOpen ? copy : activate).focus();
     shown.setAttribute("aria-checked", slot.visible);
     fill(caption, textOf(slot.annotation ?? ""));
     fill(limit, slot.bitrate_limit / 1000);
@@ -70,8 +72,9 @@ export class SlotCard {
   #on(control, event, action, body, done) {
     control.addEventListener(event, async () => {
       if (control.validity && !control.reportValidity()) return;
-      // A button is pressed once; a field keeps its focus.
-      control.disabled = control.localName === "button";
+      // A button is pressed once, and keeps its focus, which one that is disabled loses.
+      if (control.ariaBusy === "true") return;
+      control.ariaBusy = String(control.localName === "button");
       try {
         await this.#act(action, body());
         this.tell(done);
@@ -81,7 +84,7 @@ export class SlotCard {
         // What was not done is not shown as if it were.
         this.show(this.#room, this.#slot);
       } finally {
-        control.disabled = false;
+        control.ariaBusy = null;
       }
     });
   }

@@ -1,6 +1,6 @@
 // A room's screen in small: each open slot is a box that people move and resize, with its camera's picture in it.
 
-import { fromTemplate } from "../dom.js";
+import { announce, fromTemplate } from "../dom.js";
 import { boxOf, moved, paramsOf, resized } from "./arrangement.js";
 
 /** By how many of the screen's pixels an arrow key moves a picture. */
@@ -203,6 +203,7 @@ class Box {
       this.#box = this.#moved(this.#box, across, down);
     }
     this.draw();
+    announce(this.node.getAttribute("aria-label"));
     this.#send();
   }
 

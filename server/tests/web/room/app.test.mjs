@@ -261,7 +261,7 @@ test("nothing failed, and no page broke its policy", () => assert.deepEqual(brow
 const card = (slot, page = app) =>
   page.locator(".slot").filter({ has: page.getByRole("heading", { name: `Camera ${slot}`, exact: true }) });
 const stage = (page = app) => page.getByRole("group", { name: "The screen in small" });
-const box = (slot, page = app) => page.getByRole("group", { name: new RegExp(`^Camera ${slot} at`) });
+const box = (slot, page = app) => page.getByRole("application", { name: new RegExp(`^Camera ${slot} at`) });
 const middle = ({ x, y, width, height }) => ({ x: x + width / 2, y: y + height / 2 });
 
 /** The app, with somebody who has signed in. */
