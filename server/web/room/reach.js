@@ -3,14 +3,15 @@
 /** How long the server may take to say so: whoever asks waits, and then tries again. */
 const ANSWER_MS = 5_000;
 
-/** What a person is told: of a room that is not there, or is full, else of a server that is not reached. */
+/** What a person is told: of a room that is not there, of too many connections, else of a server that is not reached. */
 export async function whyUnreachable({ origin, path }) {
-  switch (await statusOf(`${origin}${path}/?EIO=4&transport=polling`)) {
+  // By no transport that there is: an answer is all that is wanted, and a session would take somebody's place.
+  switch (await statusOf(`${origin}${path}/?EIO=4&transport=none`)) {
     case 404:
       return "There is no such room.";
     case 429:
     case 503:
-      return "All places in this room are taken.";
+      return "There are too many connections at the moment.";
     default:
       return "The server can’t be reached.";
   }
