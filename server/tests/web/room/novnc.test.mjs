@@ -1,50 +1,37 @@
 // The cameras of a room over the canvas of a noVNC page, all of it behind nginx as docs/janus has it.
 
 import assert from "node:assert/strict";
-import { cp, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
+import { CLIENTS, connectTo } from "../../room/scene.mjs";
 import { eventually } from "./browser.mjs";
-import { DESKTOP, startDesktop } from "./desktop.mjs";
-import { Proxy } from "./proxy.mjs";
+import { DESKTOP } from "./desktop.mjs";
+import { Novnc } from "./novnc.mjs";
 import { SCREENSHOTS, Stage, TOKEN, feed, live, moves, stands } from "./stage.mjs";
 
-const NOVNC = fileURLToPath(new URL("../../../../tests/node_modules/@novnc/novnc", import.meta.url));
 const PIN = "1234";
-const THERE = "https://127.0.0.1/";
-const SECURELY = { ignoreHTTPSErrors: true };
 
-let stage, proxy, desktop, root, page, sender;
+let stage, novnc, page, sender;
 const order = (line) => stage.server.order(line);
-const novnc = (parameters) => `${THERE}?${new URLSearchParams({ room: 1000, desktop: desktop.url, ...parameters })}`;
 
 before(async () => {
-  root = await mkdtemp(join(tmpdir(), "cloudtalker-novnc-"));
-  await cp(fileURLToPath(new URL("novnc.html", import.meta.url)), join(root, "index.html"));
-  await cp(NOVNC, join(root, "novnc"), { recursive: true });
-  stage = await Stage.open({ janusRoomPin: PIN, args: ["--behind-proxy"] });
-  [proxy, desktop] = [await Proxy.start(stage.server, stage.janus, root), await startDesktop()];
+  stage = await Stage.open({ janusRoomPin: PIN, behindProxy: true });
+  novnc = await Novnc.start(stage);
   order(`activate_slot 0 ${TOKEN}`);
 });
 
 after(async () => {
-  desktop?.close();
-  await proxy?.close();
+  await novnc?.close();
   await stage?.close();
-  await rm(root, { recursive: true });
 });
 
 test("a sender behind a proxy, beneath a path of it, sends", async () => {
-  const parameters = new URLSearchParams({ room: 1000, slot: 0, token: TOKEN, pin: PIN });
-  sender = await stage.browser.page(`${THERE}camera/sender.html?${parameters}`, SECURELY);
+  sender = await novnc.page("camera/sender.html", { slot: 0, token: TOKEN, pin: PIN });
   await sender.getByRole("button", { name: "Start camera" }).click();
   await live(sender);
 });
 
 test("its picture lies over the remote desktop, as large as that is drawn", async () => {
-  page = await stage.browser.page(novnc({ password: PIN }), { ...SECURELY, viewport: { width: 1100, height: 860 } });
+  page = await novnc.open({ password: PIN }, { viewport: { width: 1100, height: 860 } });
   await moves(page, 0);
   order("set_geometry_relative_to_canvas 0 rb 40 20 640 480 3");
   const { canvas, scale } = await canvasOf(page);
@@ -69,7 +56,7 @@ test("it follows the canvas", async () => {
 });
 
 test("a desktop that was scaled before it was sent scales its cameras", async () => {
-  const scaled = await stage.browser.page(novnc({ password: PIN, video_prescale: "1/2" }), SECURELY);
+  const scaled = await novnc.open({ password: PIN, video_prescale: "1/2" });
   order("set_geometry_relative_to_canvas 0 lt 40 20 640 480");
   await moves(scaled, 0);
   const { canvas, scale } = await canvasOf(scaled);
@@ -95,7 +82,7 @@ test("the page hears what the controller says", async () => {
 });
 
 test("the password that noVNC asks for is the room's PIN, too", async () => {
-  const asked = await stage.browser.page(novnc(), SECURELY);
+  const asked = await novnc.open();
   await feed(asked, 0).getByText("This room has a PIN.").waitFor();
   await asked.locator("#noVNC_password_input").fill(PIN);
   await asked.keyboard.press("Enter");
@@ -115,28 +102,13 @@ test("a picture whose way broke is subscribed to again", async () => {
   await moves(page, 0);
 });
 
-test("the original's layout is there: Socket.IO by a port's number, and Janus on 8089", async () => {
-  const answers = await page.evaluate(async () => {
-    const socketIo = await fetch("/socket.io/5000/?EIO=4&transport=polling");
-    return { socketIo: (await socketIo.text()).slice(0, 7) };
-  });
-  assert.equal(answers.socketIo, '0{"sid"');
+test("the original's layout is there: Socket.IO by a port's number, and Janus on 8089", async (t) => {
+  for (const client of CLIENTS.filter(({ library }) => library === "socket.io-client-3")) {
+    const original = await connectTo(t, "https://127.0.0.1", { ...client, path: "/socket.io/5000", rejectUnauthorized: false });
+    assert.deepEqual(Object.keys(await original.ask("query_state")), ["0"], client.transports.join());
+  }
   const janus = await page.context().request.get(`https://127.0.0.1:8089/janus/info`);
   assert.equal((await janus.json()).name, "Janus WebRTC Server");
-});
-
-test("it comes back after Janus, and after the server", async () => {
-  await stage.janus.kill();
-  await feed(page, 0).waitFor({ state: "detached" });
-  await stage.janus.run();
-  await moves(page, 0);
-  await stage.server.end("SIGKILL");
-  await stage.server.run();
-  order(`activate_slot 0 ${TOKEN}`);
-  order("set_geometry_relative_to_window 0 lt 30 40 240 180");
-  await stands(page, 0, { x: 30, y: 40, width: 240, height: 180 });
-  await live(sender);
-  await moves(page, 0);
 });
 
 test("nothing failed on any page", () => assert.deepEqual(stage.browser.offences, []));

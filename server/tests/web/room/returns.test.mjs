@@ -6,44 +6,22 @@ import { eventually } from "./browser.mjs";
 import { ADMIN_KEY, Janus } from "./janus.mjs";
 import { Relay } from "./relay.mjs";
 import { ROOM } from "./server.mjs";
-import { Stage, TOKEN, feed, live, moves, record, said, says, stands } from "./stage.mjs";
+import { Stage, TOKEN, feed, live, moves, record, said, says } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
-let stage, sender, receiver, arranged;
+let stage, sender, receiver;
 
 before(async () => {
   stage = await Stage.open();
   stage.server.order(`activate_slot 0 ${TOKEN}`);
-  [sender, receiver, arranged] = [await stage.sender(), await stage.receiver(), await stage.receiver({ view: "arranged" })];
+  [sender, receiver] = [await stage.sender(), await stage.receiver()];
   await live(sender);
-  for (const screen of [receiver, arranged]) await moves(screen, 0);
+  await moves(receiver, 0);
 });
 
 after(() => stage?.close());
 
-test("after Janus was killed and is back, pictures are there within ten seconds", async () => {
-  await stage.janus.kill();
-  for (const screen of [receiver, arranged]) await feed(screen, 0).waitFor({ state: "detached" });
-  await stage.janus.run();
-  const began = performance.now();
-  await Promise.all([receiver, arranged].map((screen) => moves(screen, 0)));
-  const seconds = (performance.now() - began) / 1000;
-  assert.ok(seconds < 10, `it took ${seconds.toFixed(1)} s`);
-});
-
-test("after the server was killed and is back, senders and receivers return", async () => {
-  await stage.server.end("SIGKILL");
-  await receiver.getByText("Reconnecting…").waitFor();
-  await stage.server.run();
-  stage.server.order(`activate_slot 0 ${TOKEN}`);
-  stage.server.order("set_geometry_relative_to_window 0 lt 40 30 480 360");
-  await receiver.getByText("Room 1000", { exact: true }).waitFor();
-  await live(sender);
-  for (const screen of [receiver, arranged]) await moves(screen, 0);
-  await stands(arranged, 0, { x: 40, y: 30, width: 480, height: 360 });
-});
-
-test("after the server was stopped in good order, too", async () => {
+test("after the server was stopped in good order everybody returns", async () => {
   assert.equal(await stage.server.end("SIGTERM"), 0);
   await feed(receiver, 0).waitFor({ state: "detached" });
   await stage.server.run();
@@ -67,7 +45,7 @@ test("a receiver whose connection breaks while it asks for the state comes back,
 
 test("a server that never answers is told as one that is not reached, and tried again", async () => {
   const page = await stage.senderPage({ slot: 2, token: "nobody's" });
-  await page.route(/socket\.io.*polling/, () => {});
+  await page.route(/socket\.io\/\d/, () => {});
   await page.routeWebSocket(/socket\.io/, () => {});
   await page.reload();
   await page.getByRole("button", { name: "Start camera" }).click();

@@ -198,17 +198,6 @@ test("a sender that goes takes its picture along", async () => {
   await grid.getByText("No camera is sending yet.").waitFor();
 });
 
-test("one whose tab dies takes it along, too", async () => {
-  const dying = await stage.sender();
-  await live(dying);
-  await moves(grid, 0);
-  // Nobody says good-bye; and nobody answers.
-  const devtools = await dying.context().newCDPSession(dying);
-  devtools.send("Page.crash").catch(() => {});
-  await feed(grid, 0).waitFor({ state: "detached" });
-  await grid.getByText("No camera is sending yet.").waitFor();
-});
-
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(stage.browser.offences, []));
 
 /** What goes out of a page in the next second, in bit/s. */
