@@ -128,6 +128,25 @@ test("a sender that vanishes without a word frees its slot when it misses its pi
   assert.deepEqual(await receiver.next("remove_feed"), { slot: 1 });
 });
 
+test("a ping comes every five seconds, and is waited for as long", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  const begun = await (await fetch(`${scene.url}/socket.io/?EIO=4&transport=polling`)).text();
+  const { pingInterval, pingTimeout } = JSON.parse(begun.slice(1));
+  assert.deepEqual([pingInterval, pingTimeout], [5_000, 5_000]);
+});
+
+test("a sender that asks for the feeds is told of them, too", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  await scene.ordered(`activate_slot 1 ${TOKEN}`);
+  const sender = await scene.sender();
+  await sender.ask("set_feed_id", feed(11));
+  assert.equal((await sender.ask("query_state"))[1].feedId, 11);
+  await scene.ordered("hide 1");
+  assert.deepEqual(await sender.next("command"), { slot: 1, command: "hide", params: [] });
+});
+
 test("the bare path is the one room's, and another room's is nobody's", async (t) => {
   const scene = await Scene.open();
   t.after(() => scene.close());

@@ -43,6 +43,19 @@ test("the room goes on without its controller", async (t) => {
   assert.equal(shown.visibility.command, "hide", "its last words count without a line's end");
 });
 
+test("and with nobody at any of its pipes", async (t) => {
+  const scene = await Scene.open();
+  t.after(() => scene.close());
+  await scene.ordered(`activate_slot 1 ${TOKEN}`);
+  const [sender, receiver] = [await scene.sender(), await scene.connect()];
+  scene.abandon();
+  assert.equal((await sender.ask("set_feed_id", feed(11))).success, true);
+  assert.equal((await receiver.next("new_feed")).feedId, 11);
+  sender.close();
+  await receiver.next("remove_feed");
+  assert.equal(await scene.end("SIGTERM"), 0);
+});
+
 test("without any standard input the room goes on", async (t) => {
   const scene = await Scene.open({ stdin: "ignore" });
   t.after(() => scene.close());

@@ -78,6 +78,11 @@ export class Scene {
     this.#child.stderr.pause();
   }
 
+  /** What is left of a controller that died: nobody at the other ends of its three pipes. */
+  abandon() {
+    for (const pipe of this.#child.stdio) pipe.destroy();
+  }
+
   /** Gives orders. */
   order(...lines) {
     for (const line of lines) this.#child.stdin.write(`${line}\n`);

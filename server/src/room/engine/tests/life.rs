@@ -49,6 +49,23 @@ fn wrong_tokens_wait_and_the_right_one_never_does() {
 }
 
 #[test]
+fn nothing_but_a_wrong_token_counts_as_a_guess() {
+    let mut scene = Scene::open();
+    scene.connect(1);
+    for (data, refusal) in [
+        (json!({ "slot": 0, "token": "guess" }), Refusal::SlotClosed),
+        (json!({ "slot": 9, "token": "guess" }), Refusal::NoSuchSlot),
+        (json!({ "slot": 1 }), Refusal::NoToken),
+    ] {
+        for _ in 0..30 {
+            assert_eq!(scene.say(1, "sender_init", &data), [answer(1, refusal.into())]);
+        }
+    }
+    let outputs = scene.say(1, "sender_init", &json!({ "slot": 1, "token": "guess" }));
+    assert_eq!(outputs, [answer(1, Refusal::WrongToken.into())], "at once");
+}
+
+#[test]
 fn who_guesses_faster_than_answers_come_is_disconnected_alone() {
     let mut scene = Scene::open();
     scene.connect(1);

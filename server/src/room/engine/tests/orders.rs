@@ -5,10 +5,12 @@ use super::*;
 #[test]
 fn every_order_is_told_to_receivers_where_there_is_a_feed_and_kept_where_not() {
     let window = || Geometry::parse(RelativeTo::Window, &["lt", "1", "2", "3", "4", "5"]).unwrap();
+    let canvas = || Geometry::parse(RelativeTo::Canvas, &["rb", "1", "2", "3", "4"]).unwrap();
     for (line, event) in [
         ("hide 1", Event::Command(1, Directive::Visibility(Visibility::Hidden))),
         ("show 1", Event::Command(1, Directive::Visibility(Visibility::Shown))),
         ("set_geometry_relative_to_window 1 lt 1 2 3 4 5", Event::Command(1, Directive::Geometry(window()))),
+        ("set_geometry_relative_to_canvas 1 rb 1 2 3 4", Event::Command(1, Directive::Geometry(canvas()))),
         ("set_annotation 1 <b>Ada</b>", Event::SetAnnotation(1, Annotation::trusted("<b>Ada</b>"))),
         (
             "set_annotation 1 <script>alert(1)</script><b onclick=x>Ada</b>",
