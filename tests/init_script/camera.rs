@@ -50,7 +50,24 @@ fn a_command_is_carried_out_as_the_agents_user_and_its_words_go_to_the_log() {
     cloud.send_to(br#"{"command":"capture"}"#, ("127.0.0.1", port)).unwrap();
     room.logs("cloudtalker-listen: cloudtalker in /var/lib/camera: capture");
     room.logs("cloudtalker-listen: aside");
-    assert_eq!(room.ok("stat -c %U /var/lib/camera"), "cloudtalker");
+    assert_eq!(room.ok("stat -c '%U %a' /var/lib/camera"), "cloudtalker 750");
+}
+
+#[test]
+fn the_listener_needs_no_agent_and_says_where_it_can_not_listen() {
+    let mut room = listening_room(free_port());
+    fs::write(room.at("/etc/default/cloudtalker-listen"), "").unwrap();
+    assert_said(&room.run(&format!("{LISTEN} start")), 0, "Starting cloudtalker-listen: OK");
+    assert!(room.has("/run/cloudtalker/camera.sock"), "as the agent has it by itself");
+    room.ok(&format!("{LISTEN} stop"));
+    fs::write(
+        room.at("/etc/default/cloudtalker-listen"),
+        "CLOUDTALKER_LISTEN_ARGS='--cam_sock /nowhere/camera.sock'\n",
+    )
+    .unwrap();
+    let words = "FAIL: it ended; `cloudtalker listen --cam_sock /nowhere/camera.sock` says why";
+    assert_said(&room.run(&format!("{LISTEN} start")), 1, words);
+    assert!(!room.has("/var/run/cloudtalker-listen.pid"));
 }
 
 #[test]
@@ -164,6 +181,25 @@ fn what_the_card_brings_becomes_the_cameras_and_is_gone_from_it() {
     assert_eq!(brought(&mut room), "lost+found");
     assert_said(&identity(&mut room), 0, "OK: nothing is brought");
     assert!(room.has("/data/identity/key.pem"));
+}
+
+#[test]
+fn a_card_without_a_configuration_adds_to_what_is_there() {
+    let mut room = room_with_a_card();
+    assert_said(&identity(&mut room), 0, "OK: taken to /data/identity");
+    room.ok("mount -t ext4 /card/partition /mnt && mkdir /mnt/cloudtalker");
+    room.ok("echo network >/mnt/cloudtalker/wpa_supplicant.conf && umount /mnt");
+    assert_said(&identity(&mut room), 0, "OK: taken to /data/identity");
+    let modes = room.ok("cd /data && stat -c '%n %a' identity identity/*");
+    let expected = [
+        "identity 750",
+        "identity/cloudtalker.conf 640",
+        "identity/key.pem 640",
+        "identity/wpa_supplicant.conf 600",
+    ];
+    assert_eq!(modes.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(room.ok("cat /data/identity/key.pem"), "secret");
+    assert_eq!(brought(&mut room), "lost+found");
 }
 
 #[test]

@@ -325,7 +325,8 @@ fn directories_that_are_missing_are_made() {
     let mut room = Room::new();
     room.ok("rmdir /var/lib");
     assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
-    assert_eq!(room.ok(&format!("stat -c %U {STATE_DIR} /run/cloudtalker")), "cloudtalker\ncloudtalker");
+    let modes = room.ok(&format!("stat -c '%U %a' {STATE_DIR} /run/cloudtalker"));
+    assert_eq!(modes, "cloudtalker 750\ncloudtalker 755");
 }
 
 #[test]
