@@ -30,6 +30,7 @@ const FILES: [(&str, &str); 5] = [
 fn a_service_takes_links_sends_reloads_restarts_and_is_restarted_when_it_hangs() {
     let mut life = Life::begin();
     life.waits_for_its_configuration();
+    life.does_not_spin_where_it_can_not_start();
     life.is_woken_by_a_capture_of_the_cameras_group();
     life.has_no_more_rights_than_it_needs();
     life.reloads();
@@ -68,9 +69,12 @@ impl Life {
     }
 
     fn waits_for_its_configuration(&mut self) {
-        self.ok("systemctl start cloudtalker.service");
-        assert_eq!(self.property("ActiveState"), "inactive");
-        assert_eq!(self.property("ConditionResult"), "no");
+        for unit in ["cloudtalker.service", "cloudtalker.socket"] {
+            self.ok(&format!("systemctl start {unit}"));
+            for (name, value) in [("ActiveState", "inactive"), ("ConditionResult", "no")] {
+                assert_eq!(self.ok(&format!("systemctl show --value -p {name} {unit}")), value, "{unit}");
+            }
+        }
         let here = self.dir.path().display().to_string();
         self.ok("install -d -m 0750 -g cloudtalker /etc/cloudtalker");
         self.ok(&format!("install -m 0640 -g cloudtalker {here}/*.pem /etc/cloudtalker/"));
@@ -87,6 +91,21 @@ impl Life {
             "printf '%s\\n' {} >/etc/cloudtalker.conf",
             lines.map(|line| format!("'{line}'")).join(" ")
         ));
+    }
+
+    /// However long somebody waits at its socket; and that is open again once it can start.
+    fn does_not_spin_where_it_can_not_start(&mut self) {
+        self.ok("mv /etc/cloudtalker/key.pem /root/ && systemctl start cloudtalker.socket");
+        self.records(TIME + 3);
+        let send = format!("cloudtalker send {CAMERA}/pir.{}.0.mp4", TIME + 3);
+        self.ok(&format!("! setpriv --reuid nobody --regid nogroup --groups video {send}"));
+        let result = "systemctl show --value -p Result cloudtalker.socket";
+        self.ok(&format!("until [ \"$({result})\" = trigger-limit-hit ]; do sleep 0.1; done"));
+        let starts = self.ok("journalctl -u cloudtalker.service -o cat | grep -c '^Starting '");
+        assert!(starts.parse::<u32>().unwrap() <= 10, "{starts} starts");
+        self.ok("mv /root/key.pem /etc/cloudtalker/ && systemctl start cloudtalker.service");
+        assert_eq!(self.ok(&format!("stat -c '%U %G %a' {SOCKET}")), "cloudtalker video 660");
+        self.ok(&format!("rm {CAMERA}/pir.{}.0.mp4 && systemctl stop cloudtalker.service", TIME + 3));
     }
 
     fn is_woken_by_a_capture_of_the_cameras_group(&mut self) {
