@@ -24,6 +24,8 @@ const TIME: u64 = 1_529_842_538;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Of the packages to upgrade to.
 const NEXT: &str = "99.0-1";
+/// Of their configuration, too.
+const MORE: &str = "# More is known by now.";
 const UNITS: [&str; 3] = ["cloudtalker-server.service", "cloudtalker.service", "cloudtalker.socket"];
 const DATA: &str = "--data /var/lib/cloudtalker-server";
 
@@ -98,6 +100,7 @@ impl Life {
                 fs::copy(from.join(name), dir.at(to).join(name)).unwrap();
             }
         }
+        say_more_in_the_configuration(&dir.at("next"), &dir.at("work"));
         Life { container: Container::boot(dir.path()), dir }
     }
 
@@ -133,13 +136,17 @@ impl Life {
         self.ok("systemctl start cloudtalker.socket cloudtalker.service");
     }
 
+    /// In the middle of an upload.
     fn is_upgraded_and_keeps_what_was_configured(&mut self) {
         let (before, socket) = (self.processes(), self.socket());
-        for package in ["cloudtalker", "cloudtalker-server"] {
-            self.install("next", package);
-            let version = format!("dpkg-query --show --showformat '${{Version}}' {package}");
-            assert_eq!(self.ok(&version), NEXT);
-        }
+        self.ok(&format!("kill -STOP {}", before[0]));
+        let segments = self.hands_over(TIME + 2);
+        self.install("next", "cloudtalker");
+        self.ok(&format!("kill -CONT {}", before[0]));
+        self.install("next", "cloudtalker-server");
+        let versions = "dpkg-query --show --showformat '${Version}\\n' cloudtalker cloudtalker-server";
+        assert_eq!(self.ok(versions), [NEXT; 2].join("\n"));
+        self.arrives(TIME + 2, &segments);
         for unit in UNITS {
             self.is("active", unit);
         }
@@ -149,6 +156,7 @@ impl Life {
         );
         assert_eq!(self.socket(), socket, "what comes meanwhile waits in it");
         assert_eq!(self.ok("grep ^endpoint /etc/cloudtalker.conf"), "endpoint = 127.0.0.1:8443");
+        assert_eq!(self.ok("tail -n 1 /etc/cloudtalker.conf.dpkg-dist"), MORE);
     }
 
     fn leaves_what_is_the_owners_when_it_is_removed(&mut self) {
@@ -160,31 +168,46 @@ impl Life {
         self.ok("ls /etc/default/cloudtalker-server /var/lib/cloudtalker-server");
     }
 
+    /// But a partition that was mounted for it.
     fn leaves_nothing_when_it_is_purged(&mut self) {
+        self.ok("rm -r /var/lib/cloudtalker/* && mount -t tmpfs none /var/lib/cloudtalker");
+        self.ok("touch /var/lib/cloudtalker/video");
         self.ok("dpkg --purge cloudtalker cloudtalker-server");
+        assert_eq!(self.ok("ls /var/lib/cloudtalker"), "");
+        self.ok("umount /var/lib/cloudtalker && rmdir /var/lib/cloudtalker");
         let left = self.ok(
             "find / -xdev -name '*cloudtalker*' -not -path '/proc/*' -not -path '/tmp/*' -not -path '/run/*'",
         );
         assert_eq!(left, "");
     }
 
-    /// Handed over by somebody of the camera's group.
     fn a_capture_arrives(&mut self, time: u64) {
+        let segments = self.hands_over(time);
+        self.arrives(time, &segments);
+    }
+
+    /// By somebody of the camera's group.
+    fn hands_over(&mut self, time: u64) -> [Segment; 1] {
         let name = format!("pir.{time}.0.mp4");
         let segments = [Segment::write(self.dir.at(&name), 0, 50_000)];
         let send = format!("cloudtalker send {}", segments[0].path());
         self.ok(&format!("setpriv --reuid nobody --regid nogroup --groups video {send}"));
+        segments
+    }
+
+    fn arrives(&mut self, time: u64, segments: &[Segment; 1]) {
         let list = format!("cloudtalker-server captures list --json {DATA}");
         harness::eventually(
             "the capture arrives",
             || serde_json::from_str::<Vec<Capture>>(&self.ok(&list)).unwrap(),
-            |captures| captures.iter().any(|capture| capture.is("pir", time, &segments)),
+            |captures| captures.iter().filter(|capture| capture.is("pir", time, segments)).count() == 1,
         );
     }
 
     fn install(&mut self, which: &str, package: &str) {
         let here = self.dir.at(which).display().to_string();
-        self.ok(&format!("DEBIAN_FRONTEND=noninteractive dpkg --install {here}/{package}_*.deb"));
+        let quietly = "DEBIAN_FRONTEND=noninteractive dpkg --force-confold";
+        self.ok(&format!("{quietly} --install {here}/{package}_*.deb"));
     }
 
     #[track_caller]
@@ -207,6 +230,17 @@ impl Life {
     fn ok(&mut self, command: &str) -> String {
         self.container.console.ok(command)
     }
+}
+
+/// A newer agent may bring a newer configuration, which is the owner's to take.
+fn say_more_in_the_configuration(packages: &Path, work: &Path) {
+    let name = file_names(packages).into_iter().find(|name| name.starts_with("cloudtalker_")).unwrap();
+    let deb = packages.join(name);
+    said(Command::new("dpkg-deb").arg("--raw-extract").args([&deb, work]));
+    let configuration = work.join("etc/cloudtalker.conf");
+    let text = fs::read_to_string(&configuration).unwrap();
+    fs::write(&configuration, format!("{text}{MORE}\n")).unwrap();
+    said(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).args([work, &deb]));
 }
 
 /// Where `make deb` puts it.
