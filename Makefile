@@ -190,11 +190,16 @@ vendor: ## Gather the agent's crates into vendor/, for Buildroot with CLOUDTALKE
 	scripts/vendor
 
 .PHONY: source
-source: ## The agent's source with its crates, as image builders take it: dist/cloudtalker-VERSION-vendored.tar.gz
+source: ## The agent's source with its crates, and the recipes with it, as image builders take them: dist/*.tar*
 	scripts/vendor --tarball
 
+.PHONY: test-source
+test-source: ## The source's tarballs, made twice and taken for a build that has nothing else
+	@$(call title,source)
+	scripts/vendor --check
+
 .PHONY: release
-release: ## All that a release has, into dist/: programs, packages, source, SBOMs, sums, what is new
+release: ## All that a release has, into dist/: programs, packages, source, SBOMs, sums, what is new; DRAFT=1 before its section
 	rm -rf dist/cloudtalker[-_]*
 	@$(MAKE) cross deb source
 	scripts/release

@@ -18,7 +18,7 @@ time=$(date +%s)
 set --
 while [ $# -lt "$segments" ]; do
     file=$directory/cap.$time.$#.mp4
-    rpicam-vid --nopreview --timeout "$milliseconds" --codec libav --libav-format mp4 --output "$file" || break
+    rpicam-vid --nopreview --timeout "$milliseconds" --codec libav --libav-format mp4 --output "$file" || { rm -f "$file"; break; }
     set -- "$@" "$file"
 done
 # A camera that fails on the way, or is somebody else's meanwhile: what was recorded goes all the same.
