@@ -6,7 +6,19 @@ LICENSE = "MIT"
 
 inherit core-image
 
-IMAGE_FEATURES += "ssh-server-dropbear"
+# The public key of whoever looks after the board, as in authorized_keys: root has no password, so without it nobody gets in.
+CLOUDTALKER_ROOT_KEY ??= ""
+IMAGE_FEATURES += "ssh-server-dropbear ${@'allow-root-login' if d.getVar('CLOUDTALKER_ROOT_KEY') else ''}"
+
+install_root_key[doc] = "Lets whoever has the key of CLOUDTALKER_ROOT_KEY in as root"
+install_root_key() {
+    if [ -n "${CLOUDTALKER_ROOT_KEY}" ]; then
+        install -d -m 0700 ${IMAGE_ROOTFS}${ROOT_HOME}/.ssh
+        echo "${CLOUDTALKER_ROOT_KEY}" >${IMAGE_ROOTFS}${ROOT_HOME}/.ssh/authorized_keys
+        chmod 0600 ${IMAGE_ROOTFS}${ROOT_HOME}/.ssh/authorized_keys
+    fi
+}
+ROOTFS_POSTPROCESS_COMMAND += "install_root_key"
 
 CORE_IMAGE_EXTRA_INSTALL += "\
     cloudtalker \
