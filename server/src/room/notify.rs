@@ -1,8 +1,9 @@
 //! Notifications for a controller: lines, appended to a file or a named pipe.
 //!
-//! A pipe is opened without waiting, and again after its reader went; nobody has to read it. What waits for it is bounded:
-//! of a pipe that nobody reads the oldest lines go. A file is opened whenever something is to be written, so that it may be
-//! changed for another in between. Neither is made: where nothing is, lines wait until there is something.
+//! Either is opened whenever something is to be written, and closed after it: so a file may be changed for another in
+//! between, and who reads a pipe to its end has what was to say. A pipe is opened without waiting, as nobody has to read it.
+//! What waits for it is bounded: of a pipe that nobody reads the oldest lines go. Neither is made: where nothing is, lines
+//! wait until there is something.
 
 use nix::errno::Errno;
 use std::{
@@ -23,8 +24,10 @@ use tokio::{
 
 /// Lines that wait: a pipe's reader may be busy, and one that never comes costs no more than these.
 const WAITING: usize = 1000;
-/// Until a pipe is looked at again that nobody reads, or a file that could not be written.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Until a pipe is looked at again that nobody reads, or a file that could not be written: as the first time, and twice as
+/// long each time, but no longer. Who reads a pipe to its end opens it again at once.
+const AGAIN_FIRST: Duration = Duration::from_millis(15);
+const AGAIN_MOST: Duration = Duration::from_secs(1);
 
 /// Where notifications go.
 #[derive(Clone, Debug)]
@@ -75,6 +78,7 @@ impl Notifications {
 impl Queue {
     async fn write(&self, path: PathBuf) {
         let mut complained = false;
+        let mut again = AGAIN_FIRST;
         loop {
             self.wait().await;
             let written = match open(&path).await {
@@ -84,6 +88,7 @@ impl Queue {
             match written {
                 Ok(()) => {
                     complained = false;
+                    again = AGAIN_FIRST;
                     continue;
                 }
                 // No reader yet, or none any more.
@@ -94,7 +99,8 @@ impl Queue {
                 }
                 Err(_) => {}
             }
-            sleep(AGAIN).await;
+            sleep(again).await;
+            again = (again * 2).min(AGAIN_MOST);
         }
     }
 
@@ -109,16 +115,10 @@ impl Queue {
         }
     }
 
-    /// Writes each line: of a pipe as they come, of a file those that wait.
+    /// Writes each line that waits.
     async fn write_to(&self, mut sink: Sink) -> io::Result<()> {
         loop {
-            let Some(line) = self.lock().waiting.front().cloned() else {
-                match sink {
-                    Sink::Pipe(_) => self.wait().await,
-                    Sink::File(_) => return Ok(()),
-                }
-                continue;
-            };
+            let Some(line) = self.lock().waiting.front().cloned() else { return Ok(()) };
             match &mut sink {
                 Sink::Pipe(pipe) => pipe.write_all(line.as_bytes()).await?,
                 Sink::File(file) => {

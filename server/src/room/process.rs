@@ -29,8 +29,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Connections have ended by themselves before; this is for those that don't.
-const LAST_CALL: Duration = Duration::from_secs(4);
+/// Connections have ended by themselves before; this is for those that don't, and for a Janus that takes its time: to answer
+/// what it is being asked, and to take the room out.
+const LAST_CALL: Duration = Duration::from_secs(6);
 
 /// How the process is to serve.
 #[derive(Clone, Debug)]

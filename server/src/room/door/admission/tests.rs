@@ -289,7 +289,8 @@ fn a_pin_that_is_shown_for_each_of_many_pictures_is_guessed_once() {
     let mut shows = |handle: u64, room: u64, pin: &str| {
         let join = json!({ "request": "join", "ptype": "subscriber", "room": room, "pin": pin });
         let message = json!({ "janus": "message", "session_id": SESSION, "handle_id": handle, "body": join });
-        let admitted = admission.admit(&under(&format!("{handle} {room} {pin}"), message).to_string(), |_| true);
+        let admitted =
+            admission.admit(&under(&format!("{handle} {room} {pin}"), message).to_string(), |_| true);
         admitted.map(drop).unwrap();
         admission.heard(
             &json!({"janus": "event", "sender": handle, "plugindata": {"data": {"error_code": 433}}})
