@@ -101,7 +101,7 @@ impl Life {
             }
         }
         say_more_in_the_configuration(&dir.at("next"), &dir.at("work"));
-        Life { container: Container::boot(dir.path()), dir }
+        Life { container: Container::boot("systemd", dir.path()), dir }
     }
 
     fn the_server_serves_once_it_is_installed(&mut self) {

@@ -47,7 +47,7 @@ impl Life {
         fs::copy(ours.join("cloudtalker.confd"), dir.at("confd")).unwrap();
         fs::copy(program_file(), dir.at("cloudtalker")).unwrap();
         server.add("porch").copy_to(dir.path());
-        let mut life = Life { container: Container::boot(dir.path()), server, dir };
+        let mut life = Life { container: Container::boot("systemd", dir.path()), server, dir };
         let here = life.dir.path().display().to_string();
         // dpkg would put directories in the place of the links that lead into /usr.
         life.ok(&format!("for deb in {here}/*.deb; do dpkg-deb --fsys-tarfile $deb | tar -x --keep-directory-symlink -C / || exit; done"));

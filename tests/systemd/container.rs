@@ -14,8 +14,8 @@ pub struct Container {
 }
 
 impl Container {
-    /// Boots it. It sees this directory under the same name.
-    pub fn boot(dir: &Path) -> Container {
+    /// Boots the one of this name, which `scripts/install-tools` has made. It sees this directory under the same name.
+    pub fn boot(debian: &str, dir: &Path) -> Container {
         let mut nspawn = Command::new("systemd-nspawn");
         // There is no systemd outside that would keep a list of containers.
         nspawn.args([
@@ -27,7 +27,9 @@ impl Container {
             "--console=pipe",
         ]);
         nspawn.arg(format!("--machine={}", dir.file_name().unwrap().display()));
-        nspawn.arg(format!("--directory={}", root().display())).arg(format!("--bind={}", dir.display()));
+        nspawn
+            .arg(format!("--directory={}", root(debian).display()))
+            .arg(format!("--bind={}", dir.display()));
         let nspawn = Process::start("nspawn", &mut nspawn);
         let init = init_of(nspawn.id());
         let mut enter = Command::new("nsenter");
@@ -40,10 +42,9 @@ impl Container {
     }
 }
 
-/// Where `scripts/install-tools systemd` puts it.
-fn root() -> PathBuf {
+fn root(debian: &str) -> PathBuf {
     let tools = env::var("TOOLS").expect("TOOLS names where tools are installed, as the Makefile has it");
-    Path::new(&tools).join("systemd")
+    Path::new(&tools).join(debian)
 }
 
 /// The container's first process, once it runs systemd.
