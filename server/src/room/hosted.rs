@@ -169,11 +169,15 @@ impl Hosted {
     pub async fn add(&self, new: NewRoom) -> Result<u64, HostedError> {
         let janus = self.janus.as_ref().ok_or(HostedError::NoJanus)?;
         let _changing = self.changing.lock().await;
-        let geometry = kept_geometry(&Geometry::default());
-        let slot =
-            StoredSlot { token: None, annotation: None, geometry, visible: true, bitrate_limit: new.bitrate };
+        let slot = |number| StoredSlot {
+            token: None,
+            annotation: None,
+            geometry: kept_geometry(&first_place(number)),
+            visible: true,
+            bitrate_limit: new.bitrate,
+        };
         let pin = new.pin.map_or_else(|| random_name()[..10].to_owned(), |pin| pin.reveal().to_owned());
-        let slots = vec![slot; new.slots];
+        let slots = (0..new.slots).map(slot).collect();
         let room =
             StoredRoom { number: 0, name: new.name, secret: random_name(), pin, bitrate: new.bitrate, slots };
         let number = self.store.add_room(&room, MAX_ROOMS).await?.ok_or(HostedError::TooMany)?;
@@ -328,6 +332,13 @@ fn orders(kept: &StoredSlot) -> Vec<SlotOrder> {
     orders
 }
 
+/// Where a slot's picture is until somebody moves it: the first one's is the original's, and twelve lie beside and above each
+/// other on a screen of 1280 × 720.
+fn first_place(slot: usize) -> Geometry {
+    let (right, bottom) = ((slot % 4 * 320).to_string(), (slot / 4 % 3 * 240).to_string());
+    Geometry::parse(RelativeTo::Canvas, &["rb", &right, &bottom, "320", "240"]).unwrap_or_default()
+}
+
 fn kept_geometry(geometry: &Geometry) -> String {
     format!("{} {}", geometry.relative_to().word(), geometry.params().join(" "))
 }
@@ -399,6 +410,16 @@ mod tests {
         let new = NewRoom { name: "Lecture".into(), slots: 1, bitrate: 0, pin: None };
         let number = hosted.add(new).await.unwrap();
         (dir, hosted, number)
+    }
+
+    #[test]
+    fn twelve_pictures_have_a_place_each_the_first_as_in_the_original() {
+        assert_eq!(first_place(0), Geometry::default());
+        let mut places: Vec<String> = (0..12).map(|slot| kept_geometry(&first_place(slot))).collect();
+        places.sort();
+        places.dedup();
+        assert_eq!(places.len(), 12);
+        assert!(places.iter().all(|place| geometry(place).is_some()));
     }
 
     #[test]
