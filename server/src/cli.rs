@@ -113,7 +113,13 @@ async fn roomed(arguments: Room) -> ExitCode {
         trust_annotations: arguments.trust_annotations,
         codecs: if arguments.vp8_only { Codecs::Vp8 } else { Codecs::H264AndVp8 },
     };
-    match process::run(options, |address| print(&format!("room: http://{address}/"))).await {
+    let ready = |address: std::net::SocketAddr| {
+        let is_every = address.ip().is_unspecified();
+        let host = if is_every { "localhost".to_owned() } else { address.to_string() };
+        let port = if is_every { format!(":{}", address.port()) } else { String::new() };
+        print(&format!("room: http://{host}{port}/"));
+    };
+    match process::run(options, ready).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(1, &error.to_string()),
     }

@@ -74,6 +74,7 @@ fn of_a_value(output: &str) -> Option<String> {
     let (name, rest) = rest.split_once("' with value '")?;
     Some(match rest.rsplit_once("': ")? {
         (_, "duplicate values provided") => format!("{name} is given twice: leave one out"),
+        (_, expected) if expected.contains(", but came ") => format!("{name}: {expected}"),
         (value, expected) => format!("{name}: {expected}, but came {value:?}"),
     })
 }

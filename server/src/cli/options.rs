@@ -3,7 +3,7 @@
 use super::arguments::Serve;
 use crate::{
     net, pki,
-    room::{hosted::Janus, janus::Client, order::checked_secret, words::Secret},
+    room::{hosted::Janus, janus::Client, words::Secret},
     serve::{Options, Web},
 };
 use std::{net::SocketAddr, path::Path, sync::Arc};
@@ -59,13 +59,20 @@ pub(super) fn options(arguments: Serve) -> Result<Options, String> {
     Ok(Options { data, camera_addr, web_addr, hosts, web, quota, janus })
 }
 
-/// A secret by a file, because arguments are for everybody on the machine to read.
+/// More was taken by mistake, as another file.
+const ADMIN_KEY_MAX: usize = 256;
+
+/// A secret by a file, because arguments are for everybody on the machine to read: its one line, whatever Janus takes.
 fn admin_key(file: &Path) -> Result<Secret, String> {
     let text = std::fs::read_to_string(file);
     let text =
         text.map_err(|error| format!("--janus-admin-key: {} can't be read: {error}", file.display()))?;
-    checked_secret("a key", text.trim())
-        .map_err(|why| format!("--janus-admin-key: {}: {why}", file.display()))
+    let key = text.trim();
+    if key.is_empty() || key.len() > ADMIN_KEY_MAX || key.contains(char::is_control) {
+        let why = format!("expected a key of one line, of at most {ADMIN_KEY_MAX} bytes");
+        return Err(format!("--janus-admin-key: {}: {why}", file.display()));
+    }
+    Ok(Secret::of(key))
 }
 
 /// What people's HTTPS needs, once its files are read and fit.

@@ -119,7 +119,7 @@ impl<F: FnMut(String)> Keys<F> {
             Ok(Err(error)) => format!("expected a JSON object: {error}"),
             Err(error) => format!("{PATH_VARIABLE} names it, but it can't be read: {error}"),
         };
-        let complaint = format!("{}: {why}", path.display());
+        let complaint = format!("{}: {why}; nothing of it counts", path.display());
         (self.complain)(complaint);
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     meter::{Meter, Rate},
-    order::Order,
+    order::{Order, doubt},
     running::RunningRoom,
 };
 use std::time::Instant;
@@ -42,6 +42,9 @@ pub async fn obey(room: &RunningRoom, input: impl AsyncRead + Unpin) {
                 Ok(None) => {}
                 Ok(Some(order)) => {
                     sleep(meter.count(began.elapsed(), ORDERS)).await;
+                    if let Some(doubt) = doubt(&line, &order) {
+                        log::warn!("standard input: {doubt}");
+                    }
                     if let Err(refused) = room.order(order) {
                         log::warn!("standard input: {refused}");
                     }

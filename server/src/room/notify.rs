@@ -77,6 +77,9 @@ impl Notifications {
 
 impl Queue {
     async fn write(&self, path: PathBuf) {
+        if let Err(error) = fs::metadata(&path).await {
+            log::warn!("{}: notifications wait until it is there: {error}", path.display());
+        }
         let mut complained = false;
         let mut again = AGAIN_FIRST;
         loop {

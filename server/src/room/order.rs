@@ -78,6 +78,21 @@ impl Order {
     }
 }
 
+/// What a line may have been meant to say otherwise than it is read, to be told in the log.
+pub fn doubt(line: &str, order: &Order) -> Option<String> {
+    match order {
+        Order::Slot(_, SlotOrder::SetBitrateLimit(limit)) => {
+            let came = line.split_whitespace().nth(2)?;
+            let is_whole = came.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+            (!is_whole).then(|| format!("set_bitrate_limit: {came:?} counts as {limit} bit/s"))
+        }
+        Order::EditPin(pin) if *pin == Secret::of("none") => Some(
+            "edit_pin: the pin is the word \"none\" now, which in a link says that there is no pin".into(),
+        ),
+        Order::EditPin(_) | Order::Slot(..) => None,
+    }
+}
+
 /// The first words that there are.
 const WORDS: [&str; 11] = [
     "activate_slot",

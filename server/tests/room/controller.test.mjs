@@ -19,9 +19,13 @@ test("garbage on standard input is told in the log and costs nothing", async (t)
   scene.stdin.write(Buffer.from([0xff, 0xfe, 0x0a]));
   scene.stdin.write(`set_annotation 1 ${"a".repeat(1 << 20)}\n`);
   scene.stdin.write(`\n\n \t\r\n`);
-  await scene.ordered("dance", `activate_slot ${TOKEN} 1`, `activate_slot 9 ${TOKEN}`, `activate_slot 1 ${TOKEN}`);
+  await scene.ordered(
+    "dance", `activate_slot ${TOKEN} 1`, `activate_slot 9 ${TOKEN}`, `activate_slot 1 ${TOKEN}`, "set_bitrate_limit 1 500k",
+    "edit_pin none",
+  );
   for (const told of [
     "expected text in UTF-8", "a line of more than 65536 bytes is left out", 'but came "dance"',
+    'set_bitrate_limit: "500k" counts as 500 bit/s', 'edit_pin: the pin is the word "none" now',
     "activate_slot: expected a slot's number, but came something else", "there is no slot 9: the room has 4, numbered from 0",
   ]) {
     assert.ok(scene.log.includes(told), told);
@@ -124,9 +128,11 @@ test("notifications are appended to a file, beside the configuration where it sa
 });
 
 test("what can't be meant in the configuration has no effect, and is told", async (t) => {
-  const scene = await Scene.open({ config: { cameraSlots: "", janusBitrate: "fast", janusURL: "" }, env: { CONFIG_PATH: "/nowhere" } });
+  const config = { cameraSlots: "", janusBitrate: "fast", janusURL: "", notifyPath: "/nowhere/pipe" };
+  const scene = await Scene.open({ config, env: { CONFIG_PATH: "/nowhere" } });
   t.after(() => scene.close());
   await scene.logged("janusURL: expected http://HOST:PORT/PATH");
+  await scene.logged("/nowhere/pipe: notifications wait until it is there");
   for (const told of ["/nowhere: CONFIG_PATH names it, but it can't be read", "cameraSlots: expected a number", "janusBitrate: expected a number"]) {
     assert.ok(scene.log.includes(told), told);
   }

@@ -82,6 +82,11 @@ impl Client {
         Client { url, http }
     }
 
+    /// Where Janus is asked, fit for a log.
+    pub(super) fn url(&self) -> &str {
+        &self.url.text
+    }
+
     /// Begins a session, and makes the room in it; one of the same number goes, with all who are in it.
     pub(super) async fn make(&self, room: &JanusRoom) -> Result<Session, JanusError> {
         let id = self.id_of(self.ask("", json!({ "janus": "create" })).await?)?;
@@ -90,7 +95,8 @@ impl Client {
             let handle = self.id_of(self.ask(&format!("/{id}"), attach).await?)?;
             let session = Session { id, handle };
             match self.plugin(&session, request::destroy(room)).await {
-                Ok(_) | Err(JanusError::Refused { code: NO_SUCH_ROOM, .. }) => {}
+                Ok(_) => log::info!("room {}: one of this number was in Janus, and gave way", room.number),
+                Err(JanusError::Refused { code: NO_SUCH_ROOM, .. }) => {}
                 Err(error) => return Err(error),
             }
             self.plugin(&session, request::create(room)).await?;

@@ -120,7 +120,7 @@ pub async fn keep(running: Arc<RunningRoom>, client: Client, mut room: JanusRoom
             Made::Stopped => return,
         };
         let level = if told.insert(discriminant(&error)) { log::Level::Warn } else { log::Level::Debug };
-        log::log!(level, "room {number}: Janus doesn't keep it: {error}; trying again");
+        log::log!(level, "room {number}: Janus doesn't keep it: {error}; trying again at {}", client.url());
         running.in_trouble(Some(Trouble::of(&error)));
         tokio::select! {
             () = sleep(again) => {}
