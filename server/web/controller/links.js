@@ -53,7 +53,7 @@ async function copy(button, text) {
     return false;
   }
   button.dataset.label ??= button.textContent;
-  button.textContent = "Copied";
+  button.textContent = isHere() ? "Copied, for this machine alone" : "Copied";
   announce("The link is copied");
   clearTimeout(restoring.get(button));
   restoring.set(button, setTimeout(() => (button.textContent = button.dataset.label), COPIED_MS));

@@ -6,8 +6,9 @@
 import { buildAnnotation } from "./annotation.js";
 import { parseGeometry, place } from "./geometry.js";
 
+/** Where captions seldom are. */
 const NOTE = {
-  position: "absolute", left: "0", right: "0", bottom: "0", margin: "0", padding: "6px 10px", color: "#fff",
+  position: "absolute", left: "0", right: "0", top: "0", zIndex: "1", margin: "0", padding: "6px 10px", color: "#fff",
   background: "rgb(10 16 28 / 75%)", font: "14px/1.4 system-ui, sans-serif",
 };
 

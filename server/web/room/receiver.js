@@ -9,10 +9,18 @@ import { Watching } from "./watching.js";
 const parameters = new URLSearchParams(location.search);
 const room = roomOf(parameters);
 const flaw = flawOf(parameters, "room");
-let isArranged = parameters.get("view") === "arranged";
-let wasAsked = false;
+/** How long the tools stay where nobody touches the page. */
+const IDLE_MS = 3_000;
 
-const watching = flaw ? null : new Watching({ room, pin: pinOf(parameters) ?? "" }, {
+const pin = pinOf(parameters);
+let isArranged = parameters.get("view") === "arranged";
+/** Whether a pin was given that is not the room's. */
+let wasWrong = Boolean(pin);
+/** Why there is no room to see, as far as is known. */
+let trouble = flaw;
+let idle = 0;
+
+const watching = flaw ? null : new Watching({ room, pin: pin ?? "" }, {
   added(feed) {
     byId("feeds").append(feed.node);
     announce(`${feed.name} is there`);
@@ -24,8 +32,9 @@ const watching = flaw ? null : new Watching({ room, pin: pinOf(parameters) ?? ""
     layOut();
   },
   link(isThere, why) {
-    byId("link").textContent = isThere ? `Room ${room}` : `${why ?? ""} Reconnecting…`.trim();
+    byId("link").textContent = isThere ? `Room ${room}` : "Reconnecting…";
     byId("link").classList.toggle("live", isThere);
+    trouble = isThere ? "" : why ?? trouble;
     layOut();
   },
   pinWanted: askForPin,
@@ -36,8 +45,14 @@ if (flaw) showText(byId("link"), "");
 else document.title = `Room ${room} – cloudtalker`;
 byId("view").addEventListener("click", () => {
   isArranged = !isArranged;
+  // So it is when the page is loaded again.
+  if (isArranged) parameters.set("view", "arranged");
+  else parameters.delete("view");
+  history.replaceState(null, "", `?${parameters}`);
   layOut();
 });
+for (const event of ["pointermove", "pointerdown", "keydown"]) addEventListener(event, stir);
+stir();
 byId("pin-dialog").addEventListener("close", () => (watching.pin = byId("pin").value));
 // There is nothing to see without it.
 byId("pin-dialog").addEventListener("cancel", (event) => event.preventDefault());
@@ -54,15 +69,21 @@ function layOut() {
     else feed.unplace();
   }
   byId("nothing").hidden = feeds.some(({ isShown }) => isShown);
-  byId("nothing").textContent = flaw || (feeds.length > 0
+  byId("nothing").textContent = trouble || (feeds.length > 0
     ? "All cameras are hidden at the moment."
     : "No camera is sending yet. Pictures appear here by themselves.");
 }
 
+function stir() {
+  clearTimeout(idle);
+  document.body.classList.remove("idle");
+  idle = setTimeout(() => document.body.classList.add("idle"), IDLE_MS);
+}
+
 function askForPin() {
   if (byId("pin-dialog").open) return;
-  byId("pin-refusal").textContent = wasAsked ? "That is not the room’s PIN." : "";
-  wasAsked = true;
+  byId("pin-refusal").textContent = wasWrong ? "That is not the room’s PIN." : "";
+  wasWrong = true;
   byId("pin").value = "";
   byId("pin-dialog").showModal();
 }

@@ -141,8 +141,10 @@ function show(told) {
   showText(byId("status"), STATES[state](told));
   byId("status").classList.toggle("refusal", state === "refused");
   byId("on-air").hidden = state !== "live";
+  const losesFocus = document.activeElement === byId(isOn() ? "start" : "stop");
   byId("start").hidden = isOn();
   byId("stop").hidden = !isOn();
+  if (losesFocus) byId(isOn() ? "stop" : "start").focus();
   byId("pin").disabled = isOn();
   byId("details").hidden = !isOn();
   if (!isOn()) {

@@ -253,7 +253,7 @@ test("a room is removed, after a question, and its cameras and screens are told"
   await app.goto(`${serving.url}/#rooms/1000`);
   await app.getByRole("heading", { name: "This room is not there" }).waitFor();
   await says(last, "This camera was ended by the room, or goes on elsewhere.");
-  await screen.getByText("There is no such room. Reconnecting…").waitFor();
+  await screen.getByText("There is no such room.").waitFor();
 });
 
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(browser.offences, []));

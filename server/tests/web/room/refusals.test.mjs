@@ -91,7 +91,7 @@ test("a room's PIN is asked for where it is not in the link, or not the room's",
   }
 });
 
-test("a receiver asks for the PIN, and again for a wrong one", async () => {
+test("a receiver asks for the PIN, and again for a wrong one, also where that is in its link", async () => {
   const [sender, receiver] = [await stage.sender({ pin: PIN }), await stage.receiver()];
   await receiver.getByRole("heading", { name: "This room has a PIN" }).waitFor();
   await receiver.getByLabel("Room PIN").fill("4321");
@@ -101,6 +101,9 @@ test("a receiver asks for the PIN, and again for a wrong one", async () => {
   await receiver.keyboard.press("Enter");
   await moves(receiver, 0);
   await receiver.context().close();
+  const linked = await stage.receiver({ pin: "4321" });
+  await linked.getByText("That is not the room’s PIN.").waitFor();
+  await linked.context().close();
   await sender.context().close();
 });
 
