@@ -5,17 +5,25 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 pub struct Container {
     pub console: Console,
     // Ended after its console.
     _init: Process,
+    // Held for as long: systemd-nspawn boots none that is up.
+    _alone: MutexGuard<'static, ()>,
 }
+
+static UP: Mutex<()> = Mutex::new(());
+static NEWER_UP: Mutex<()> = Mutex::new(());
 
 impl Container {
     /// Boots the one of this name, which `scripts/install-tools` has made. It sees this directory under the same name.
     pub fn boot(debian: &str, dir: &Path) -> Container {
+        let up = if debian == "systemd-newer" { &NEWER_UP } else { &UP };
+        let alone = up.lock().unwrap_or_else(PoisonError::into_inner);
         let mut nspawn = Command::new("systemd-nspawn");
         // There is no systemd outside that would keep a list of containers.
         nspawn.args([
@@ -35,8 +43,8 @@ impl Container {
         let mut enter = Command::new("nsenter");
         enter.args(["--target", &init, "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]);
         enter.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", LISTENER]);
-        let mut container =
-            Container { console: Console::of(Process::start_told("container", &mut enter)), _init: nspawn };
+        let console = Console::of(Process::start_told("container", &mut enter));
+        let mut container = Container { console, _init: nspawn, _alone: alone };
         container.console.ok("until systemctl is-system-running --wait; do sleep 0.1; done 2>/dev/null | grep -E 'running|degraded'");
         container
     }

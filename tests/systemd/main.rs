@@ -46,6 +46,35 @@ fn a_newer_systemd_waits_until_everything_is_read_again() {
     life.is_used_and_disturbed();
 }
 
+/// Of the documentation's units, as they stand there.
+#[test]
+fn a_room_takes_its_lines_from_a_pipe_which_outlives_it() {
+    let (dir, project) = (TempDir::new(), Path::new(env!("CARGO_MANIFEST_DIR")));
+    let text = fs::read_to_string(project.join("docs/janus/README.md")).unwrap();
+    for (unit, line) in [("room.socket", "ListenFIFO="), ("room.service", "StandardInput=socket")] {
+        let block = text.split("```\n").find(|block| block.contains(line)).unwrap();
+        fs::write(dir.at(unit), block).unwrap();
+    }
+    fs::write(dir.at("room.json"), r#"{"port": 0, "janusURL": "http://127.0.0.1:9/janus"}"#).unwrap();
+    fs::copy(Server::program_file(), dir.at("cloudtalker-server")).unwrap();
+    let console = &mut Container::boot("systemd", dir.path()).console;
+    let here = dir.path().display();
+    console.ok(&format!(
+        "install {here}/cloudtalker-server /usr/bin/ && install -m 0600 {here}/room.json /etc/"
+    ));
+    console.ok(&format!("install -m 0644 {here}/room.socket {here}/room.service /etc/systemd/system/"));
+    console.ok("systemctl daemon-reload && systemd-analyze verify room.service");
+    console.ok("systemctl start room.socket room.service");
+    assert_eq!(console.ok("stat -c '%U %a %F' /run/room"), "root 600 fifo");
+    for word in ["dance", "sing"] {
+        console.ok(&format!("echo {word} >/run/room"));
+        console.ok(&format!(
+            "until journalctl -u room.service | grep 'but came \"{word}\"'; do sleep 0.1; done"
+        ));
+        console.ok("systemctl restart room.service");
+    }
+}
+
 struct Life {
     container: Container,
     server: Server,

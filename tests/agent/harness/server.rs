@@ -87,11 +87,17 @@ impl Server {
         server
     }
 
-    /// One that has not served yet; cameras can be added to it all the same.
-    pub fn stopped() -> Server {
+    /// Its program.
+    pub fn program_file() -> PathBuf {
         let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("server/target/debug/cloudtalker-server");
         let program = env::var_os("CLOUDTALKER_SERVER").map_or(built, PathBuf::from);
         assert!(program.exists(), "there is no {}: `make debug-build` builds it", program.display());
+        program
+    }
+
+    /// One that has not served yet; cameras can be added to it all the same.
+    pub fn stopped() -> Server {
+        let program = Server::program_file();
         let address = format!("127.0.0.1:{}", free_port());
         let (dir, log_level, runner) = (TempDir::new(), "debug", Vec::new());
         Server { process: None, dir, log_level, program, runner, address, flags: Vec::new() }
