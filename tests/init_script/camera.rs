@@ -184,11 +184,12 @@ fn what_the_card_brings_becomes_the_cameras_and_is_gone_from_it() {
 }
 
 #[test]
-fn a_card_without_a_configuration_adds_to_what_is_there() {
+fn a_card_without_a_key_adds_to_what_is_there() {
     let mut room = room_with_a_card();
     assert_said(&identity(&mut room), 0, "OK: taken to /data/identity");
     room.ok("mount -t ext4 /card/partition /mnt && mkdir /mnt/cloudtalker");
-    room.ok("echo network >/mnt/cloudtalker/wpa_supplicant.conf && umount /mnt");
+    room.ok("cd /mnt/cloudtalker && echo network >wpa_supplicant.conf && echo elsewhere >cloudtalker.conf");
+    room.ok("umount /mnt");
     assert_said(&identity(&mut room), 0, "OK: taken to /data/identity");
     let modes = room.ok("cd /data && stat -c '%n %a' identity identity/*");
     let expected = [
@@ -198,8 +199,24 @@ fn a_card_without_a_configuration_adds_to_what_is_there() {
         "identity/wpa_supplicant.conf 600",
     ];
     assert_eq!(modes.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(room.ok("cat /data/identity/key.pem"), "secret");
+    assert_eq!(room.ok("cat /data/identity/key.pem /data/identity/cloudtalker.conf"), "secret\nelsewhere");
     assert_eq!(brought(&mut room), "lost+found");
+}
+
+#[test]
+fn a_card_that_brings_something_else_is_told_so() {
+    let mut room = room_with_a_card();
+    room.ok("mount -t ext4 /card/partition /mnt && mkdir /mnt/cloudtalker/cloudtalker && umount /mnt");
+    let words =
+        "FAIL: expected nothing but files in cloudtalker/ on /card/partition, and there is a directory";
+    assert_said(&identity(&mut room), 1, words);
+    assert!(!room.has("/data/identity"));
+    room.ok("mount -t ext4 /card/partition /mnt");
+    room.ok("cd /mnt/cloudtalker && rmdir cloudtalker && mv cloudtalker.conf x.txt");
+    room.ok("umount /mnt");
+    assert_said(&identity(&mut room), 0, "OK: taken to /data/identity; there is no cloudtalker.conf yet");
+    room.ok("mount -t ext4 /card/partition /mnt && mkdir /mnt/cloudtalker && umount /mnt");
+    assert_said(&identity(&mut room), 0, "OK: nothing is brought");
 }
 
 #[test]
