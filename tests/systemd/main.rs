@@ -196,6 +196,10 @@ impl Life {
     }
 
     fn takes_what_came_while_it_was_stopped(&mut self) {
+        self.ok("systemctl stop cloudtalker.socket");
+        assert_eq!(self.property("ActiveState"), "inactive", "it would be deaf");
+        self.ok("systemctl start cloudtalker.service");
+        assert_eq!(self.ok(&format!("stat -c '%U %G %a' {SOCKET}")), "cloudtalker video 660");
         self.ok("systemctl stop cloudtalker.service");
         assert_eq!(self.property("ActiveState"), "inactive");
         let segment = self.records(TIME + 1);
