@@ -172,9 +172,12 @@ impl Life {
     fn leaves_nothing_when_it_is_purged(&mut self) {
         self.ok("rm -r /var/lib/cloudtalker/* && mount -t tmpfs none /var/lib/cloudtalker");
         self.ok("touch /var/lib/cloudtalker/video");
+        self.ok("mv /var/lib/cloudtalker-server /data && ln -s /data /var/lib/cloudtalker-server");
+        self.ok("mount --bind /etc/cloudtalker /etc/cloudtalker");
         self.ok("dpkg --purge cloudtalker cloudtalker-server");
         assert_eq!(self.ok("ls /var/lib/cloudtalker"), "");
-        self.ok("umount /var/lib/cloudtalker && rmdir /var/lib/cloudtalker");
+        self.ok("umount /var/lib/cloudtalker && rmdir /var/lib/cloudtalker && rmdir /data");
+        self.ok("umount /etc/cloudtalker && rmdir /etc/cloudtalker");
         let left = self.ok(
             "find / -xdev -name '*cloudtalker*' -not -path '/proc/*' -not -path '/tmp/*' -not -path '/run/*'",
         );
