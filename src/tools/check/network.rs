@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { connect: PATIENCE, read: PATIENCE, write: PATIENCE };
 /// What to look at where a name leads nowhere.
 const NAME: &str = "is --endpoint right, and does the board have a network?";
+/// Where that is one that other programs may find.
+const LOCAL: &str = "names in .local are none of DNS', which is all that a static program asks: give an address, or another name";
 /// Where no server is reached by its addresses.
 const WAY: &str = "does the board have a network, does the server run, and is nothing between?";
 /// Where none is reached that was.
@@ -68,7 +70,8 @@ async fn reach(
     report: &mut Report,
 ) -> Result<(), Subject> {
     let endpoint = &config.endpoint;
-    let addresses = bounded(NAME, cloud::resolve(endpoint)).await.map(|found| (listed(&found), found));
+    let cure = if endpoint.host.ends_with(".local") { LOCAL } else { NAME };
+    let addresses = bounded(cure, cloud::resolve(endpoint)).await.map(|found| (listed(&found), found));
     let addresses = report.take(Subject::Dns, addresses)?;
 
     let tcp = bounded(WAY, cloud::dial(&addresses, PATIENCE)).await.map(|tcp| (connected(&tcp), tcp));

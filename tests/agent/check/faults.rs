@@ -9,7 +9,7 @@ use std::fs;
 fn each_thing_that_is_wrong_is_told_with_its_cure() {
     let other = Server::stopped();
     let stranger = other.add("stranger");
-    let rows: [(&str, Spoil, &[&str]); 27] = [
+    let rows: [(&str, Spoil, &[&str]); 28] = [
         (
             "a file in the camera socket's place",
             &|mut scene| {
@@ -169,6 +169,13 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
             &|scene| scene.calling("nowhere.invalid/"),
             &[
                 "dns           FAILED  no address is found for \"nowhere.invalid\": …; is --endpoint right, and does the board have a network?",
+            ],
+        ),
+        (
+            "a name that DNS does not know",
+            &|scene| scene.calling("server.local/"),
+            &[
+                "dns           FAILED  no address is found for \"server.local\": …; names in .local are none of DNS', which is all that a static program asks: give an address, or another name",
             ],
         ),
         (
