@@ -77,11 +77,24 @@ fn describe_certificate(error: &CertificateError) -> String {
         }
         CertificateError::NotValidForNameContext { expected, presented } => format!(
             "the server's certificate is for {}, not for {:?}: is --endpoint right?",
-            if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") },
+            listed(presented),
             expected.to_str()
         ),
         error => format!("the server's certificate does not hold: {error}: the server needs another one"),
     }
+}
+
+/// Names as people have them: rustls has `DnsName("localhost")` and `IpAddress(127.0.0.1)`, each as often as it is there.
+fn listed(presented: &[String]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in presented {
+        let name = name.split_once('(').map_or(name.as_str(), |(_, name)| name.trim_end_matches(')'));
+        let name = name.trim_matches('"');
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() { "no name".to_owned() } else { names.join(", ") }
 }
 
 fn describe_alert(alert: AlertDescription) -> String {
@@ -97,4 +110,16 @@ fn describe_alert(alert: AlertDescription) -> String {
         alert => return format!("the server ended the handshake: {alert:?}; its log may say why"),
     };
     format!("the server refuses this camera's certificate: {why}; is --cert the one that it issued?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_told_once_and_as_people_have_it() {
+        let presented = [r#"DnsName("vm")"#, "IpAddress(127.0.0.1)", "IpAddress(127.0.0.1)", "unheard of"];
+        assert_eq!(listed(&presented.map(str::to_owned)), "vm, 127.0.0.1, unheard of");
+        assert_eq!(listed(&[]), "no name");
+    }
 }
