@@ -1,6 +1,7 @@
 //! A Debian with systemd in a container, which has the machine's network and forgets all that was written into it.
 
 use crate::harness::{Console, LISTENER, Process, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -10,8 +11,10 @@ use std::{
 
 pub struct Container {
     pub console: Console,
+    /// Its first process, in this machine's numbers.
+    init: Pid,
     // Ended after its console.
-    _init: Process,
+    _nspawn: Process,
     // Held for as long: systemd-nspawn boots none that is up.
     _alone: MutexGuard<'static, ()>,
 }
@@ -40,13 +43,21 @@ impl Container {
             .arg(format!("--bind={}", dir.display()));
         let nspawn = Process::start("nspawn", &mut nspawn);
         let init = init_of(nspawn.id());
+        let target = init.as_raw_nonzero().to_string();
         let mut enter = Command::new("nsenter");
-        enter.args(["--target", &init, "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]);
+        enter.args(["--target", &target, "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]);
         enter.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", LISTENER]);
         let console = Console::of(Process::start_told("container", &mut enter));
-        let mut container = Container { console, _init: nspawn, _alone: alone };
+        let mut container = Container { console, init, _nspawn: nspawn, _alone: alone };
         container.console.ok("until systemctl is-system-running --wait; do sleep 0.1; done 2>/dev/null | grep -E 'running|degraded'");
         container
+    }
+}
+
+impl Drop for Container {
+    /// All others end with the first, which nspawn's own end does not bring about.
+    fn drop(&mut self) {
+        let _ = kill_process(self.init, Signal::KILL);
     }
 }
 
@@ -56,13 +67,12 @@ fn root(debian: &str) -> PathBuf {
 }
 
 /// The container's first process, once it runs systemd.
-fn init_of(nspawn: u32) -> String {
+fn init_of(nspawn: u32) -> Pid {
     let children = format!("/proc/{nspawn}/task/{nspawn}/children");
-    let init = |children: &Option<String>| children.is_some();
     let look = || {
         let child = fs::read_to_string(&children).ok()?.split_whitespace().next()?.to_owned();
         let name = fs::read_to_string(format!("/proc/{child}/comm")).ok()?;
-        (name.trim_end() == "systemd").then_some(child)
+        if name.trim_end() == "systemd" { Pid::from_raw(child.parse().ok()?) } else { None }
     };
-    eventually("the container runs systemd", look, init).expect("it does")
+    eventually("the container runs systemd", look, Option::is_some).expect("it does")
 }
