@@ -204,6 +204,18 @@ fn a_card_without_a_key_adds_to_what_is_there() {
 }
 
 #[test]
+fn a_power_cut_between_two_identities_loses_no_key() {
+    let mut room = room_with_a_card();
+    room.ok("mkdir /data/identity.old && echo earlier >/data/identity.old/old-key.pem");
+    room.ok("mount -t ext4 /card/partition /mnt && rm /mnt/cloudtalker/key.pem && umount /mnt");
+    assert_said(&identity(&mut room), 0, "OK: taken to /data/identity");
+    assert_eq!(
+        room.ok("ls /data /data/identity"),
+        "/data:\nidentity\n\n/data/identity:\ncloudtalker.conf\nold-key.pem"
+    );
+}
+
+#[test]
 fn a_card_that_brings_something_else_is_told_so() {
     let mut room = room_with_a_card();
     room.ok("mount -t ext4 /card/partition /mnt && mkdir /mnt/cloudtalker/cloudtalker && umount /mnt");
