@@ -115,9 +115,8 @@ async fn roomed(arguments: Room) -> ExitCode {
     };
     let ready = |address: std::net::SocketAddr| {
         let is_every = address.ip().is_unspecified();
-        let host = if is_every { "localhost".to_owned() } else { address.to_string() };
-        let port = if is_every { format!(":{}", address.port()) } else { String::new() };
-        print(&format!("room: http://{host}{port}/"));
+        let reached = if is_every { format!("localhost:{}", address.port()) } else { address.to_string() };
+        print(&format!("room: http://{reached}/"));
     };
     match process::run(options, ready).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,13 +6,11 @@ import { announce, byId, showText } from "../dom.js";
 import { flawOf, pinOf, roomOf } from "./address.js";
 import { Watching } from "./watching.js";
 
-const parameters = new URLSearchParams(location.search);
-const room = roomOf(parameters);
-const flaw = flawOf(parameters, "room");
 /** How long the tools stay where nobody touches the page. */
 const IDLE_MS = 3_000;
 
-const pin = pinOf(parameters);
+const parameters = new URLSearchParams(location.search);
+const [room, pin, flaw] = [roomOf(parameters), pinOf(parameters), flawOf(parameters, "room")];
 let isArranged = parameters.get("view") === "arranged";
 /** Whether a pin was given that is not the room's. */
 let wasWrong = Boolean(pin);
