@@ -1,9 +1,12 @@
 //! A Debian with systemd in a container, which has the machine's network and forgets all that was written into it.
 
 use crate::harness::{Console, LISTENER, Process, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,6 +18,8 @@ pub struct Container {
     init: Pid,
     // Ended after its console.
     _nspawn: Process,
+    // Empty by then.
+    _group: Group,
     // Held for as long: systemd-nspawn boots none that is up.
     _alone: MutexGuard<'static, ()>,
 }
@@ -27,9 +32,11 @@ impl Container {
     pub fn boot(debian: &str, dir: &Path) -> Container {
         let up = if debian == "systemd-newer" { &NEWER_UP } else { &UP };
         let alone = up.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut nspawn = Command::new("systemd-nspawn");
+        let group = Group { name: dir.file_name().unwrap().display().to_string() };
+        let mut nspawn = group.command();
         // There is no systemd outside that would keep a list of containers.
         nspawn.args([
+            "systemd-nspawn",
             "--quiet",
             "--boot",
             "--volatile=overlay",
@@ -37,8 +44,8 @@ impl Container {
             "--keep-unit",
             "--console=pipe",
         ]);
-        nspawn.arg(format!("--machine={}", dir.file_name().unwrap().display()));
         nspawn
+            .arg(format!("--machine={}", group.name))
             .arg(format!("--directory={}", root(debian).display()))
             .arg(format!("--bind={}", dir.display()));
         let nspawn = Process::start("nspawn", &mut nspawn);
@@ -48,7 +55,7 @@ impl Container {
         enter.args(["--target", &target, "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]);
         enter.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", LISTENER]);
         let console = Console::of(Process::start_told("container", &mut enter));
-        let mut container = Container { console, init, _nspawn: nspawn, _alone: alone };
+        let mut container = Container { console, init, _nspawn: nspawn, _group: group, _alone: alone };
         container.console.ok("until systemctl is-system-running --wait; do sleep 0.1; done 2>/dev/null | grep -E 'running|degraded'");
         container
     }
@@ -57,8 +64,53 @@ impl Container {
 impl Drop for Container {
     /// All others end with the first, which nspawn's own end does not bring about.
     fn drop(&mut self) {
+        let Ok(init) = pidfd_open(self.init, PidfdFlags::empty()) else { return };
         let _ = kill_process(self.init, Signal::KILL);
+        let _ = poll(&mut [PollFd::new(&init, PollFlags::IN)], None);
     }
+}
+
+/// A control group of the container's own. A systemd ends all that is in its service's group, and two systemds in one group
+/// have the same one for services of the same name.
+struct Group {
+    name: String,
+}
+
+impl Group {
+    /// Where groups are: of version 2, beside version 1 or by themselves, and those by which systemd goes beside version 1.
+    const TREES: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+
+    /// Runs the command that its arguments are, in the group.
+    fn command(&self) -> Command {
+        let enter = "for group in $GROUPS; do mkdir $group && echo $$ >$group/cgroup.procs || exit; done; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", enter, "sh"]).env("GROUPS", self.places().join(" "));
+        command
+    }
+
+    fn places(&self) -> Vec<String> {
+        let there = Group::TREES.into_iter().filter(|tree| Path::new(tree).join("cgroup.procs").exists());
+        there.map(|tree| format!("{tree}/{}", self.name)).collect()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for place in self.places() {
+            let _ = remove(Path::new(&place));
+        }
+    }
+}
+
+/// Removes a group with those in it, which are directories among files that can't be removed.
+fn remove(group: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(group)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        }
+    }
+    fs::remove_dir(group)
 }
 
 fn root(debian: &str) -> PathBuf {
