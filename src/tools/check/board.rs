@@ -44,7 +44,9 @@ pub fn look(config: &Config, is_there: bool, report: &mut Report) {
             report.skip(&[Subject::Quota], Subject::FreeSpace);
         }
     }
-    report.tell(Subject::CaptureDirs, capture_dirs(&config.spool.capture_dirs));
+    let removes = config.spool.delete_uploaded;
+    let may_remove = |dir: &Path| if removes { upkeep::may_make_in(dir) } else { Ok(()) };
+    report.tell(Subject::CaptureDirs, capture_dirs(&config.spool.capture_dirs, may_remove));
     report.tell(Subject::Camera, camera(config.commands.as_ref()));
 }
 
@@ -214,7 +216,8 @@ fn quota(max: Option<u64>, min_free: u64, Space { free, total }: Space) -> Outco
     Outcome::Fine(format!("{} (--spool_max) of {}", size(max), size(total)))
 }
 
-fn capture_dirs(dirs: &[PathBuf]) -> Outcome {
+/// A file can be removed by whom its directory lets write.
+fn capture_dirs(dirs: &[PathBuf], may_remove: impl Fn(&Path) -> io::Result<()>) -> Outcome {
     for dir in dirs {
         // What is in it can be reached, too.
         let why = match fs::metadata(dir.join(".")) {
@@ -234,6 +237,16 @@ fn capture_dirs(dirs: &[PathBuf]) -> Outcome {
             }
         };
         return Outcome::Failed(why);
+    }
+    for dir in dirs {
+        if let Err(error) = may_remove(dir) {
+            return Outcome::Doubtful(format!(
+                "files are taken from {}, and stay there, as {} may not remove them (--delete_uploaded): {error}; let the \
+                 agent's user write to that directory",
+                dir.display(),
+                user()
+            ));
+        }
     }
     match dirs {
         [] => Outcome::Fine("none (--capture_dir): files may lie anywhere".into()),
@@ -395,8 +408,14 @@ mod tests {
     }
 
     #[test]
-    fn a_place_for_recordings_that_is_not_there_has_a_cure() {
-        let dirs = |dirs: &[&str]| capture_dirs(&dirs.iter().map(PathBuf::from).collect::<Vec<_>>());
+    fn a_place_for_recordings_that_does_not_do_has_a_cure() {
+        let dirs = |dirs: &[&str]| {
+            let may_remove = |dir: &Path| match dir.ends_with("self") {
+                true => Err(ErrorKind::PermissionDenied.into()),
+                false => Ok(()),
+            };
+            capture_dirs(&dirs.iter().map(PathBuf::from).collect::<Vec<_>>(), may_remove)
+        };
         is(&dirs(&[]), "fine: none (--capture_dir)");
         is(&dirs(&["/", "/proc"]), "fine: files are taken from /, /proc");
         is(
@@ -404,6 +423,9 @@ mod tests {
             "failed: expected a directory at /nowhere, but: No such file or directory",
         );
         is(&dirs(&["/proc/version"]), "failed: expected a directory at /proc/version, but: Not a directory");
+        let told = dirs(&["/", "/proc/self"]);
+        is(&told, "doubtful: files are taken from /proc/self, and stay there, as ");
+        assert!(told.to_string().ends_with("let the agent's user write to that directory"), "{told}");
     }
 
     #[test]
