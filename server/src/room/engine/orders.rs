@@ -84,16 +84,17 @@ impl Room {
 
     /// Closes a slot: whoever has shown its token is sent away, and what was published is taken out of Janus, too.
     fn deactivate(&mut self, number: usize) {
-        self.expel_feed(number);
-        self.slots[number].close(self.settings.bitrate);
         let of_slot = self
             .sockets
             .iter()
             .filter(|(_, socket)| socket.sender.as_ref().is_some_and(|sender| sender.slot == number));
         let of_slot: Vec<_> = of_slot.map(|(id, _)| *id).collect();
+        // First: a page that hears of it from Janus takes it for a fault, and tries again.
         for id in of_slot {
             self.end(id);
         }
+        self.expel_feed(number);
+        self.slots[number].close(self.settings.bitrate);
     }
 
     fn annotate(&mut self, number: usize, html: Option<String>) {

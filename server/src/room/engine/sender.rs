@@ -30,8 +30,9 @@ impl Room {
     fn take_back(&mut self, id: SocketId, sender: &Sender) {
         let holder = self.slots[sender.slot].feed().map(|feed| feed.holder);
         if let Some(holder) = holder.filter(|holder| *holder != id && self.is_same_sender(*holder, sender)) {
-            self.expel_feed(sender.slot);
+            // In this order, as where a slot is deactivated.
             self.end(holder);
+            self.expel_feed(sender.slot);
         }
     }
 

@@ -75,11 +75,11 @@ fn deactivating_takes_the_feed_away_and_disconnects_all_who_had_the_token() {
     assert_eq!(
         outputs,
         [
+            Output::Disconnect(SocketId(1)),
+            Output::Disconnect(SocketId(2)),
             Output::TellReceivers(Event::RemoveFeed(1)),
             notify("remove_feed 1"),
             Output::Janus(Wish::Kick(11)),
-            Output::Disconnect(SocketId(1)),
-            Output::Disconnect(SocketId(2)),
         ]
     );
     let outputs = scene.say(2, "set_feed_id", &feed(12));

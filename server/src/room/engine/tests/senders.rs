@@ -158,10 +158,10 @@ fn the_same_token_and_secret_take_the_slot_before_anything_is_published() {
     assert_eq!(
         outputs,
         [
+            Output::Disconnect(SocketId(1)),
             Output::TellReceivers(Event::RemoveFeed(1)),
             notify("remove_feed 1"),
             Output::Janus(Wish::Kick(11)),
-            Output::Disconnect(SocketId(1)),
             answer(2, Answer::done("Slot 1 is ready for your camera.")),
         ]
     );
@@ -179,7 +179,8 @@ fn of_two_that_came_back_the_last_to_publish_has_the_slot() {
     }
     scene.say(1, "set_feed_id", &feed(11));
     let outputs = scene.say(2, "set_feed_id", &feed(12));
-    assert_eq!(outputs[2..4], [Output::Janus(Wish::Kick(11)), Output::Disconnect(SocketId(1))]);
+    assert_eq!(outputs[0], Output::Disconnect(SocketId(1)), "it hears so before Janus takes its feed away");
+    assert_eq!(outputs[3], Output::Janus(Wish::Kick(11)));
     assert!(message(&outputs).0);
 }
 
