@@ -20,8 +20,8 @@ export class Rooms {
   #isRead = false;
   /** The number that the page's address asks for; null for none, undefined while rooms are not to be seen. */
   #wanted = undefined;
-  /** Events so far: an answer to what was asked before the last one may be older than it. */
-  #events = 0;
+  /** Rooms that went so far: an answer to what was asked before may be about one of them. */
+  #removals = 0;
   #onError;
 
   /** `onError` is told what went wrong. */
@@ -42,6 +42,8 @@ export class Rooms {
       for (const number of this.#rooms.keys()) {
         if (!rooms.some((room) => room.number === number)) this.drop(number);
       }
+      // The server may count anew.
+      this.#rooms.clear();
       rooms.forEach((room) => this.#take(room));
       this.#isRead = true;
       this.#settle();
@@ -52,13 +54,12 @@ export class Rooms {
 
   /** An event: a room is new, or something in it changed. */
   changed(room) {
-    this.#events += 1;
     this.#take(room);
   }
 
   /** A room that is no more. */
   drop(number) {
-    this.#events += 1;
+    this.#removals += 1;
     this.#rooms.delete(number);
     this.#entries.get(number)?.node.remove();
     this.#entries.delete(number);
@@ -73,13 +74,15 @@ export class Rooms {
 
   /** Has a request change a room, which its answer is. */
   async #change(request) {
-    const events = this.#events;
+    const removals = this.#removals;
     const room = await request;
-    if (events === this.#events) this.#take(room);
+    if (removals === this.#removals) this.#take(room);
     return room;
   }
 
+  /** What is older than what is known is none of it. */
   #take(room) {
+    if (this.#rooms.get(room.number)?.as_of > room.as_of) return;
     this.#rooms.set(room.number, room);
     this.#entry(room.number).show(room);
     if (this.#panel?.number === room.number) this.#panel.show(room);

@@ -33,7 +33,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// Slots of a room, where nobody says how many.
 const SLOTS: usize = 4;
@@ -56,6 +59,8 @@ pub(super) struct Shown {
     /// Why not; null where it does, or has not answered yet.
     trouble: Option<Trouble>,
     slots: Vec<ShownSlot>,
+    /// Larger than of whatever was looked at before, since the server's start.
+    as_of: u64,
 }
 
 /// A slot of it.
@@ -122,8 +127,11 @@ struct Limit {
 }
 
 impl Shown {
+    /// Answers and events come by ways of their own: whoever hears both has to know which is the newer.
     fn of(room: &RoomView<'_>) -> Shown {
+        static LOOKS: AtomicU64 = AtomicU64::new(0);
         Shown {
+            as_of: LOOKS.fetch_add(1, Ordering::Relaxed),
             number: room.number,
             name: room.name.to_owned(),
             pin: room.pin.to_owned(),
