@@ -103,9 +103,9 @@ pub async fn keep(running: Arc<RunningRoom>, client: Client, mut room: JanusRoom
         }
         let error = match make(&client, &room, &stop).await {
             Made::Kept(session) => {
-                log::info!("room {number}: Janus keeps it");
                 running.in_trouble(None);
                 running.handle(Input::JanusKept);
+                log::info!("room {number}: Janus keeps it");
                 again = AGAIN_FIRST;
                 told.clear();
                 match hold(&client, &session, &mut room, running.wishes(), &stop).await {
