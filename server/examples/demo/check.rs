@@ -15,7 +15,7 @@ use crate::camera::{Command, Event, Segment, Trigger};
 use crate::child;
 use crate::cloud::{self, Capture, Server, Stored};
 
-const PATIENCE: Duration = Duration::from_secs(50);
+const PATIENCE: Duration = Duration::from_secs(150);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// By how many seconds a joined video may differ from its parts: less than half a picture.
 const ROUNDING: f64 = 0.05;

@@ -42,7 +42,7 @@ const MOTION_EVERY: Duration = Duration::from_secs(30);
 /// The check is about what arrives, not about what there is to see.
 const CHECKED_PICTURES: u32 = PICTURES_A_SECOND;
 /// What a check may take, starting the programs included.
-const OVERALL: Duration = Duration::from_secs(60);
+const OVERALL: Duration = Duration::from_secs(180);
 /// How long after any failure a program may turn out to have ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How a machine gets what rooms need.

@@ -66,7 +66,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let server = Arc::new(Server::open(dir.path(), DEFAULT_QUOTA).await.unwrap());
         let camera = server.store.add_camera("porch", Sha256([1; 32]), 1).await.unwrap().unwrap();
-        let ending = tokio::spawn(run(server.clone(), Duration::from_secs(1)));
+        let ending = tokio::spawn(run(server.clone(), Duration::from_secs(2)));
         let mut events = server.bus.listen();
         let new = NewSegment {
             upload: "u",

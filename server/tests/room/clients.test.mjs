@@ -74,6 +74,8 @@ for (const client of CLIENTS) {
     const receiver = await scene.connect(client);
     const sender = await scene.sender(client);
     await sender.ask("set_feed_id", feed(11));
+    // And asks for more by then.
+    await receiver.toldUntilNow();
     assert.equal(await scene.end("SIGTERM"), 0);
     await receiver.next("remove_all_feeds");
     assert.notEqual(await receiver.next("disconnect"), "io server disconnect");

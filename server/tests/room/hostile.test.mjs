@@ -164,6 +164,7 @@ test("a receiver that says a sender's words is refused, and nothing comes of it"
   }
   await stranger.ask("query_state");
   await undisturbed();
+  await scene.notified("new_feed 1");
   assert.deepEqual(await scene.notifications(), ["new_feed 1"]);
 });
 
@@ -256,8 +257,9 @@ test("a receiver that does not read is cut off, and costs no more than its queue
   deaf.socket.pause();
   const before = await resident(scene);
   const text = "x".repeat(16_000);
-  for (let number = 0; number < 50; number++) {
-    await scene.ordered(...Array.from({ length: 50 }, () => `set_annotation 1 ${text}`));
+  // First as many as it may leave unread, or nearly so: it is gone in 10 s, by its pings.
+  for (const orders of [240, ...Array(50).fill(50)]) {
+    await scene.ordered(...Array.from({ length: orders }, () => `set_annotation 1 ${text}`));
     await receiver.toldUntilNow();
   }
   await scene.logged("a socket doesn't read, and is cut off");
@@ -299,11 +301,13 @@ for (const told of [{ args: ["--behind-proxy"] }, { config: { behindProxy: true 
       const answer = await fetch(`${scene.url}/socket.io/?EIO=4&transport=polling`, { headers });
       return [answer.status, await answer.text()];
     };
-    for (let taken = 0; taken < MOST; taken += 64) {
-      const answers = await Promise.all(Array.from({ length: 64 }, () => begins("192.0.2.1")));
-      assert.deepEqual(answers.filter(([status]) => status !== 200), []);
-    }
-    assert.deepEqual(await begins("192.0.2.1"), [429, "There are too many sockets of this address.\n"]);
+    // Those that are never heard of again give their places back after 5 s, which all of them may take on a busy machine.
+    const answers = [];
+    const isRefused = ([status]) => status !== 200;
+    while (!answers.some(isRefused)) answers.push(...await Promise.all(Array.from({ length: 64 }, () => begins("192.0.2.1"))));
+    const first = answers.findIndex(isRefused);
+    assert.ok(first >= MOST - 64, `${first} of them had a place`);
+    assert.deepEqual(answers[first], [429, "There are too many sockets of this address.\n"]);
     assert.equal((await begins("192.0.2.2"))[0], 200);
     await undisturbed();
   });

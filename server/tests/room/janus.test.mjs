@@ -230,6 +230,8 @@ test("a lack of open files costs no room", async (t) => {
   const sender = await scene.sender();
   await sender.ask("set_feed_id", feed(11));
   await receiver.next("new_feed");
+  // No more files come and go by themselves.
+  await scene.notified("new_feed 1");
   const { hostname, port } = new URL(scene.url);
   const strangers = Array.from({ length: 100 }, () => connect(port, hostname).on("error", () => {}));
   t.after(() => strangers.forEach((stranger) => stranger.destroy()));
@@ -273,14 +275,15 @@ test("browsers reach a Janus whose WebSockets are behind TLS, where the machine 
     browser.on("open", () => browser.send(JSON.stringify({ janus: "create", transaction: "t" })));
     const [said] = await told;
     browser.terminate();
-    return { said, log: scene.log };
+    return { said, scene };
   };
   const { said } = await answer({ SSL_CERT_FILE: file }, "localhost");
   assert.equal(JSON.parse(said).data.id, 7);
   for (const [env, host] of [[{}, "localhost"], [{ SSL_CERT_FILE: file }, "127.0.0.1"]]) {
-    const { said, log } = await answer(env, host);
+    const { said, scene } = await answer(env, host);
     assert.equal(said, 1013, "it may try again later");
-    assert.match(log, /janus can't be reached at wss:.*invalid peer certificate/);
+    await scene.logged("janus can't be reached at wss:");
+    assert.match(scene.log, /janus can't be reached at wss:.*invalid peer certificate/);
   }
 });
 

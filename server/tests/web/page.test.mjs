@@ -154,7 +154,13 @@ test("a capture with a spoiled segment says so and plays segment by segment", as
 
   await broken.getByRole("button", { name: /^Play porch/ }).click();
   const current = page.locator('#player-parts [aria-current="true"]');
-  await page.waitForFunction(() => document.querySelector("#player video")?.currentTime > 0.5);
+  // Nor does it go on to the next one meanwhile.
+  await page.waitForFunction(() => {
+    const video = document.querySelector("#player video");
+    if (!(video?.currentTime > 0.5)) return false;
+    video.pause();
+    return true;
+  });
   assert.equal(await current.textContent(), "Segment 0");
   await page.getByRole("button", { name: "Segment 1" }).click();
   await page.getByText("This browser can’t play this video").waitFor();

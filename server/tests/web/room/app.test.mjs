@@ -43,8 +43,7 @@ test("an activated slot has a link, which is copied", async () => {
   await card(1).getByRole("button", { name: "Activate" }).click();
   await card(1).getByText("Waiting for its camera").waitFor();
   await box(1).waitFor();
-  await card(1).getByRole("button", { name: "Copy link" }).click();
-  await card(1).getByRole("button", { name: "Copied" }).waitFor();
+  await tells(card(1).getByRole("button", { name: "Copied" }), () => card(1).getByRole("button", { name: "Copy link" }).click());
   senderLink = await app.evaluate(() => navigator.clipboard.readText());
   assert.match(senderLink, /\/sender\.html\?room=1000&slot=0&token=[^&]{32,}&pin=[^&]+/);
 });
@@ -142,8 +141,7 @@ test("a caption is text, whatever is written", async () => {
 
 test("a limit reaches the camera", async () => {
   await card(1).getByLabel("Limit in kbit/s").fill("300");
-  await app.keyboard.press("Enter");
-  await card(1).getByText("The limit is set.").waitFor();
+  await tells(card(1).getByText("The limit is set."), () => app.keyboard.press("Enter"));
   await sender.locator("#details summary").click();
   await sender.getByText("The room allows 300 kbit/s").waitFor();
   await card(1).getByLabel("Limit in kbit/s").fill("-1");
@@ -209,8 +207,8 @@ test("while Janus is away the app says so", async () => {
 });
 
 test("a new link makes the former one worthless, and the camera goes on", async () => {
-  await card(1).getByRole("button", { name: "New link" }).click();
-  await card(1).getByText("The former link is worth nothing any more.").waitFor();
+  const news = card(1).getByText("The former link is worth nothing any more.");
+  await tells(news, () => card(1).getByRole("button", { name: "New link" }).click());
   const late = await browser.page(senderLink);
   await late.getByRole("button", { name: "Start camera" }).click();
   await late.locator("#status.refusal").waitFor();
@@ -258,6 +256,8 @@ test("a room is removed, after a question, and its cameras and screens are told"
 
 test("nothing failed, and no page broke its policy", () => assert.deepEqual(browser.offences, []));
 
+/** Does something, and sees what is told of it for a moment. */
+const tells = (news, act) => Promise.all([news.waitFor(), act()]);
 const card = (slot, page = app) =>
   page.locator(".slot").filter({ has: page.getByRole("heading", { name: `Camera ${slot}`, exact: true }) });
 const stage = (page = app) => page.getByRole("group", { name: "The screen in small" });

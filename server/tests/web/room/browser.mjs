@@ -53,12 +53,14 @@ function keepPeers() {
   };
 }
 
-/** The figures of a page's newest connection that holds, of one kind: "outbound-rtp" or "inbound-rtp". */
-export const figures = (page, kind) =>
-  page.evaluate(async (kind) => {
+/** The figures of a page's newest connection that holds, once one does, of one kind: "outbound-rtp" or "inbound-rtp". */
+export function figures(page, kind) {
+  const read = () => page.evaluate(async (kind) => {
     const report = await peers.findLast(({ connectionState }) => connectionState === "connected")?.getStats();
     return report && [...report.values()].find(({ type }) => type === kind);
   }, kind);
+  return eventually(read, Boolean);
+}
 
 /** Resolves once a condition on a value holds, to that value. The patience is in milliseconds. */
 export async function eventually(read, holds, patience = PATIENCE_MS) {

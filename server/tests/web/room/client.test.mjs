@@ -132,7 +132,6 @@ test("the encoder obeys a limit", async () => {
   await makeRoom();
   const sender = await open();
   await publish(sender);
-  const target = () => sender.evaluate(async () => (await publisher.sent()).targetBitrate);
   const follows = (holds) => sender.waitForFunction(
     async ([least, most]) => {
       const { targetBitrate } = await publisher.sent();
@@ -143,7 +142,6 @@ test("the encoder obeys a limit", async () => {
   await follows([1, 100_000]);
   await sender.evaluate(() => publisher.limit(0));
   await follows([200_000, Infinity]);
-  assert.ok(await target());
 });
 
 test("of many limits at once the newest counts, and none fails", async () => {

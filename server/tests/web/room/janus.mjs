@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, realpath, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 
@@ -15,7 +15,7 @@ export class Janus {
   static async start({ rtpPorts = "20000-20999", nat = "" } = {}) {
     const janus = new Janus();
     janus.#dir = await mkdtemp(join(tmpdir(), "cloudtalker-janus-"));
-    await janus.#configure(await freePort(), await freePort(), rtpPorts, nat);
+    await janus.#configure(...(await freePorts(2)), rtpPorts, nat);
     await janus.run();
     return janus;
   }
@@ -81,10 +81,12 @@ export class Janus {
     return answer;
   }
 
+  /** By both ways: it opens one after the other. */
   async #answers() {
     while (!(await fetch(`${this.url}/info`).then(({ ok }) => ok, () => false))) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+    await listens(new URL(this.webSocketUrl).port);
   }
 }
 
@@ -118,12 +120,24 @@ async function others(folder, wanted) {
   return names.filter((name) => !wanted.some((one) => name === `libjanus_${one}.so`)).join(",");
 }
 
-/** A port that nobody has at the moment. */
-export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+/** Ports that nobody has at the moment. */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => once(server.close(), "close")));
+  return ports;
+}
+
+export const freePort = async () => (await freePorts(1))[0];
+
+/** Resolves once somebody takes connections there. */
+export async function listens(port) {
+  for (;;) {
+    const socket = connect(port, "127.0.0.1");
+    const isOpen = await once(socket, "connect").then(() => true, () => false);
+    socket.destroy();
+    if (isOpen) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }

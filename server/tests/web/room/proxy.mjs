@@ -4,11 +4,10 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { program } from "./janus.mjs";
+import { listens, program } from "./janus.mjs";
 
 const EXAMPLE = new URL("../../../../docs/janus/nginx.conf", import.meta.url);
 
@@ -47,8 +46,8 @@ export class Proxy {
   }
 
   async close() {
-    this.#child.kill("SIGKILL");
-    await once(this.#child, "exit");
+    // Nothing, where it has ended.
+    if (this.#child.kill("SIGKILL")) await once(this.#child, "exit");
     await rm(this.#dir, { recursive: true });
   }
 }
@@ -67,14 +66,4 @@ async function certify(dir) {
   const files = ["-keyout", join(dir, "key.pem"), "-out", join(dir, "cert.pem")];
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
   await promisify(execFile)("openssl", ["req", "-x509", "-days", "2", ...key, ...names, ...files]);
-}
-
-async function listens(port) {
-  for (;;) {
-    const socket = connect(port, "127.0.0.1");
-    const isOpen = await once(socket, "connect").then(() => true, () => false);
-    socket.destroy();
-    if (isOpen) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

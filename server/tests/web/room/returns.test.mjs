@@ -37,8 +37,10 @@ test("a receiver whose connection breaks while it asks for the state comes back,
   await page.reload();
   await page.getByText("Room 1000", { exact: true }).waitFor();
   assert.equal(wire.said("query_state").length, 2);
+  // It says so for half a second.
+  await record(page, "link");
   wire.cut();
-  await page.getByText("Reconnecting…").waitFor();
+  await eventually(() => said(page), (texts) => texts.includes("Reconnecting…"));
   await page.getByText("Room 1000", { exact: true }).waitFor();
   await page.context().close();
 });
@@ -48,8 +50,9 @@ test("a server that never answers is told as one that is not reached, and tried 
   await page.route(/socket\.io\/\d/, () => {});
   await page.routeWebSocket(/socket\.io/, () => {});
   await page.reload();
+  await record(page);
   await page.getByRole("button", { name: "Start camera" }).click();
-  await says(page, "The server can’t be reached. Trying again…");
+  await eventually(() => said(page), (texts) => texts.includes("The server can’t be reached. Trying again…"));
   await page.context().close();
 });
 

@@ -112,7 +112,8 @@ test("a hidden picture goes on coming, and is there at once when it is shown", a
 
 test("a limit of the controller's is obeyed within five seconds", async () => {
   order("set_bitrate_limit 0 60000");
-  await eventually(() => rate(sender), (bits) => bits > 0 && bits <= 60_000 * 1.2, 5_000);
+  await eventually(() => figures(sender, "outbound-rtp"), (now) => now.targetBitrate <= 60_000, 5_000);
+  await eventually(() => rate(sender), (bits) => bits > 0 && bits <= 60_000 * 1.2);
   await sender.locator("#details summary").click();
   await sender.getByText("The room allows 60 kbit/s").waitFor();
 });
@@ -140,7 +141,7 @@ test("a limit that the controller drags ends no camera", async () => {
   const before = await attempts();
   for (let limit = 200_000; limit >= 50_000; limit -= 1_000) order(`set_bitrate_limit 0 ${limit}`);
   await sender.getByText("The room allows 50 kbit/s").waitFor();
-  await eventually(() => figures(sender, "outbound-rtp"), (now) => now?.targetBitrate <= 50_000);
+  await eventually(() => figures(sender, "outbound-rtp"), (now) => now.targetBitrate <= 50_000);
   assert.equal(await attempts(), before);
 });
 

@@ -15,9 +15,14 @@ export class Stage {
   /** `options` are the server's, `janus` are Janus'. */
   static async open(options, janus) {
     const stage = new Stage();
-    stage.janus = await Janus.start(janus);
-    stage.server = await Server.start(stage.janus, options);
-    stage.browser = await Browser.open();
+    try {
+      stage.janus = await Janus.start(janus);
+      stage.server = await Server.start(stage.janus, options);
+      stage.browser = await Browser.open();
+    } catch (error) {
+      await stage.close();
+      throw error;
+    }
     return stage;
   }
 
@@ -51,13 +56,13 @@ export const SCREEN = { width: 1280, height: 720 };
 export const says = (page, text) => page.locator("#status").filter({ hasText: text }).waitFor();
 export const live = (page) => says(page, "Your picture is being sent.");
 
-/** Keeps what a sender's page says from now on, where `said` finds it. */
-export const record = (page) =>
-  page.evaluate(() => {
+/** Keeps what a page says from now on, a sender's of its state unless told otherwise, where `said` finds it. */
+export const record = (page, id = "status") =>
+  page.evaluate((id) => {
     globalThis.said = [];
-    const status = document.getElementById("status");
-    new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true });
-  });
+    const element = document.getElementById(id);
+    new MutationObserver(() => said.push(element.textContent)).observe(element, { childList: true });
+  }, id);
 export const said = (page) => page.evaluate(() => globalThis.said);
 
 export const feed = (page, slot) => page.locator(`#camera-feed-${slot}-container`);

@@ -39,8 +39,8 @@ export class Turn {
   }
 
   async close() {
-    this.#child.kill("SIGKILL");
-    await once(this.#child, "exit");
+    // Nothing, where it has ended.
+    if (this.#child.kill("SIGKILL")) await once(this.#child, "exit");
     await rm(this.#dir, { recursive: true });
   }
 }
