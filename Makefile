@@ -106,8 +106,11 @@ test-server: debug-build ## The server: unit tests, routes, uploads, joining
 .PHONY: test-web
 test-web: debug-build ## The pages, in a real browser; rooms, with the clients of Socket.IO and a real Janus
 	@$(call title,web)
-	node --test server/tests/web/*.test.mjs server/tests/room/*.test.mjs
-	server/tests/web/room/lan.py node --test --test-concurrency=1 server/tests/web/room/*.test.mjs
+	node $(by_node) server/tests/web/*.test.mjs server/tests/room/*.test.mjs
+	server/tests/web/room/lan.py node $(by_node) --test-concurrency=1 server/tests/web/room/*.test.mjs
+
+# What a file of tests leaves running, where it fails, would keep it from ending.
+by_node = --test --test-timeout=600000
 
 .PHONY: test-boot
 test-boot: debug-build ## Boards boot in an emulator, are used, cut off in mid-upload, boot again; TARGET=armv7 or aarch64 is one
