@@ -1,6 +1,6 @@
 //! `bundle`: what a stranger reads of a board, and what nobody does.
 
-use crate::harness::{Board, Server, Terminal, free_port, program};
+use crate::harness::{Board, Server, Terminal, free_port, program, write_program};
 use std::{
     fs, io,
     os::unix::fs::{PermissionsExt, symlink},
@@ -161,10 +161,8 @@ fn of_the_systems_logs_the_agents_own_lines_are_told_and_nobody_elses() {
              Sat Nov 28 23:00:09 2026 authpriv.info dropbear[4]: password passsecret\n",
         ),
     ] {
-        let program = programs.join(name);
         let script = format!("#!/bin/sh\ncat <<'END'\n{said}END\necho \"\\033[1m$0: no more\" >&2; exit 1\n");
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&programs.join(name), &script);
     }
     let script =
         format!("mount --bind '{}' /var/log && export PATH='{}':$PATH", logs.display(), programs.display());

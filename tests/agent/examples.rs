@@ -1,6 +1,8 @@
 //! What `examples/` shows works: each is run as it stands.
 
-use crate::harness::{Board, Capture, Process, Segment, Server, file_names, free_port, program};
+use crate::harness::{
+    Board, Capture, Process, Segment, Server, file_names, free_port, program, write_program,
+};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -207,12 +209,6 @@ fn with_environment<'a>(board: &Board, command: &'a mut Command) -> &'a mut Comm
     fs::write(&config, format!("input_sock = {}\n", board.input_sock().display())).unwrap();
     let path = format!("{}:{}", board.dir.at("bin").display(), env::var("PATH").unwrap());
     command.env("PATH", path).env("CLOUDTALKER_CONFIG", config).env("CAPTURE_DIR", board.capture_dir())
-}
-
-/// By another process: a file that is open for writing here, when some other test forks, can't be run for a moment.
-fn write_program(path: &Path, text: &str) {
-    let script = r#"printf '%s' "$1" > "$0" && chmod +x "$0""#;
-    assert_succeeded(&Command::new("sh").args(["-c", script]).arg(path).arg(text).output().unwrap());
 }
 
 #[track_caller]

@@ -10,12 +10,14 @@ use std::{
 const TIME: u64 = 1_529_842_538;
 const MIB: u64 = 1 << 20;
 
-/// A board, and a configuration file of its own with this line.
+/// A board, and a configuration file of its own with this line. Where it is, no month ends within an hour.
 fn configured(server: &Server, line: &str) -> (Board, PathBuf) {
     let board = Board::new(server);
     let file = board.dir.at("agent.conf");
     fs::write(&file, line).unwrap();
-    let board = board.with(&["--config", file.to_str().unwrap()]);
+    let is_late = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 3600 % 24 == 23;
+    let zone = if is_late { "TZ=WEST12" } else { "TZ=UTC0" };
+    let board = board.with(&["--config", file.to_str().unwrap()]).run_by(&["env", zone]);
     (board, file)
 }
 

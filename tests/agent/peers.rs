@@ -2,7 +2,7 @@
 //! What each was told to do stands in `peers/`.
 
 use crate::harness::{
-    Agent, Board, Identity, Process, Segment, Server, TempDir, eventually, file_names, program,
+    Agent, Board, Identity, Process, Segment, Server, TempDir, eventually, file_names, free_port, program,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::Signal;
@@ -134,7 +134,7 @@ impl TusServer {
         fs::write(dir.at("cert.pem"), cert.pem()).unwrap();
         fs::write(dir.at("key.pem"), key.serialize_pem()).unwrap();
         fs::create_dir(dir.at("store")).unwrap();
-        TusServer { process: None, dir, port: 0, authority: authority.pem() }
+        TusServer { process: None, dir, port: free_port(), authority: authority.pem() }
     }
 
     /// A board whose session is with our server, and whose uploads go here. It trusts both authorities.

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::symlink};
 
 const TIME: u64 = 1_529_842_538;
 /// Some seconds' worth at [`RATE`].
-const LONG: usize = 1_600_000;
+const LONG: usize = 3_200_000;
 const RATE: &str = "400K";
 /// More than a second takes.
 const SOME: u64 = 700_000;

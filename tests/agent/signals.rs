@@ -17,7 +17,7 @@ use std::{
 
 const TIME: u64 = 1_529_842_538;
 /// Some seconds' worth at [`RATE`].
-const LONG: usize = 1_600_000;
+const LONG: usize = 3_200_000;
 const RATE: &str = "400K";
 /// Within which the agent has to end.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -361,10 +361,11 @@ fn sigterm_ends_an_agent_whose_socket_takes_its_time() {
 struct Moved {
     /// Goes first: a program that waits for it can't be killed.
     disk: Disk,
-    board: Board,
     agent: Agent,
     /// Came in by the former socket.
     source: Source,
+    /// Last: an agent that closes a capture would write into a directory that is being removed.
+    board: Board,
 }
 
 impl Moved {

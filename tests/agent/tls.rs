@@ -14,7 +14,7 @@ use std::{
     io::Write,
     net::{Ipv4Addr, TcpListener},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     thread,
     time::SystemTime,
 };
@@ -240,9 +240,13 @@ fn handshakes(cert: &str, key: &str) -> String {
     format!("localhost:{port}/")
 }
 
+/// The second that it began. It stays the same where midnight comes between.
 fn today() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    now - now % DAY
+    static TODAY: LazyLock<u64> = LazyLock::new(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        now - now % DAY
+    });
+    *TODAY
 }
 
 /// The date so many days ago, as `date_time_ymd` wants it.

@@ -195,6 +195,8 @@ fn listen_takes_a_dead_listeners_place_and_no_living_ones() {
     let board = Board::alone();
     let sock = board.cam_sock();
     drop(UnixDatagram::bind(&sock).unwrap());
+    let connect = || UnixDatagram::unbound().unwrap().connect(&sock).map_err(|error| error.kind());
+    eventually("nobody has it", connect, Result::is_err).unwrap_err();
     let mut listen = Process::start("listen", program().args(["listen", "--cam_sock"]).arg(&sock));
     listen.says("listening at ");
     let second = tool(&["listen", "--cam_sock", sock.to_str().unwrap()]);

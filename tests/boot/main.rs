@@ -231,7 +231,7 @@ impl Life {
 
     /// Gives a segment that is on its way.
     fn uploads_slowly(&mut self) -> Owed {
-        self.machine.ok(&format!("echo max_rate = 200K >>{CONFIG}; {INIT} reload"));
+        self.machine.ok(&format!("echo max_rate = 100K >>{CONFIG}; {INIT} reload"));
         self.machine.says("certificate, key and configuration are read again");
         let segment = self.records(CUT, 0, 3_000);
         self.hands_over(CUT, 1);

@@ -11,14 +11,8 @@ mod harness;
 mod container;
 
 use container::Container;
-use harness::{Capture, Segment, TempDir, file_names};
-use std::{
-    env,
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::Command,
-};
+use harness::{Capture, Segment, TempDir, file_names, write_program};
+use std::{env, fs, path::Path, process::Command};
 
 const TIME: u64 = 1_529_842_538;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -71,8 +65,7 @@ fn an_older_cpu_that_has_the_same_name_is_refused() {
     let dir = TempDir::new();
     said(Command::new("dpkg-deb").args(["--control", &package("cloudtalker", "armhf")]).arg(dir.path()));
     let code_on = |machine: &str| {
-        fs::write(dir.at("uname"), format!("#!/bin/sh\necho {machine}\n")).unwrap();
-        fs::set_permissions(dir.at("uname"), Permissions::from_mode(0o755)).unwrap();
+        write_program(&dir.at("uname"), &format!("#!/bin/sh\necho {machine}\n"));
         let path = format!("{}:{}", dir.path().display(), env::var("PATH").unwrap());
         let mut preinst = Command::new(dir.at("preinst"));
         preinst.arg("install").env("PATH", path).env("DPKG_MAINTSCRIPT_ARCH", "armhf");

@@ -3,14 +3,16 @@
 
 use super::{
     assert_said,
-    harness::{Said, free_port, image},
+    harness::{Said, free_port, image, write_program},
     room::Room,
 };
 use std::{
     fs,
     net::UdpSocket,
+    ops::{Deref, DerefMut},
     os::unix::{fs::symlink, net::UnixDatagram},
     path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 const LISTEN: &str = "/etc/init.d/S93cloudtalker-listen";
@@ -18,11 +20,10 @@ const IDENTITY: &str = "/etc/init.d/S05identity";
 
 /// The room's scripts come from where Buildroot takes them.
 fn room_with(script: &str, directory: &str) -> Room {
-    let mut room = Room::new();
+    let room = Room::new();
     let name = Path::new(script).file_name().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("buildroot").join(directory).join(name);
-    fs::copy(&from, room.at(script)).unwrap();
-    room.ok(&format!("chmod 755 {script}"));
+    image::install(&from, &room.at(script));
     room
 }
 
@@ -30,10 +31,8 @@ fn room_with(script: &str, directory: &str) -> Room {
 fn listening_room(port: u16) -> Room {
     let mut room = room_with(LISTEN, "package/cloudtalker");
     room.ok("mkdir -p /usr/libexec/cloudtalker");
-    let program = "/usr/libexec/cloudtalker/on-command";
-    fs::write(room.at(program), "#!/bin/sh\necho \"$(id -un) in $CAPTURE_DIR: $1\"; echo aside >&2\n")
-        .unwrap();
-    room.ok(&format!("chmod 755 {program}"));
+    let program = "#!/bin/sh\necho \"$(id -un) in $CAPTURE_DIR: $1\"; echo aside >&2\n";
+    write_program(&room.at("/usr/libexec/cloudtalker/on-command"), program);
     let defaults = format!("CLOUDTALKER_LISTEN_ARGS='--cam_addr 127.0.0.1:{port}'\n");
     fs::write(room.at("/etc/default/cloudtalker-listen"), defaults).unwrap();
     room
@@ -125,9 +124,10 @@ fn room_of_an_image() -> Room {
     }
     let script = room.at("/usr/libexec/cloudtalker/on-command");
     image::install(&project.join("examples/rpicam-vid.sh"), &script);
-    fs::write(room.at("/usr/bin/rpicam-vid"), "#!/bin/sh\nfor file; do :; done\necho picture >\"$file\"\n")
-        .unwrap();
-    room.ok("chmod 755 /usr/bin/rpicam-vid");
+    write_program(
+        &room.at("/usr/bin/rpicam-vid"),
+        "#!/bin/sh\nfor file; do :; done\necho picture >\"$file\"\n",
+    );
     room
 }
 
@@ -143,8 +143,30 @@ fn settings(file: &str) -> Vec<String> {
     found
 }
 
-/// Its card's partition is a file, of a type that every kernel of a test has: `/card/partition`.
-fn room_with_a_card() -> Room {
+/// A room with a card. Its partition is a file, of a type that every kernel of a test has: `/card/partition`.
+struct Carded {
+    room: Room,
+    // Loop devices are the kernel's, and two mounts at once may want the same.
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Deref for Carded {
+    type Target = Room;
+
+    fn deref(&self) -> &Room {
+        &self.room
+    }
+}
+
+impl DerefMut for Carded {
+    fn deref_mut(&mut self) -> &mut Room {
+        &mut self.room
+    }
+}
+
+fn room_with_a_card() -> Carded {
+    static CARDED: Mutex<()> = Mutex::new(());
+    let alone = CARDED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut room = room_with(IDENTITY, "board/common/rootfs_overlay/etc/init.d");
     room.ok("mknod /dev/loop-control c 10 237; for n in 0 1 2 3 4 5 6 7; do mknod /dev/loop$n b 7 $n; done");
     room.ok("mkdir -p /data /card && mount -t tmpfs none /card && cd /card && truncate -s 1M partition");
@@ -153,7 +175,7 @@ fn room_with_a_card() -> Room {
     room.ok("umount /mnt");
     let defaults = "IDENTITY_DEVICE=/card/partition\nIDENTITY_TYPE=ext4\n";
     fs::write(room.at("/etc/default/identity"), defaults).unwrap();
-    room
+    Carded { room, _alone: alone }
 }
 
 fn identity(room: &mut Room) -> Said {

@@ -33,7 +33,7 @@ fn it_starts_the_agent_as_its_user_with_the_users_groups() {
     for dir in ["/run/cloudtalker", STATE_DIR] {
         assert_eq!(room.ok(&format!("stat -c %U:%G {dir}")), "cloudtalker:cloudtalker", "{dir}");
     }
-    assert!(room.log().contains("started; the spool is empty"), "{}", room.log());
+    room.logs("started; the spool is empty");
 }
 
 #[test]

@@ -25,7 +25,7 @@ for dir in /lib /lib64 /usr/lib /usr/lib64; do
 done
 touch "$0/usr/bin/cloudtalker"
 mount --bind "$1" "$0/usr/bin/cloudtalker"
-exec chroot "$0" /bin/sh -c "mkdir -p /var/log; syslogd -O /var/log/messages; $2""#;
+exec chroot "$0" /bin/sh -c "mkdir -p /var/log; syslogd -O /var/log/messages; until [ -S /dev/log ]; do sleep 0.1; done; $2""#;
 
 pub struct Room {
     /// Ends before its directory goes.

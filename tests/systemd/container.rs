@@ -56,7 +56,7 @@ impl Container {
         enter.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", LISTENER]);
         let console = Console::of(Process::start_told("container", &mut enter));
         let mut container = Container { console, init, _nspawn: nspawn, _group: group, _alone: alone };
-        container.console.ok("until systemctl is-system-running --wait; do sleep 0.1; done 2>/dev/null | grep -E 'running|degraded'");
+        container.console.ok("until systemctl is-system-running --wait 2>/dev/null | grep -E 'running|degraded'; do sleep 0.1; done");
         container
     }
 }
@@ -82,7 +82,7 @@ impl Group {
 
     /// Runs the command that its arguments are, in the group.
     fn command(&self) -> Command {
-        let enter = "for group in $GROUPS; do mkdir $group && echo $$ >$group/cgroup.procs || exit; done; exec \"$@\"";
+        let enter = "for group in $GROUPS; do mkdir -p $group && echo $$ >$group/cgroup.procs || exit; done; exec \"$@\"";
         let mut command = Command::new("sh");
         command.args(["-c", enter, "sh"]).env("GROUPS", self.places().join(" "));
         command

@@ -166,14 +166,14 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
         ),
         (
             "a name without an address",
-            &|scene| scene.calling("nowhere.invalid/"),
+            &|scene| scene.calling("nowhere.invalid/").without_dns(),
             &[
                 "dns           FAILED  no address is found for \"nowhere.invalid\": …; is --endpoint right, and does the board have a network?",
             ],
         ),
         (
             "a name that DNS does not know",
-            &|scene| scene.calling("server.local/"),
+            &|scene| scene.calling("server.local/").without_dns(),
             &[
                 "dns           FAILED  no address is found for \"server.local\": …; names in .local are none of DNS', which is all that a static program asks: give an address, or another name",
             ],

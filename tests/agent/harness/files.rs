@@ -4,8 +4,9 @@ use super::Stored;
 use ring::digest;
 use std::{
     env, fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
-    process,
+    process::{self, Command},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -15,10 +16,16 @@ pub struct TempDir(PathBuf);
 impl TempDir {
     pub fn new() -> TempDir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("cloudtalker-{}-{number}", process::id()));
-        fs::create_dir(&path).expect("a directory of this process's name is its own");
-        TempDir(path)
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = env::temp_dir().join(format!("cloudtalker-{}-{number}", process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return TempDir(path),
+                // Of a killed process, which had this one's number.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -83,6 +90,14 @@ pub fn seeded(seed: u64, length: usize) -> Vec<u8> {
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a program's text, in a process that does nothing else: what another thread starts meanwhile would have it open
+/// for writing for a moment, and nobody could run it.
+pub fn write_program(path: &Path, text: &str) {
+    let script = r#"printf '%s' "$1" >"$0" && chmod 755 "$0""#;
+    let written = Command::new("sh").args(["-c", script]).arg(path).arg(text).status();
+    assert!(written.is_ok_and(|status| status.success()), "{} can't be written", path.display());
 }
 
 /// What a directory holds, sorted; nothing where it is not there.

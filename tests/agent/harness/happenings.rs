@@ -1,6 +1,6 @@
 //! What happens to the files of a directory, in order: inotify.
 
-use super::DEADLINE;
+use super::{DEADLINE, eventually};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
@@ -16,7 +16,9 @@ pub struct Happenings {
 impl Happenings {
     /// Of these kinds, to files of any name.
     pub fn within(dir: &Path, kinds: WatchFlags) -> Happenings {
-        let descriptor = inotify::init(CreateFlags::CLOEXEC).unwrap();
+        // Root has 128 at once, whoever else watches something.
+        let init = || inotify::init(CreateFlags::CLOEXEC);
+        let descriptor = eventually("there is room for one who watches", init, Result::is_ok).unwrap();
         inotify::add_watch(&descriptor, dir, kinds).unwrap();
         Happenings { descriptor, unseen: VecDeque::new() }
     }

@@ -48,8 +48,7 @@ pub fn within(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-/// Copies a program, in a process that does nothing else: what another thread starts meanwhile would have it open for
-/// writing for a moment, and nobody could run it.
+/// Copies a program, in a process that does nothing else, as [`super::write_program`].
 pub fn install(from: &Path, to: &Path) {
     let copied = Command::new("install").args(["-m", "755"]).args([from, to]).status();
     assert!(copied.is_ok_and(|status| status.success()), "{} can't be installed", from.display());

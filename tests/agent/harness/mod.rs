@@ -38,7 +38,7 @@ pub use camera::Camera;
 pub use cloud::{Cloud, Session};
 pub use console::{Console, LISTENER, Said};
 pub use disk::Disk;
-pub use files::{Segment, TempDir, file_names, seeded, sha256};
+pub use files::{Segment, TempDir, file_names, seeded, sha256, write_program};
 pub use happenings::Happenings;
 pub use link::Link;
 pub use process::{Ended, Process};
