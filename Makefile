@@ -117,7 +117,7 @@ test-boot: debug-build ## Boards boot in an emulator, are used, cut off in mid-u
 	scripts/install-tools cross boot
 	@$(call title,boot)
 	cross/build $(arm)
-	TMPDIR=/dev/shm cargo test --locked --test boot $(TARGET) -- --nocapture --test-threads 1
+	TMPDIR=/dev/shm cargo test --locked --test boot $(TARGET) -- --nocapture
 
 .PHONY: test-systemd
 test-systemd: debug-build ## The agent as a service of a real systemd, in a container (as root)

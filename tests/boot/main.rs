@@ -1,7 +1,7 @@
 //! A board from its first boot on: Debian's kernel in an emulator, 64 MB, a clock at 1970, our program, our init script
 //! and our user, and a disk. The cloud is the real server, on the emulator's host.
 //!
-//! `make test-boot` runs it, for one architecture after the other, and prints what a board would want to know.
+//! `make test-boot` runs it, for each architecture, and prints what a board would want to know.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../agent/harness/mod.rs"]
