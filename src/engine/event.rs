@@ -9,13 +9,11 @@ use super::{
 use crate::wire::{command::Command, utc::Utc};
 use std::{fmt, time::Duration};
 
-/// A refused session: whose fault that is, and how often it was so in a row.
+/// A refused session: whose fault that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// What is to be mended.
     pub refusal: Refusal,
-    /// How often in a row.
-    pub times: u32,
     /// Whether the owner is to be warned of it, now or again.
     pub is_due: bool,
 }
@@ -139,22 +137,19 @@ impl Event {
 }
 
 impl Refused {
-    /// Once is no row.
+    /// Where the owner is to be warned what to do is told, and else what would worry.
     fn is_worth_words(&self) -> bool {
-        self.is_due || self.times > 1 || self.refusal == Refusal::Clock
+        self.is_due || self.refusal == Refusal::Clock
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.refusal, self.is_due) {
-            (Refusal::Clock, _) => write!(f, "this mends itself once the clock is right"),
-            (Refusal::Distrust, true) => write!(f, "waiting alone will not mend that"),
-            (Refusal::Name, true) => write!(f, "is --endpoint right, and is there a network?"),
-            (Refusal::Distrust | Refusal::Name, false) => {
-                write!(f, "{} in a row", counted(self.times.into(), "time"))
-            }
-        }
+        f.write_str(match self.refusal {
+            Refusal::Clock => "this mends itself once the clock is right",
+            Refusal::Distrust => "waiting alone will not mend that",
+            Refusal::Name => "is --endpoint right, and is there a network?",
+        })
     }
 }
 

@@ -252,8 +252,7 @@ impl Engine {
 
     pub(super) fn session_refused(&mut self, now: Now, refusal: Refusal, reason: String) {
         let is_due = self.session.refusals.add(now, refusal);
-        let times = self.session.refusals.count;
-        self.session_failed(now, reason, Some(Refused { refusal, times, is_due }));
+        self.session_failed(now, reason, Some(Refused { refusal, is_due }));
     }
 
     pub(super) fn session_down(&mut self, now: Now, reason: String) {

@@ -1,5 +1,5 @@
 //! The same message is written once a minute at most: what comes in between is counted. How long somebody waits before the
-//! next try, at a message's end, makes no other one of it.
+//! next try, at a message's end, makes no other one of it, nor does a moment in it.
 
 use super::Message;
 use std::{
@@ -85,7 +85,7 @@ impl Repeats {
 impl Written {
     fn is_of(&self, other: &Message) -> bool {
         let Message { level, target, text } = &self.message;
-        *level == other.level && *target == other.target && gist(text) == gist(&other.text)
+        *level == other.level && *target == other.target && gist(text).eq(gist(&other.text))
     }
 
     fn count(&self, now: Instant) -> Option<Message> {
@@ -96,10 +96,24 @@ impl Written {
     }
 }
 
-/// Without the seconds at its end: `…; next try in 1.3 s`.
-fn gist(text: &str) -> &str {
+/// The words, without the seconds at their end: `…; next try in 1.3 s`; and moments are all the same.
+fn gist(text: &str) -> impl Iterator<Item = &str> {
     let is_of_a_number = |letter: char| letter.is_ascii_digit() || letter == '.';
-    text.strip_suffix(" s").map_or(text, |text| text.trim_end_matches(is_of_a_number))
+    let text = text.strip_suffix(" s").map_or(text, |text| text.trim_end_matches(is_of_a_number));
+    text.split(' ').map(|word| if is_moment(word) { "2018-06-24T12:15:38Z" } else { word })
+}
+
+/// Whether it is one as [`Utc`](crate::wire::utc::Utc) writes it, with whatever ends a clause.
+fn is_moment(word: &str) -> bool {
+    let shape = |(at, letter): (usize, u8)| match at {
+        4 | 7 => letter == b'-',
+        10 => letter == b'T',
+        13 | 16 => letter == b':',
+        19 => letter == b'Z',
+        20 => matches!(letter, b',' | b':' | b';'),
+        _ => letter.is_ascii_digit(),
+    };
+    (20..=21).contains(&word.len()) && word.bytes().enumerate().all(shape)
 }
 
 #[cfg(test)]
@@ -143,6 +157,16 @@ mod tests {
         assert_eq!(log.say(2, "down"), [""; 0]);
         assert_eq!(log.say(59, "down"), [""; 0]);
         assert_eq!(log.say(60, "else"), ["down (2 times more within 60 s)", "else"]);
+    }
+
+    #[test]
+    fn a_moment_in_a_message_makes_no_other_one_of_it() {
+        let mut log = Said::new();
+        let said = |minute: u32| format!("it ended at 2026-11-29T12:{minute:02}:38Z, it seems");
+        assert_eq!(log.say(0, &said(1)), [said(1)]);
+        assert_eq!(log.say(1, &said(2)), [""; 0]);
+        assert_eq!(log.say(2, "it ended at 2026-11-29, it seems").len(), 1);
+        assert_eq!(log.say(3, "it ended at 2026-11-29T12:01:38+01:00, it seems").len(), 1);
     }
 
     #[test]
