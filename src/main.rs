@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Ok(Command::Status(status)) => tools::finish("status", || tools::status::run(&status)),
         Ok(Command::Check(check)) => tools::check::run(&check),
         Ok(Command::Bundle(bundle)) => tools::finish("bundle", || tools::bundle::run(&bundle)),
-        Err(early) => early.tell(),
+        Err(early) => early.tell(severity()),
     }
 }
 
@@ -33,13 +33,19 @@ fn run_agent(run: Run) -> ExitCode {
             shell::run(run, config, handed)
         }
         Err(error) => {
-            let _ = writeln!(io::stderr(), "cloudtalker: {error}");
+            let _ = writeln!(io::stderr(), "{}cloudtalker: {error}", severity());
             // Nobody may read what an init script's standard error says.
-            if LogTo::find(run.settings()) == LogTo::Syslog {
+            if LogTo::find(&run) == LogTo::Syslog {
                 shell::log::init(LogTo::Syslog, LevelFilter::Error);
                 log::error!("{error}");
+                shell::log::finish();
             }
             ExitCode::from(cli::exit::USAGE)
         }
     }
+}
+
+/// What the journal takes from a line's begin: that it is an error.
+fn severity() -> &'static str {
+    if shell::log::leads_to_journal() { "<3>" } else { "" }
 }

@@ -108,15 +108,15 @@ pub enum Early {
 }
 
 impl Early {
-    /// Tells the person. Nobody listening is no error.
-    pub fn tell(&self) -> ExitCode {
+    /// Tells the person; what is wrong, with this before it. Nobody listening is no error.
+    pub fn tell(&self, severity: &str) -> ExitCode {
         match self {
             Early::Said(text) => {
                 let _ = io::stdout().write_all(text.as_bytes());
                 ExitCode::SUCCESS
             }
             Early::Wrong { why, help } => {
-                let _ = writeln!(io::stderr(), "{NAME}: {why}\n`{NAME} {help}` lists the options.");
+                let _ = writeln!(io::stderr(), "{severity}{NAME}: {why}\n`{NAME} {help}` lists the options.");
                 ExitCode::from(exit::USAGE)
             }
         }

@@ -247,9 +247,10 @@ impl Config {
 }
 
 impl LogTo {
-    /// Where the flags alone say: for what is wrong with the rest.
-    pub fn find(flags: Vec<(&'static str, String)>) -> LogTo {
-        Entries::gather(flags, None).and_then(|entries| LogTo::take(&entries)).unwrap_or_default()
+    /// Where flags and file say, or the flags alone where the file can't be read: for what is wrong with the rest.
+    pub fn find(run: &cli::Run) -> LogTo {
+        let told = |file| Entries::gather(run.settings(), file).and_then(|entries| LogTo::take(&entries));
+        told(run.config.as_deref().map(Path::new)).or_else(|_| told(None)).unwrap_or_default()
     }
 
     fn take(entries: &Entries) -> Result<LogTo, ConfigError> {

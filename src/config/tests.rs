@@ -184,10 +184,16 @@ fn rates_by_time_of_day_are_read_from_flags_and_files() {
 
 #[test]
 fn what_is_wrong_is_told_where_the_flags_say() {
-    assert_eq!(LogTo::find(run("--log_to syslog --max_rate fast").settings()), LogTo::Syslog);
+    assert_eq!(LogTo::find(&run("--log_to syslog --max_rate fast")), LogTo::Syslog);
     for flags in ["", "--log_to stderr", "--log_to printer"] {
-        assert_eq!(LogTo::find(run(flags).settings()), LogTo::Stderr, "{flags}");
+        assert_eq!(LogTo::find(&run(flags)), LogTo::Stderr, "{flags}");
     }
+    let file = File::new("find", "log_to = syslog\nmax_rate = fast\n");
+    let found = |flags: &str| LogTo::find(&run(&format!("--config {} {flags}", file.0.display())));
+    assert_eq!(found(""), LogTo::Syslog);
+    assert_eq!(found("--log_to stderr"), LogTo::Stderr);
+    fs::write(&file.0, "no entry").unwrap();
+    assert_eq!(found("--log_to syslog"), LogTo::Syslog);
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub fn run(args: cli::Run, config: Config, handed: Result<Handed, HandedError>) 
         Ok::<(), StartError>(())
     });
     ::log::logger().flush();
-    match ended {
+    let code = match ended {
         Ok(()) => {
             info!("stopped");
             ExitCode::SUCCESS
@@ -101,7 +101,9 @@ pub fn run(args: cli::Run, config: Config, handed: Result<Handed, HandedError>) 
             error!("can't start: {error}");
             ExitCode::from(error.exit_code())
         }
-    }
+    };
+    log::finish();
+    code
 }
 
 struct Shell {

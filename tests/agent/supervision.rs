@@ -59,7 +59,7 @@ fn the_systems_log_hears_everything_and_is_found_again_when_it_was_started_anew(
     agent.says(r#"not "rain""#);
     let daemon = Camera::at(&board.dir.at("syslog.sock"));
     ask("snow");
-    hears(&daemon, "before this one at /dev/log");
+    hears(&daemon, "not taken: nobody was at /dev/log");
     let snow = hears(&daemon, r#"not "snow""#);
     assert!(snow.starts_with(&format!("<28>cloudtalker[{id}]: ")), "{snow}");
     assert_eq!(agent.terminate().code(), Some(0));
@@ -68,23 +68,57 @@ fn the_systems_log_hears_everything_and_is_found_again_when_it_was_started_anew(
 
 #[test]
 fn a_wrong_configuration_is_told_in_the_systems_log_too() {
-    let board = with_a_syslog(Board::alone().with(&["--max_rate", "fast"]));
+    let board = Board::alone();
+    let file = board.dir.at("agent.conf");
+    fs::write(&file, "log_to = syslog\nmax_rate = fast\n").unwrap();
+    let log = board.dir.at("syslog.sock");
+    let board = board
+        .mounting(&format!("mount -t tmpfs none /dev && ln -s '{}' /dev/log", log.display()))
+        .with(&["--config", file.to_str().unwrap()]);
     let daemon = Camera::at(&board.dir.at("syslog.sock"));
     let ended = board.launch().ends();
     assert_eq!(ended.code(), Some(64), "{}", ended.log);
-    assert!(ended.log.starts_with("cloudtalker: --max_rate: expected bytes a second"), "{}", ended.log);
+    assert!(
+        ended.log.starts_with("cloudtalker: ") && ended.log.contains("max_rate: expected bytes a second"),
+        "{}",
+        ended.log
+    );
     let told = daemon.hears();
-    assert!(told.starts_with("<27>cloudtalker[") && told.contains("--max_rate: expected bytes"), "{told}");
+    assert!(told.starts_with("<27>cloudtalker[") && told.contains("max_rate: expected bytes"), "{told}");
+}
+
+/// An agent whose standard error is the journal's.
+fn with_a_journal(board: &Board) -> Process {
+    let (log, stream) = io::pipe().unwrap();
+    let about = fstat(&stream).unwrap();
+    let named = format!("{}:{}", about.st_dev, about.st_ino);
+    Process::start_with("agent", board.command().env("JOURNAL_STREAM", named).stderr(stream), log)
+}
+
+#[test]
+fn the_journal_gets_the_priority_of_what_keeps_an_agent_from_starting() {
+    let unfit = |flags: &[&str]| Board::alone().with(flags);
+    let unknown = Board::alone();
+    fs::remove_file(&unknown.identity.cert).unwrap();
+    for (board, code, told) in [
+        (unfit(&["--max_rate", "fast"]), 64, "<3>cloudtalker: --max_rate: expected bytes a second"),
+        (unfit(&["--no_such", "flag"]), 64, "<3>cloudtalker: unknown option --no_such"),
+        (unknown, 64, "<3>[cloudtalker::shell] can't start: "),
+    ] {
+        let ended = with_a_journal(&board).ends();
+        assert_eq!(ended.code(), Some(code), "{}", ended.log);
+        assert!(ended.log.contains(told), "{}", ended.log);
+    }
+    // Nobody takes it there.
+    let board = Board::alone().mounting("mount -t tmpfs none /dev").with(&["--log_to", "syslog"]);
+    let mut agent = with_a_journal(&board);
+    assert!(agent.says("started; ").starts_with("<6>[cloudtalker::"), "{}", agent.log());
 }
 
 #[test]
 fn the_journal_gets_priorities() {
     let board = Board::alone();
-    let (log, stream) = io::pipe().unwrap();
-    let about = fstat(&stream).unwrap();
-    let named = format!("{}:{}", about.st_dev, about.st_ino);
-    let mut command = board.command();
-    let mut agent = Process::start_with("agent", command.env("JOURNAL_STREAM", named).stderr(stream), log);
+    let mut agent = with_a_journal(&board);
     let started = agent.says("started; ");
     assert!(started.starts_with("<6>[cloudtalker::"), "{started}");
     Source::at(&board.input_sock()).ask(&json!({"query": "weather", "ack": true}));
@@ -99,6 +133,26 @@ fn a_stream_that_is_not_the_journals_has_lines_for_people() {
     let mut agent = Process::start("agent", command.env("JOURNAL_STREAM", "1:1"));
     let started = agent.says("started; ");
     assert!(started.contains("Z INFO  [cloudtalker::"), "{started}");
+}
+
+/// Where a card hangs beneath it: `watchdog`.
+#[test]
+fn a_file_has_every_line_up_to_the_last() {
+    let board = Board::alone();
+    let path = board.dir.at("log");
+    let (nothing, _) = io::pipe().unwrap();
+    let mut command = board.command();
+    command.stderr(fs::File::create(&path).unwrap());
+    let agent = Process::start_with("agent", &mut command, nothing);
+    let source = || Source::try_at(&board.input_sock()).map_err(|error| error.kind());
+    eventually("it lets local programs in", source, Result::is_ok).unwrap();
+    assert_eq!(agent.terminate().code(), Some(0));
+    let log = fs::read_to_string(path).unwrap();
+    assert!(
+        log.lines().any(|line| line.contains("Z INFO  [cloudtalker::") && line.contains("started; ")),
+        "{log}"
+    );
+    assert!(log.ends_with("stopped\n"), "{log}");
 }
 
 #[test]

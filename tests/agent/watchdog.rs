@@ -1,9 +1,16 @@
 //! `--watchdog`: a device that is fed, or a file that is touched, while the agent gets on. What is no watchdog is in
 //! `bad_input`.
 
-use crate::harness::{Board, Disk, Happenings, TempDir, WatchdogDevice, file_names};
+use crate::harness::{
+    Board, Disk, Happenings, Process, Source, TempDir, WatchdogDevice, eventually, file_names,
+};
 use rustix::fs::inotify::WatchFlags;
-use std::{fs, path::Path};
+use serde_json::json;
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
 
 fn watched(board: Board, path: impl AsRef<Path>) -> Board {
     board.with(&["--watchdog", path.as_ref().to_str().unwrap()])
@@ -62,6 +69,33 @@ fn a_device_is_fed_while_the_disk_is_slow() {
         device.is_fed();
         device.is_fed();
     });
+}
+
+#[test]
+fn a_device_is_fed_while_the_log_is_a_file_whose_disk_hangs() {
+    let mut device = WatchdogDevice::new();
+    let board = watched(Board::alone(), &device.path);
+    let _agent;
+    // Goes first: a program that waits for it can't be killed.
+    let disk = Disk::mount();
+    let log = File::create(disk.at("log")).unwrap();
+    let mut command = board.command();
+    command.stderr(log);
+    let (nothing, _) = io::pipe().unwrap();
+    _agent = Process::start_with("agent", &mut command, nothing);
+    let source = || Source::try_at(&board.input_sock()).map_err(|error| error.kind());
+    let mut source = eventually("it lets local programs in", source, Result::is_ok).unwrap();
+    device.is_fed();
+    disk.cut_after(0);
+    for number in 0..100 {
+        source.ask(&json!({"query": format!("weather {number}"), "ack": true}));
+    }
+    disk.is_cut();
+    for _ in 0..3 {
+        device.is_fed();
+        source.ask(&json!({"query": "weather", "ack": true}));
+    }
+    disk.power_up(1);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub fn tell_panics(to: LogTo) {
         let words = panic.payload_as_str().unwrap_or("without a word");
         let thread = thread::current();
         let message = last_words(thread.name(), panic.location(), words);
-        Sink::open(to).write(SystemTime::now(), &message);
+        Sink::at_once(to).write(SystemTime::now(), &message);
     }));
 }
 

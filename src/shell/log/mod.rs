@@ -1,13 +1,16 @@
 //! The agent's log: one line a record, for whoever started it to keep, or for the system's log.
 //!
 //! A line that can't be written is lost, and nothing else happens: a closed pipe or a full disk must not end the
-//! agent, a reader that has stopped must not hold it up (docs/decisions/0004-the-agents-log-never-panics.md).
+//! agent, a reader that has stopped or a slow card must not hold it up
+//! (docs/decisions/0004-the-agents-log-never-panics.md).
 //! Other crates are heard from WARN up, because their INFO is not about captures; at TRACE they say all they have.
 //! A message that comes again within a minute is counted, not written; from DEBUG on each is written, for whoever
 //! looks for a fault wants to see when. The latest lines are kept in memory, too, for whoever asks the agent.
 
+mod aside;
 mod last_words;
 mod message;
+mod missed;
 mod recent;
 mod repeats;
 mod sink;
@@ -21,19 +24,29 @@ use repeats::Repeats;
 use sink::Sink;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
+pub use sink::leads_to_journal;
+
+/// For a slow disk beneath standard error, at the end.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
 static LOGGER: Logger =
-    Logger(Mutex::new(State { sink: Sink::Stderr, repeats: Repeats::new(), recent: Recent::new() }));
+    Logger(Mutex::new(State { sink: Sink::new(), repeats: Repeats::new(), recent: Recent::new() }));
 
 /// Logs from now on, to this place and at this level, and panics at any. Later calls change both.
 pub fn init(to: LogTo, level: LevelFilter) {
     last_words::tell_panics(to);
-    LOGGER.state().sink = Sink::open(to);
+    LOGGER.state().sink.lead_to(to);
     log::set_max_level(level);
     // It fails where a logger is set already: this one, at a reload.
     let _ = log::set_logger(&LOGGER);
+}
+
+/// Waits a moment for what is still to be written: nothing will come after it.
+pub fn finish() {
+    LOGGER.state().sink.finish(LAST_LINES);
 }
 
 /// Writes the counts that are due, and says when the next will be.

@@ -1,53 +1,104 @@
 //! Where messages go.
 
-use super::{Message, syslog::Syslog};
+use super::{Message, aside::Aside, syslog::Syslog};
 use crate::config::LogTo;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::fstat,
+    fs::{FileType, fstat},
 };
 use std::{
     env,
     io::{self, Write},
+    mem,
     os::fd::AsFd,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 /// Where messages go.
 #[derive(Debug)]
-pub enum Sink {
-    /// Standard error, for people or a file.
-    Stderr,
-    /// Standard error, which leads to systemd's journal.
+pub struct Sink {
+    /// The system's log, where that is wanted.
+    syslog: Option<Syslog>,
+    /// Else, and while nobody takes them there.
+    stderr: Stderr,
+}
+
+/// Where standard error leads.
+#[derive(Debug)]
+enum Stderr {
+    /// To people, or to a program that keeps it for them.
+    Stream,
+    /// To systemd's journal.
     Journal,
-    /// The system's log; standard error while nobody takes it there.
-    Syslog(Syslog),
+    /// Into a file.
+    File(Aside),
 }
 
 impl Sink {
-    pub fn open(to: LogTo) -> Sink {
-        match to {
-            LogTo::Syslog => Sink::Syslog(Syslog::new()),
-            LogTo::Stderr if is_journal(io::stderr(), env::var("JOURNAL_STREAM").ok().as_deref()) => {
-                Sink::Journal
-            }
-            LogTo::Stderr => Sink::Stderr,
-        }
+    /// Standard error as it is.
+    pub const fn new() -> Sink {
+        Sink { syslog: None, stderr: Stderr::Stream }
+    }
+
+    /// For one message: whoever writes it waits for it, also where standard error is a file.
+    pub fn at_once(to: LogTo) -> Sink {
+        Sink { syslog: (to == LogTo::Syslog).then(Syslog::new), stderr: Stderr::at_once() }
+    }
+
+    /// From now on messages go there.
+    pub fn lead_to(&mut self, to: LogTo) {
+        let stderr = mem::replace(&mut self.stderr, Stderr::Stream);
+        *self = Sink { stderr: stderr.or_aside(), ..Sink::at_once(to) };
     }
 
     pub fn write(&mut self, now: SystemTime, message: &Message) {
-        let line = match self {
-            Sink::Stderr => message.line(now),
-            Sink::Journal => message.journal_line(),
-            Sink::Syslog(syslog) => {
-                if syslog.send(message) {
-                    return;
-                }
-                message.line(now)
-            }
-        };
-        write(&mut io::stderr(), &line);
+        let is_taken = self.syslog.as_mut().is_some_and(|syslog| syslog.send(message));
+        if !is_taken {
+            self.stderr.write(now, message);
+        }
     }
+
+    /// Waits, no longer than this, for what is still to be written.
+    pub fn finish(&mut self, patience: Duration) {
+        if let Stderr::File(aside) = mem::replace(&mut self.stderr, Stderr::Stream) {
+            aside.finish(patience);
+        }
+    }
+}
+
+impl Stderr {
+    fn at_once() -> Stderr {
+        if leads_to_journal() { Stderr::Journal } else { Stderr::Stream }
+    }
+
+    /// This, where it is a file already, or what standard error is.
+    fn or_aside(self) -> Stderr {
+        match (self, Stderr::at_once()) {
+            (file @ Stderr::File(_), _) => file,
+            (_, Stderr::Stream) if is_file(io::stderr()) => {
+                Aside::start(io::stderr()).map_or(Stderr::Stream, Stderr::File)
+            }
+            (_, found) => found,
+        }
+    }
+
+    fn write(&mut self, now: SystemTime, message: &Message) {
+        match self {
+            Stderr::Stream => write(&mut io::stderr(), &message.line(now)),
+            Stderr::Journal => write(&mut io::stderr(), &message.journal_line()),
+            Stderr::File(aside) => aside.write(now, message),
+        }
+    }
+}
+
+/// Whether standard error leads to systemd's journal.
+pub fn leads_to_journal() -> bool {
+    is_journal(io::stderr(), env::var("JOURNAL_STREAM").ok().as_deref())
+}
+
+/// Of which poll says that it need not wait, whatever it stands on.
+fn is_file(stream: impl AsFd) -> bool {
+    fstat(stream).is_ok_and(|about| FileType::from_raw_mode(about.st_mode).is_file())
 }
 
 /// Whether this is the stream that systemd says leads to the journal: `JOURNAL_STREAM` has its device and inode. The

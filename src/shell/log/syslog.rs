@@ -2,9 +2,9 @@
 //!
 //! The name is looked up for each, so that a daemon that is started anew, or later than the agent, is found at once.
 
-use super::Message;
+use super::{Message, missed::Missed};
 use log::Level;
-use std::{io, os::unix::net::UnixDatagram, path::PathBuf};
+use std::{io, os::unix::net::UnixDatagram, path::PathBuf, time::Instant};
 
 const DEV_LOG: &str = "/dev/log";
 
@@ -13,8 +13,7 @@ const DEV_LOG: &str = "/dev/log";
 pub struct Syslog {
     path: PathBuf,
     socket: Option<UnixDatagram>,
-    /// How many messages in a row it did not take.
-    untaken: u64,
+    missed: Missed,
 }
 
 impl Syslog {
@@ -23,28 +22,23 @@ impl Syslog {
     }
 
     fn at(path: PathBuf) -> Syslog {
-        Syslog { path, socket: None, untaken: 0 }
+        Syslog { path, socket: None, missed: Missed::default() }
     }
 
-    /// Whether the daemon has taken it. The first that it takes again comes after a word on those that it missed.
+    /// Whether the daemon has taken it. Those that it missed are told before, once a minute at most.
     pub fn send(&mut self, message: &Message) -> bool {
         let is_taken = self.say_what_was_missed().and_then(|()| self.try_send(message)).is_ok();
         if !is_taken {
-            self.untaken += 1;
+            self.missed.count();
         }
         is_taken
     }
 
     fn say_what_was_missed(&mut self) -> io::Result<()> {
-        if self.untaken == 0 {
-            return Ok(());
-        }
-        let text = match self.untaken {
-            1 => format!("nobody took the message before this one at {}", self.path.display()),
-            count => format!("nobody took the {count} messages before this one at {}", self.path.display()),
-        };
+        let (now, why) = (Instant::now(), format!("nobody was at {}, or too slow", self.path.display()));
+        let Some(text) = self.missed.words(now, &why) else { return Ok(()) };
         self.try_send(&Message { level: Level::Warn, target: module_path!().to_owned(), text })?;
-        self.untaken = 0;
+        self.missed.told(now);
         Ok(())
     }
 
@@ -106,7 +100,10 @@ mod tests {
         let daemon = place.daemon();
         assert!(syslog.send(&message("one")));
         let missed = heard(&daemon);
-        let expected = format!("nobody took the message before this one at {}", place.0.display());
+        let expected = format!(
+            "one message before this one was not taken: nobody was at {}, or too slow",
+            place.0.display()
+        );
         assert!(missed.starts_with("<28>cloudtalker[") && missed.ends_with(&expected), "{missed}");
         assert_eq!(heard(&daemon), message("one").datagram());
         drop(daemon);
@@ -119,9 +116,8 @@ mod tests {
         assert!(!syslog.send(&message("four")), "and now there is nothing at all");
         let daemon = place.daemon();
         assert!(syslog.send(&message("five")) && syslog.send(&message("six")));
-        let missed = heard(&daemon);
-        assert!(missed.contains("nobody took the 3 messages before this one at "), "{missed}");
-        assert_eq!([heard(&daemon), heard(&daemon)], ["five", "six"].map(|text| message(text).datagram()));
+        let expected = ["five", "six"].map(|text| message(text).datagram());
+        assert_eq!([heard(&daemon), heard(&daemon)], expected, "it was told of those it missed just now");
     }
 
     #[test]
@@ -133,7 +129,7 @@ mod tests {
         assert!((1..100_000).contains(&taken), "the kernel keeps some, then it is refused: {taken}");
         while daemon.recv(&mut [0; 8192]).is_ok() {}
         assert!(syslog.send(&message("read again")));
-        assert!(heard(&daemon).contains("nobody took the message before this one"));
+        assert!(heard(&daemon).contains("one message before this one was not taken"));
         assert_eq!(heard(&daemon), message("read again").datagram());
     }
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 /// One connection on an input socket.
+#[derive(Debug)]
 pub struct Source(BufReader<File>);
 
 impl Source {
