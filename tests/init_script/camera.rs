@@ -87,6 +87,17 @@ fn the_listener_starts_once_restarts_and_stops() {
 }
 
 #[test]
+fn recordings_of_an_earlier_system_are_the_listeners_under_its_new_number_too() {
+    let mut room = listening_room(free_port());
+    room.ok("cd /var/lib && mkdir -p camera/sub && touch camera/sub/recording camera/theirs");
+    room.ok("cd /var/lib && chown -R 4711:4712 camera && chown 4713 camera/theirs");
+    assert_said(&room.run(&format!("{LISTEN} start")), 0, "Starting cloudtalker-listen: OK");
+    let owners = room.ok("cd /var/lib && stat -c '%U:%G' camera camera/sub camera/sub/recording");
+    assert_eq!(owners, ["cloudtalker:cloudtalker"; 3].join("\n"));
+    assert_eq!(room.ok("stat -c %u /var/lib/camera/theirs"), "4713");
+}
+
+#[test]
 fn an_images_camera_records_what_the_cloud_asks_for_and_hands_it_over() {
     let mut room = room_of_an_image();
     room.ok(&format!("{} start && {LISTEN} start", image::INIT));
@@ -203,6 +214,27 @@ fn what_the_card_brings_becomes_the_cameras_and_is_gone_from_it() {
     assert_eq!(brought(&mut room), "lost+found");
     assert_said(&identity(&mut room), 0, "OK: nothing is brought");
     assert!(room.has("/data/identity/key.pem"));
+}
+
+#[test]
+fn an_earlier_systems_number_leaves_the_key_to_no_other_group() {
+    let mut room = room_with(IDENTITY, "board/common/rootfs_overlay/etc/init.d");
+    room.ok("mkdir -p /data/identity && cd /data/identity && touch key.pem wpa_supplicant.conf");
+    room.ok("cd /data/identity && chmod 750 . && chmod 640 key.pem && chmod 600 wpa_supplicant.conf");
+    // A power cut in the middle of the mending may have left it at that.
+    room.ok("chown root:4712 /data/identity/key.pem && chown root:cloudtalker /data/identity");
+    assert_said(&identity(&mut room), 0, "OK: nothing is brought");
+    let modes = room.ok("cd /data && stat -c '%n %a %U:%G' identity identity/*");
+    let expected = [
+        "identity 750 root:cloudtalker",
+        "identity/key.pem 640 root:cloudtalker",
+        "identity/wpa_supplicant.conf 600 root:cloudtalker",
+    ];
+    assert_eq!(modes.lines().collect::<Vec<_>>(), expected);
+    room.ok("chown -R root:4712 /data/identity && mount --bind /data/identity /data/identity");
+    room.ok("mount -o remount,bind,ro /data/identity");
+    let words = "FAIL: /data/identity can't be given to the group cloudtalker";
+    assert_said(&identity(&mut room), 1, words);
 }
 
 #[test]

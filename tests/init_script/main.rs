@@ -356,6 +356,32 @@ fn an_agent_that_does_not_end_is_told() {
 }
 
 #[test]
+fn what_an_earlier_system_left_is_the_agents_under_its_new_number_too() {
+    let mut room = Room::new();
+    room.ok(&format!(
+        "mkdir -p {STATE_DIR}/refused && cd {STATE_DIR}/refused && touch own linked /tmp/outside"
+    ));
+    room.ok(&format!("ln -s /tmp/outside {STATE_DIR}/refused/link"));
+    // `linked` is a recording that the spool shares with a camera program of another user.
+    room.ok(&format!(
+        "chown -hR 4711:4712 {STATE_DIR} /tmp/outside && chown 4713 {STATE_DIR}/refused/linked"
+    ));
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+    let owners = room.ok(&format!("cd {STATE_DIR} && stat -c '%U:%G' . refused refused/own refused/link"));
+    assert_eq!(owners, ["cloudtalker:cloudtalker"; 4].join("\n"));
+    assert_eq!(room.ok(&format!("stat -c %u {STATE_DIR}/refused/linked /tmp/outside")), "4713\n4711");
+    assert!(room.has(&format!("{STATE_DIR}/spool")), "it can write there");
+}
+
+#[test]
+fn what_root_has_in_a_new_state_directory_stays_roots() {
+    let mut room = Room::new();
+    room.ok(&format!("mkdir -p {STATE_DIR}/lost+found"));
+    assert_said(&room.init("start"), 0, "Starting cloudtalker: OK");
+    assert_eq!(room.ok(&format!("stat -c %U {STATE_DIR} {STATE_DIR}/lost+found")), "cloudtalker\nroot");
+}
+
+#[test]
 fn the_defaults_file_names_what_the_script_has_anyway() {
     let mut room = Room::new();
     let set = "^CLOUDTALKER_.*=";
