@@ -7,6 +7,7 @@ mod harness;
 
 mod alpine;
 mod camera;
+mod network;
 mod room;
 
 use harness::{
