@@ -20,6 +20,7 @@ const SERVICE: &str = "rc-service cloudtalker";
 fn a_service_is_started_as_its_user_reloaded_started_again_and_stopped() {
     let mut life = Life::begin();
     life.is_not_started_without_its_configuration();
+    life.is_not_started_where_no_start_would_do();
     life.is_started_as_its_user_with_the_users_groups();
     life.reloads();
     life.is_started_again_when_it_is_killed();
@@ -80,8 +81,46 @@ impl Life {
             "key = /etc/cloudtalker/key.pem".to_owned(),
             "ca = /etc/cloudtalker/ca.pem".to_owned(),
         ];
-        fs::write(self.dir.at("conf"), lines.join("\n")).unwrap();
+        fs::write(self.dir.at("conf"), format!("{}\n", lines.join("\n"))).unwrap();
         self.ok(&format!("install -m 0644 {here}/conf /etc/cloudtalker.conf"));
+    }
+
+    fn is_not_started_where_no_start_would_do(&mut self) {
+        let rows = [
+            (
+                "mv /etc/cloudtalker/cert.pem /tmp",
+                "mv /tmp/cert.pem /etc/cloudtalker",
+                "--cert: expected a certificate (PEM) in /etc/cloudtalker/cert.pem, but: No such file",
+            ),
+            (
+                "chgrp root /etc/cloudtalker/key.pem",
+                "chgrp cloudtalker /etc/cloudtalker/key.pem",
+                "/etc/cloudtalker/key.pem, but: Permission denied",
+            ),
+            (
+                "echo max_rate = fast >>/etc/cloudtalker.conf",
+                "sed -i /max_rate/d /etc/cloudtalker.conf",
+                "/etc/cloudtalker.conf:5: max_rate: expected bytes a second",
+            ),
+            (
+                "echo 'cloudtalker_args=\"--log_level debug --wings\"' >>/etc/conf.d/cloudtalker",
+                "sed -i /wings/d /etc/conf.d/cloudtalker",
+                "--wings",
+            ),
+            (
+                // An ELF file for a machine that nobody has.
+                r"mv /usr/bin/cloudtalker /tmp && printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\377\376\1\0\0\0' >/usr/bin/cloudtalker && chmod 755 /usr/bin/cloudtalker",
+                "mv /tmp/cloudtalker /usr/bin",
+                "/usr/bin/cloudtalker does not run on this machine (",
+            ),
+        ];
+        for (spoil, mend, words) in rows {
+            self.ok(spoil);
+            let said = self.container.console.run(&format!("{SERVICE} start"));
+            assert!(said.code == 1 && said.text.contains(words), "{spoil}: {said:?}");
+            assert_eq!(self.container.console.run(&format!("{SERVICE} status")).code, 3, "{spoil}");
+            self.ok(mend);
+        }
     }
 
     fn is_started_as_its_user_with_the_users_groups(&mut self) {
