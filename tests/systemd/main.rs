@@ -75,6 +75,44 @@ fn a_room_takes_its_lines_from_a_pipe_which_outlives_it() {
     }
 }
 
+/// With the drop-ins of the documentation, as they stand there, and those of the Debian package.
+#[test]
+fn an_images_configuration_and_key_may_come_from_a_data_partition() {
+    let mut life = Life::begin("systemd");
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(project.join("docs/image-builders.md")).unwrap();
+    let block = text.split("```\n").find(|block| block.starts_with("[Unit]\n")).unwrap();
+    fs::write(life.dir.at("data.conf"), block).unwrap();
+    fs::copy(project.join("dist/debian/certificate.conf"), life.dir.at("certificate.conf")).unwrap();
+    let here = life.dir.path().display().to_string();
+    for unit in ["service", "socket"] {
+        let of_package = format!("/usr/lib/systemd/system/cloudtalker.{unit}.d");
+        let of_image = format!("/etc/systemd/system/cloudtalker.{unit}.d");
+        life.ok(&format!("install -D -m 0644 -t {of_package} {here}/certificate.conf"));
+        life.ok(&format!("install -D -m 0644 -t {of_image} {here}/data.conf"));
+    }
+    let mount = format!("[Mount]\nWhat={here}/partition\nWhere=/data\nType=none\nOptions=bind\n");
+    fs::write(life.dir.at("data.mount"), mount).unwrap();
+    life.ok(&format!("install -m 0644 {here}/data.mount /etc/systemd/system/ && systemctl daemon-reload"));
+    life.ok(&format!("mkdir -p {here}/partition/identity /data"));
+    life.ok("ln -s /data/identity/cloudtalker.conf /etc/cloudtalker.conf");
+    life.ok("systemctl start cloudtalker.service");
+    assert_eq!(life.property("ConditionResult"), "no", "it has no key yet");
+    life.ok(&format!("cd {here} && install -m 0640 -g cloudtalker *.pem partition/identity/"));
+    life.ok("systemctl start cloudtalker.service");
+    assert_eq!(life.property("ConditionResult"), "no", "it has no configuration yet");
+
+    life.ok(&format!("install -d -m 0750 -o cloudtalker -g cloudtalker {here}/partition/cloudtalker"));
+    let endpoint = life.server.endpoint();
+    let files = ["cert", "key", "ca"].map(|name| format!("{name} = /data/identity/{name}.pem\n")).concat();
+    let configuration = format!("endpoint = {endpoint}\nstate_dir = /data/cloudtalker\n{files}");
+    fs::write(life.dir.at("partition/identity/cloudtalker.conf"), configuration).unwrap();
+    life.ok("systemctl stop data.mount && systemctl start cloudtalker.service");
+    let is_active = "systemctl is-active data.mount cloudtalker.socket cloudtalker.service";
+    assert_eq!(life.ok(is_active), ["active"; 3].join("\n"));
+    life.ok("test -d /data/cloudtalker/spool && cloudtalker status");
+}
+
 struct Life {
     container: Container,
     server: Server,
