@@ -6,6 +6,7 @@
 mod harness;
 
 mod alpine;
+mod buildroot;
 mod camera;
 mod network;
 mod room;
