@@ -38,6 +38,17 @@ fn an_init_script_has_its_defaults_file() {
 }
 
 #[test]
+fn openrc_has_a_script_of_its_own_for_the_agent_which_starts_with_the_board() {
+    let target = target_with("OPENRC");
+    assert_eq!(file_names(&target.at("etc/init.d")), ["S93cloudtalker-listen", "cloudtalker"]);
+    assert_eq!(file_names(&target.at("etc/conf.d")), ["cloudtalker"]);
+    let started = fs::read_link(target.at("etc/runlevels/default/cloudtalker")).unwrap();
+    assert_eq!(started, Path::new("/etc/init.d/cloudtalker"));
+    let script = fs::read_to_string(target.at("etc/init.d/cloudtalker")).unwrap();
+    assert!(script.starts_with("#!/sbin/openrc-run\n"), "{script}");
+}
+
+#[test]
 fn systemd_has_no_file_that_nothing_reads() {
     let target = target_with("SYSTEMD");
     let units =

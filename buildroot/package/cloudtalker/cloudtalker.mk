@@ -72,6 +72,18 @@ define CLOUDTALKER_INSTALL_INIT_SYSV
 	$(CLOUDTALKER_INSTALL_INIT_SYSV_CAMERA)
 endef
 
+# The listener has no script for OpenRC: Buildroot's service `sysv-rcs` runs the one that it has.
+define CLOUDTALKER_INSTALL_INIT_OPENRC
+	$(INSTALL) -D -m 0755 $(@D)/dist/openrc/cloudtalker \
+		$(TARGET_DIR)/etc/init.d/cloudtalker
+	$(INSTALL) -D -m 0644 $(@D)/dist/openrc/cloudtalker.confd \
+		$(TARGET_DIR)/etc/conf.d/cloudtalker
+	$(INSTALL) -d -m 0755 $(TARGET_DIR)/etc/runlevels/default
+	ln -sf /etc/init.d/cloudtalker \
+		$(TARGET_DIR)/etc/runlevels/default/cloudtalker
+	$(CLOUDTALKER_INSTALL_INIT_SYSV_CAMERA)
+endef
+
 define CLOUDTALKER_INSTALL_INIT_SYSTEMD
 	$(INSTALL) -D -m 0644 $(@D)/dist/systemd/cloudtalker.service \
 		$(TARGET_DIR)/usr/lib/systemd/system/cloudtalker.service
