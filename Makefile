@@ -203,6 +203,7 @@ test-source: ## The source's tarballs, made twice and taken for a build that has
 
 .PHONY: release
 release: ## All that a release has, into dist/: programs, packages, source, SBOMs, sums, what is new; DRAFT=1 before its section
+	scripts/release --check
 	rm -rf dist/cloudtalker[-_]*
 	@$(MAKE) cross deb source
 	scripts/release
