@@ -35,16 +35,21 @@ export class Rooms {
 
   /** Reads every room there is, and whether there can be any. */
   async refresh() {
+    const before = new Map(this.#rooms);
     try {
       const [server, rooms] = await Promise.all([api.server(), api.rooms()]);
       byId("no-janus").hidden = server.rooms;
       byId("new-room").hidden = !server.rooms;
-      for (const number of this.#rooms.keys()) {
+      for (const number of before.keys()) {
         if (!rooms.some((room) => room.number === number)) this.drop(number);
       }
-      // The server may count anew.
-      this.#rooms.clear();
-      rooms.forEach((room) => this.#take(room));
+      for (const room of rooms) {
+        // What was known when the server was asked is older than its answer, even if it was started again and its clock
+        // put back. What came meanwhile may be newer.
+        const isNewer = before.get(room.number) === this.#rooms.get(room.number);
+        if (isNewer) this.#show(room);
+        else this.#take(room);
+      }
       this.#isRead = true;
       this.#settle();
     } catch (error) {
@@ -82,7 +87,10 @@ export class Rooms {
 
   /** What is older than what is known is none of it. */
   #take(room) {
-    if (this.#rooms.get(room.number)?.as_of > room.as_of) return;
+    if (!(this.#rooms.get(room.number)?.as_of > room.as_of)) this.#show(room);
+  }
+
+  #show(room) {
     this.#rooms.set(room.number, room);
     this.#entry(room.number).show(room);
     if (this.#panel?.number === room.number) this.#panel.show(room);

@@ -33,9 +33,12 @@ use axum::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Slots of a room, where nobody says how many.
@@ -48,6 +51,13 @@ const BITRATE_MAX: u64 = 1_000_000_000;
 /// Letters of a room's name.
 const NAME_MAX: usize = 64;
 
+/// Counts looks at rooms, from the microseconds since 1970 at the first: so it goes on growing when the server is started
+/// again, unless the clock was put back, and until 2255 JavaScript's numbers hold it exactly.
+static LOOKS: LazyLock<AtomicU64> = LazyLock::new(|| {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    AtomicU64::new(u64::try_from(since.as_micros()).unwrap_or_default())
+});
+
 /// A room.
 #[derive(Debug, Serialize)]
 pub(super) struct Shown {
@@ -59,7 +69,7 @@ pub(super) struct Shown {
     /// Why not; null where it does, or has not answered yet.
     trouble: Option<Trouble>,
     slots: Vec<ShownSlot>,
-    /// Larger than of whatever was looked at before, since the server's start.
+    /// Larger than of whatever was looked at before: see [`LOOKS`].
     as_of: u64,
 }
 
@@ -129,7 +139,6 @@ struct Limit {
 impl Shown {
     /// Answers and events come by ways of their own: whoever hears both has to know which is the newer.
     fn of(room: &RoomView<'_>) -> Shown {
-        static LOOKS: AtomicU64 = AtomicU64::new(0);
         Shown {
             as_of: LOOKS.fetch_add(1, Ordering::Relaxed),
             number: room.number,
