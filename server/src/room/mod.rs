@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`engine`] | what is decided; no clock, socket, file or thread |
 //! | [`wire`], [`words`], [`order`], [`packet`] | events, orders and packets, from and to bytes |
-//! | [`running`], `sockets` | a room that runs, and the sockets in it |
+//! | [`running`], `sockets`, `unread` | a room that runs, the sockets in it, and what they leave unread |
 //! | [`janus`] | the room in Janus: made, kept, made again |
 //! | [`door`] | browsers' way to Janus |
 //! | `meter`, `guesses`, `places` | how often somebody does something, guesses, and how much of it an address may have at once |
@@ -41,6 +41,7 @@ mod guesses;
 mod meter;
 mod places;
 mod sockets;
+mod unread;
 
 use crate::{
     net::Peer,

@@ -6,7 +6,8 @@ use super::{
     notify::Notifications,
     order::Order,
     packet,
-    wire::{Event, Said},
+    unread::Unread,
+    wire::{Answer, Event, Said},
 };
 use crate::bus::{self, Bus};
 use engineioxide::{DisconnectReason, Str};
@@ -50,7 +51,7 @@ pub struct Listeners {
 #[derive(Debug)]
 struct Inner {
     room: Room,
-    members: HashMap<SocketId, Arc<Socket>>,
+    members: HashMap<SocketId, Member>,
     /// Sockets that hear nothing any more, of which the room doesn't know yet.
     deaf: Vec<SocketId>,
     /// Why Janus doesn't keep the room, where that is known.
@@ -59,6 +60,13 @@ struct Inner {
     is_over: bool,
     /// The number of the last socket.
     numbered: u64,
+}
+
+/// A socket that is there.
+#[derive(Debug)]
+struct Member {
+    socket: Arc<Socket>,
+    unread: Unread,
 }
 
 impl RunningRoom {
@@ -150,7 +158,7 @@ impl RunningRoom {
         }
         inner.numbered += 1;
         let id = SocketId(inner.numbered);
-        inner.members.insert(id, socket);
+        inner.members.insert(id, Member { socket, unread: Unread::default() });
         inner.room.handle(self.began.elapsed(), Input::Connected(id, from));
         self.drain(&mut inner);
         Some(id)
@@ -186,8 +194,8 @@ impl RunningRoom {
 
     /// Sends everybody away who is still there. Where the process ends they come back by themselves.
     pub fn close(&self) {
-        let members: Vec<Arc<Socket>> = self.lock().members.values().cloned().collect();
-        for socket in members {
+        let sockets: Vec<_> = self.lock().members.values().map(|member| member.socket.clone()).collect();
+        for socket in sockets {
             socket.close(DisconnectReason::ClosingServer);
         }
     }
@@ -197,7 +205,11 @@ impl RunningRoom {
         while let Some(output) = inner.next(self.began.elapsed()) {
             match output {
                 Output::Answer(ReplyTo { socket, ack }, answer) => {
-                    inner.send(socket, &packet::ack(ack, &answer).into());
+                    let text = packet::ack(ack, &answer).into();
+                    match answer {
+                        Answer::State(_) => inner.send_state(socket, &text),
+                        Answer::Outcome(_) => inner.send(socket, &text),
+                    }
                 }
                 Output::Tell(socket, event) => {
                     inner.send(socket, &packet::event(event.name(), event.data()).into());
@@ -212,7 +224,7 @@ impl RunningRoom {
                     inner.send(socket, &packet::DISCONNECT.into());
                     inner.cut_later(socket);
                 }
-                Output::Cut(socket) => inner.cut(socket),
+                Output::Cut(socket) => inner.close(socket, DisconnectReason::TransportClose),
                 Output::Notify(line) => {
                     if let Some(notifications) = &self.listeners.notifications {
                         notifications.push(line);
@@ -265,28 +277,44 @@ impl Inner {
     /// One that doesn't read has its transport closed: it asks for everything again when it is back. Engine.IO tells of
     /// its end only when the last packet that was begun is written, which may be never.
     fn send(&mut self, socket: SocketId, text: &Str) {
-        let Some(member) = self.members.get(&socket) else { return };
-        if member.emit(text.clone()).is_err() {
-            log::debug!("a socket doesn't read, and is cut off");
-            member.close(DisconnectReason::TransportError);
-            self.deaf.push(socket);
+        let Some(member) = self.members.get_mut(&socket) else { return };
+        member.unread.forget_read();
+        if member.socket.emit(text.clone()).is_err() {
+            self.cut_deaf(socket);
         }
+    }
+
+    /// One that asks again and again without reading the answers is one that doesn't read, too, however few they are.
+    fn send_state(&mut self, socket: SocketId, text: &Str) {
+        let Some(member) = self.members.get_mut(&socket) else { return };
+        if member.unread.is_too_much() {
+            return self.cut_deaf(socket);
+        }
+        member.unread.count(text);
+        self.send(socket, text);
+    }
+
+    fn cut_deaf(&mut self, socket: SocketId) {
+        log::debug!("a socket doesn't read, and is cut off");
+        self.deaf.push(socket);
+        self.close(socket, DisconnectReason::TransportError);
     }
 
     /// A client that polls fetches its last packet first, and closes by itself once it has it.
     fn cut_later(&self, socket: SocketId) {
-        let Some(member) = self.members.get(&socket).map(Arc::downgrade) else { return };
+        let Some(member) = self.members.get(&socket) else { return };
+        let socket = Arc::downgrade(&member.socket);
         tokio::spawn(async move {
             tokio::time::sleep(UNTIL_CLOSED).await;
-            if let Some(member) = member.upgrade() {
-                member.close(DisconnectReason::TransportClose);
+            if let Some(socket) = socket.upgrade() {
+                socket.close(DisconnectReason::TransportClose);
             }
         });
     }
 
-    fn cut(&self, socket: SocketId) {
+    fn close(&self, socket: SocketId, why: DisconnectReason) {
         if let Some(member) = self.members.get(&socket) {
-            member.close(DisconnectReason::TransportClose);
+            member.socket.close(why);
         }
     }
 }

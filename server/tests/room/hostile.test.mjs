@@ -268,6 +268,45 @@ test("a receiver that does not read is cut off, and costs no more than its queue
   deaf.socket.terminate();
 });
 
+/** A room of a dozen feeds, each with a long annotation: its state has 190 kB. */
+async function wordyScene(t) {
+  const SLOTS = 12;
+  const scene = await Scene.open({ config: { cameraSlots: SLOTS } });
+  t.after(() => scene.close());
+  const text = "x".repeat(16_000);
+  for (let slot = 0; slot < SLOTS; slot++) {
+    await scene.ordered(`activate_slot ${slot} ${TOKEN}`, `set_annotation ${slot} ${text}`);
+    const sender = await scene.connect();
+    assert.equal((await sender.ask("sender_init", { slot, token: TOKEN })).success, true);
+    assert.equal((await sender.ask("set_feed_id", feed(slot))).success, true);
+  }
+  return scene;
+}
+
+test("a receiver that asks again and again without reading is cut off, before its queue is full", async (t) => {
+  const scene = await wordyScene(t);
+  const deaf = await Raw.enter(scene);
+  deaf.socket.pause();
+  const before = await resident(scene);
+  // Fewer than it may leave unread, but 30 MB: more than the system keeps for it.
+  for (let number = 0; number < 160; number++) deaf.socket.send(`42${number}["query_state"]`);
+  await scene.logged("a socket doesn't read, and is cut off");
+  assert.ok((await resident(scene)) - before < 16 << 10, "what it did not read is not kept");
+  deaf.socket.terminate();
+});
+
+for (const transports of [["websocket"], ["polling"]]) {
+  test(`a receiver that asks again and again and reads is never cut off: ${transports}`, async (t) => {
+    const scene = await wordyScene(t);
+    const receiver = await scene.connect({ library: "socket.io-client", transports });
+    for (let times = 0; times < 100; times++) {
+      assert.equal(Object.keys(await receiver.ask("query_state")).length, 12);
+    }
+    assert.ok(receiver.socket.connected);
+    assert.ok(!scene.log.includes("a socket doesn't read"), scene.log);
+  });
+}
+
 test(`${IDLE} idle sockets cost less than the original without any, and each little`, async (t) => {
   const { scene, receiver, sender } = await scenery(t);
   const before = await resident(scene);
