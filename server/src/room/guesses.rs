@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, ops::RangeBounds, time::Duration};
 /// Twenty a minute.
 const RATE: Rate = Rate { cost: Duration::from_secs(3), credit: Duration::from_secs(60), debt: LONGEST };
 /// No answer waits longer: it is of no use to anybody by then, and a mistyped token is not a reason to wait for an hour.
+/// Pages wait somewhat longer for it (`VERDICT_MS`).
 const LONGEST: Duration = Duration::from_secs(30);
 /// Addresses, or addresses and slots, that are remembered. Beyond, who has guessed least lately is forgotten: to be so, somebody needs
 /// more addresses than these.

@@ -6,7 +6,7 @@
 
 import { io } from "../vendor/socket.io.esm.min.js";
 import { eventsOf, janusUrl } from "./address.js";
-import { Janus } from "./janus.js";
+import { Janus, VERDICT_MS } from "./janus.js";
 import { Publisher } from "./publisher.js";
 import { whyUnreachable } from "./reach.js";
 
@@ -153,7 +153,7 @@ export class Attempt {
 
   #showToken() {
     const { slot, token, resume } = this.#sending;
-    return this.#ask("sender_init", { slot, token, resume });
+    return this.#ask("sender_init", { slot, token, resume }, VERDICT_MS);
   }
 
   /** The server refuses a token that was replaced since in the same way as a slot that is taken: asking for it tells. */
@@ -200,10 +200,10 @@ export class Attempt {
     return limits.length ? Math.min(...limits) : 0;
   }
 
-  async #ask(event, data) {
+  async #ask(event, data, patience = ANSWER_MS) {
     let answer;
     try {
-      answer = await this.#socket.timeout(ANSWER_MS).emitWithAck(event, data);
+      answer = await this.#socket.timeout(patience).emitWithAck(event, data);
     } catch {
       throw new Error("The server does not answer.");
     }

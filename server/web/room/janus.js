@@ -3,6 +3,11 @@
 
 /** How long Janus may take to answer; a connection that is silent for longer is taken for dead. */
 const ANSWER_MS = 10_000;
+/**
+ * How long where a pin or a token is shown: an address that showed many wrong ones hears that one is wrong as late as
+ * 30 s after.
+ */
+export const VERDICT_MS = 40_000;
 /** Janus forgets a session that says nothing for a minute. */
 const KEEP_ALIVE_MS = 15_000;
 const PLUGIN = "janus.plugin.videoroom";
@@ -121,9 +126,13 @@ export class Janus {
     if (!this.isOpen) throw new JanusError(0, "The connection to the video server is gone.");
     const transaction = this.#send(message);
     const isAnswer = message.janus === "message" ? (answer) => answer.janus !== "ack" : () => true;
+    const showsPin = Boolean(message.body?.pin);
+    // Whatever is asked meanwhile waits along.
+    const waitsForVerdict = showsPin || [...this.#waiting.values()].some((waiting) => waiting.showsPin);
+    const patience = waitsForVerdict ? VERDICT_MS : ANSWER_MS;
     const answer = await new Promise((resolve, reject) => {
-      const limit = setTimeout(() => this.#over("The video server does not answer."), ANSWER_MS);
-      this.#waiting.set(transaction, { isAnswer, resolve, reject, limit });
+      const limit = setTimeout(() => this.#over("The video server does not answer."), patience);
+      this.#waiting.set(transaction, { isAnswer, resolve, reject, limit, showsPin });
     });
     const error = answer.error ?? pluginError(answer.plugindata?.data);
     if (error) throw new JanusError(error.code, error.reason);

@@ -1,5 +1,7 @@
-// A page's WebSockets in the hands of a test: what the page says is kept, and may be held up, or break the connection; what it
-// is told may be kept from it.
+// A page's WebSockets in the hands of a test: what the page says is kept, and may be held up, or break the connection;
+// what it is told may be held up, or kept from it.
+
+import { eventually } from "./browser.mjs";
 
 export class Wire {
   #said = [];
@@ -7,6 +9,8 @@ export class Wire {
   #cutsAt = null;
   #held = Promise.resolve();
   #unheard = null;
+  #lateFrom = null;
+  #late = Promise.resolve();
 
   /** Takes the WebSockets of these addresses that a page opens after it is loaded again. */
   static async tap(page, url) {
@@ -25,8 +29,11 @@ export class Wire {
       await this.#held;
       server.send(message);
     });
-    server.onMessage((message) => {
-      if (this.#unheard === null || !message.includes(this.#unheard)) page.send(message);
+    server.onMessage(async (message) => {
+      if (this.#unheard !== null && message.includes(this.#unheard)) return;
+      this.#lateFrom?.(message);
+      await this.#late;
+      page.send(message);
     });
   }
 
@@ -57,5 +64,28 @@ export class Wire {
     let release;
     this.#held = new Promise((resolve) => (release = resolve));
     return release;
+  }
+
+  /** From a message with this word in it on the page hears nothing until `release`; `came` once it is there. */
+  holdBack(word) {
+    const held = {};
+    const isReleased = new Promise((resolve) => (held.release = resolve));
+    held.came = new Promise((resolve) => {
+      this.#lateFrom = (message) => {
+        if (!message.includes(word)) return;
+        this.#lateFrom = null;
+        this.#late = isReleased;
+        resolve();
+      };
+    });
+    return held;
+  }
+
+  /** Asks the page, in Engine.IO's words, whether it is there. */
+  async ping() {
+    const pongs = () => this.#said.filter((message) => message === "3").length;
+    const before = pongs();
+    for (const [page] of this.#open) page.send("2");
+    await eventually(pongs, (now) => now > before);
   }
 }
