@@ -193,45 +193,97 @@ test("who guesses tokens waits for answers, and the right one never does", async
   await undisturbed();
 });
 
-test("who guesses pins at the door waits for answers, and the right one never does", async (t) => {
+/** What stands for a Janus whose rooms have the pin 1234; its answers to pins wait for what `until` resolves to. */
+async function janusWithPin(t, until) {
   const janus = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => "janus-protocol" });
   t.after(() => janus.clients.forEach((client) => client.terminate()) ?? janus.close());
-  janus.on("connection", (socket) => socket.on("message", (data) => {
+  janus.on("connection", (socket) => socket.on("message", async (data) => {
     const { janus: said, transaction, body } = JSON.parse(data);
-    const event = body?.pin === "1234" ? { videoroom: "joined" } : { videoroom: "event", error_code: 433 };
-    const answers = said === "message" ? [{ janus: "ack" }, { janus: "event", sender: 1, plugindata: { data: event } }] : [{ janus: "success", data: { id: 1 } }];
-    for (const answer of answers) socket.send(JSON.stringify({ transaction, ...answer }));
+    const answer = (answer) => socket.send(JSON.stringify({ transaction, ...answer }));
+    if (said !== "message") return answer({ janus: "success", data: { id: 1 } });
+    answer({ janus: "ack" });
+    await until;
+    const event = body.pin === "1234" ? { videoroom: "joined" } : { videoroom: "event", error_code: 433 };
+    answer({ janus: "event", sender: 1, plugindata: { data: event } });
   }));
   await once(janus, "listening");
-  const scene = await Scene.open({ config: { janusWebSocketURL: `ws://127.0.0.1:${janus.address().port}` } });
-  t.after(() => scene.close());
+  return { janusWebSocketURL: `ws://127.0.0.1:${janus.address().port}` };
+}
 
+/** Somebody at the door. */
+class Visitor {
+  #socket;
+  #asked = [];
+  #onAnswer;
+
+  /** `onAnswer` is told what each join is answered: its `videoroom`, or the door's code. */
+  static async enter(t, scene, onAnswer) {
+    const visitor = new Visitor();
+    visitor.#onAnswer = onAnswer;
+    visitor.#socket = new WebSocket(`${scene.url.replace("http", "ws")}/janus`, "janus-protocol");
+    t.after(() => visitor.#socket.terminate());
+    visitor.#socket.on("message", (data) => {
+      const { transaction, ...answer } = JSON.parse(data);
+      if (answer.janus !== "ack") visitor.#asked[transaction](answer);
+    });
+    await once(visitor.#socket, "open");
+    await visitor.#ask({ janus: "create" });
+    await visitor.#ask({ janus: "attach", session_id: 1, plugin: "janus.plugin.videoroom" });
+    return visitor;
+  }
+
+  /** Shows pins, each when the one before is answered. */
+  async showInTurn(pins) {
+    for (const pin of pins) await this.show(pin);
+  }
+
+  async show(pin) {
+    const body = { request: "join", ptype: "publisher", room: 1000, pin };
+    const { error, plugindata } = await this.#ask({ janus: "message", session_id: 1, handle_id: 1, body });
+    this.#onAnswer(error?.code ?? plugindata.data.videoroom);
+  }
+
+  #ask(message) {
+    return new Promise((resolve) => {
+      const transaction = `${this.#asked.push(resolve) - 1}`;
+      this.#socket.send(JSON.stringify({ transaction, ...message }));
+    });
+  }
+}
+
+test("who guesses pins at the door waits for answers, and the right one never does", async (t) => {
+  const scene = await Scene.open({ config: await janusWithPin(t) });
+  t.after(() => scene.close());
   /** What was answered, in its order. */
   const answered = [];
-  const visitor = async (pins) => {
-    const socket = new WebSocket(`${scene.url.replace("http", "ws")}/janus`, "janus-protocol");
-    t.after(() => socket.terminate());
-    await once(socket, "open");
-    const say = (transaction, message) => socket.send(JSON.stringify({ transaction, ...message }));
-    const join = (pin) => ({ janus: "message", session_id: 1, handle_id: 1, body: { request: "join", ptype: "publisher", room: 1000, pin } });
-    socket.on("message", (data) => {
-      const { janus: kind, transaction, plugindata } = JSON.parse(data);
-      if (transaction === "session") say("handle", { janus: "attach", session_id: 1, plugin: "janus.plugin.videoroom" });
-      else if (transaction === "handle") pins.forEach((pin, number) => say(`pin ${number}`, join(pin)));
-      else if (kind === "event") answered.push(plugindata.data.videoroom);
-    });
-    say("session", { janus: "create" });
-  };
+  const enter = () => Visitor.enter(t, scene, (answer) => answered.push(answer));
   const wrong = (count) => Array(count).fill("event");
   // Pages that wait for a person to say the pin guess nothing, many as they may be.
-  await visitor(Array(30).fill(""));
-  await until("those without a pin", () => answered.length === 30);
-  answered.length = 0;
-  await visitor(Array.from({ length: 22 }, (_, number) => `${number}`));
+  const waiting = await enter();
+  await Promise.all(Array(30).fill("").map((pin) => waiting.show(pin)));
+  assert.deepEqual(answered.splice(0), wrong(30));
+  const guesser = await enter();
+  const guessing = guesser.showInTurn(Array.from({ length: 22 }, (_, number) => `${number}`));
   await until("those that don't wait", () => answered.length === 20);
-  await visitor(["1234"]);
-  await until("all answers", () => answered.length === 23);
+  await (await enter()).show("1234");
+  await guessing;
   assert.deepEqual(answered, [...wrong(20), "joined", ...wrong(2)], "the right one overtakes what waits");
+});
+
+test("who shows many pins at once has one of them looked at, for as many pictures as he likes", async (t) => {
+  let release;
+  const scene = await Scene.open({ config: await janusWithPin(t, new Promise((resolve) => (release = resolve))) });
+  t.after(() => scene.close());
+  const answered = [];
+  const guesser = await Visitor.enter(t, scene, (answer) => answered.push(answer));
+  const shown = ["0", "0", "1", "2", "1234", "0", ""].map((pin) => guesser.show(pin));
+  await until("those that are refused", () => answered.length === 3);
+  assert.deepEqual(answered.splice(0), [403, 403, 403]);
+  release();
+  await Promise.all(shown);
+  assert.deepEqual(answered.splice(0), Array(4).fill("event"));
+  await guesser.show("1234");
+  assert.deepEqual(answered, ["joined"]);
 });
 
 test("who floods is disconnected alone", async (t) => {

@@ -8,7 +8,9 @@ import { ADMIN_KEY, Janus } from "../web/room/janus.mjs";
 import { CLIENTS, connectTo, feed, until } from "./scene.mjs";
 import { Serving } from "./serving.mjs";
 
-/** Asks Janus through the server whether it has these rooms, as a page does. */
+const WRONG_PIN = 433;
+
+/** Joins these rooms through the server, as a page without their pins does: what each says. */
 async function asked(t, serving, rooms) {
   const socket = new WebSocket(`${serving.url.replace("http", "ws")}/janus`, "janus-protocol");
   t.after(() => socket.terminate());
@@ -16,15 +18,18 @@ async function asked(t, serving, rooms) {
   await once(socket, "open");
   const ask = async (message) => {
     socket.send(JSON.stringify({ transaction: "t", ...message }));
-    return JSON.parse((await messages.next()).value[0]);
+    for (;;) {
+      const answer = JSON.parse((await messages.next()).value[0]);
+      if (answer.janus !== "ack") return answer;
+    }
   };
   const session = { session_id: (await ask({ janus: "create" })).data.id };
   const attached = await ask({ janus: "attach", plugin: "janus.plugin.videoroom", ...session });
   const answers = [];
   for (const room of rooms) {
-    const body = { request: "exists", room };
+    const body = { request: "join", ptype: "publisher", room, pin: "" };
     const { error, plugindata } = await ask({ janus: "message", ...session, handle_id: attached.data.id, body });
-    answers.push(error?.code ?? plugindata.data.exists);
+    answers.push(error?.code ?? plugindata.data.error_code);
   }
   return answers;
 }
@@ -57,7 +62,7 @@ test("pages reach Janus through the server, in its own rooms alone", async (t) =
   const serving = await servingOf(t, janus);
   const { number } = await serving.ask("POST", "", { name: "Lecture" });
   await until("Janus to keep it", async () => (await serving.ask("GET", "")).every(({ kept }) => kept));
-  assert.deepEqual(await asked(t, serving, [number, 7]), [true, 403]);
+  assert.deepEqual(await asked(t, serving, [number, 7]), [WRONG_PIN, 403]);
 });
 
 for (const client of CLIENTS.filter(({ library }) => library === "socket.io-client")) {

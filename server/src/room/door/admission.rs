@@ -30,8 +30,9 @@ const PLUGIN: &str = "janus.plugin.videoroom";
 
 /// The room's requests, and what each may hold besides `request`. A publisher's own `bitrate` is not among it, because
 /// the limit is the room's; nor are `record` and `filename`, which write files on Janus' machine, nor an `id` of one's
-/// own choice, by which a stranger could take the place of a feed that has just gone.
-const BODIES: [(&str, &[&str]); 11] = [
+/// own choice, by which a stranger could take the place of a feed that has just gone; nor `listparticipants`, which tells
+/// whoever knows no pin who is in the room.
+const BODIES: [(&str, &[&str]); 9] = [
     ("join", &["ptype", "room", "pin", "display", "feed", "streams", "private_id", "use_msid", "autoupdate"]),
     ("publish", &["audiocodec", "videocodec", "display", "descriptions", "audio", "video", "data"]),
     (
@@ -63,8 +64,6 @@ const BODIES: [(&str, &[&str]); 11] = [
     ("pause", &[]),
     ("switch", &["streams", "feed", "audio", "video", "data"]),
     ("leave", &[]),
-    ("exists", &["room"]),
-    ("listparticipants", &["room"]),
 ];
 
 const PARTICIPANTS: [&str; 3] = ["publisher", "subscriber", "listener"];
@@ -80,7 +79,8 @@ pub struct Admission {
     /// The pin that was shown last, and for which room. A screen shows one for each of its pictures, and learns nothing by
     /// being refused again; nor does a join without any.
     shown: Option<(u64, Secret)>,
-    /// What Janus has not answered, by transaction: none is used twice meanwhile, so that its answer is told apart.
+    /// What Janus has not answered, by transaction: none is used twice meanwhile, so that its answer is told apart. While a
+    /// verdict is among it no other pin is let through: otherwise many could be tried before the first answer waits.
     pending: HashMap<String, Asked>,
 }
 
@@ -89,6 +89,12 @@ pub struct Admission {
 enum Asked {
     Session,
     Handle,
+    /// Whether the pin is right that was shown on this handle. Janus answers at once that it has come, and later.
+    Verdict(u64),
+    /// The end of this handle, and the answer to nothing that was said on it comes any more.
+    Detach(u64),
+    /// The end of the session with all its handles.
+    End,
     /// What changes nothing here.
     Other,
 }
@@ -154,16 +160,21 @@ impl Admission {
     pub fn heard(&mut self, text: &str) -> Heard {
         let Ok(message) = serde_json::from_str::<Object>(text) else { return Heard::Other };
         match message.get("janus").and_then(Value::as_str) {
-            Some(answer @ ("success" | "error" | "ack")) => {
+            Some(answer @ ("success" | "error" | "ack" | "event")) => {
                 let transaction = message.get("transaction").and_then(Value::as_str).unwrap_or_default();
                 let id = message.get("data").and_then(|data| data["id"].as_u64());
-                if let Some(asked) = self.pending.remove(transaction) {
+                let is_to_come = |asked: &Asked| answer == "ack" && matches!(asked, Asked::Verdict(_));
+                if self.pending.get(transaction).is_some_and(|asked| !is_to_come(asked))
+                    && let Some(asked) = self.pending.remove(transaction)
+                {
                     self.answered(asked, id.filter(|_| answer == "success"));
                 }
             }
             Some("detached") => {
-                let gone = message.get("sender").and_then(Value::as_u64);
-                self.handles.retain(|handle, _| Some(*handle) != gone);
+                if let Some(gone) = message.get("sender").and_then(Value::as_u64) {
+                    self.handles.remove(&gone);
+                    self.expect_no_verdict(|handle| handle == gone);
+                }
             }
             _ => {}
         }
@@ -181,8 +192,14 @@ impl Admission {
         match asked {
             Asked::Session => self.session = id.map_or(Session::None, Session::Open),
             Asked::Handle => self.handles.extend(id.map(|handle| (handle, false))),
-            Asked::Other => {}
+            Asked::Detach(gone) => self.expect_no_verdict(|handle| handle == gone),
+            Asked::End => self.expect_no_verdict(|_| true),
+            Asked::Verdict(_) | Asked::Other => {}
         }
+    }
+
+    fn expect_no_verdict(&mut self, of: impl Fn(u64) -> bool) {
+        self.pending.retain(|_, asked| !matches!(asked, Asked::Verdict(handle) if of(*handle)));
     }
 
     fn look(&mut self, message: &Object, has_room: impl Fn(u64) -> bool) -> Result<(), Fault> {
@@ -195,48 +212,41 @@ impl Admission {
             let why = format!("expected at most {MAX_PENDING} requests that Janus has not answered");
             return Err((UNAUTHORIZED, why));
         }
-        self.allow(message, has_room)?;
-        let asked = match text(message, "janus")? {
-            "create" => Asked::Session,
-            "attach" => Asked::Handle,
-            _ => Asked::Other,
-        };
+        let asked = self.allow(message, has_room)?;
         self.pending.insert(transaction.to_owned(), asked);
         Ok(())
     }
 
-    fn allow(&mut self, message: &Object, has_room: impl Fn(u64) -> bool) -> Result<(), Fault> {
+    fn allow(&mut self, message: &Object, has_room: impl Fn(u64) -> bool) -> Result<Asked, Fault> {
         match text(message, "janus")? {
-            "create" => self.create(message),
-            "keepalive" => self.of_session(message, &[]),
+            "create" => self.create(message).map(|()| Asked::Session),
+            "keepalive" => self.of_session(message, &[]).map(|()| Asked::Other),
             "destroy" => {
                 self.of_session(message, &[])?;
                 self.session = Session::None;
                 self.handles.clear();
                 // What is attached to it meanwhile goes with it.
-                self.pending.values_mut().for_each(|asked| *asked = Asked::Other);
-                Ok(())
+                let attaching = self.pending.values_mut().filter(|asked| **asked == Asked::Handle);
+                attaching.for_each(|asked| *asked = Asked::Other);
+                Ok(Asked::End)
             }
-            "attach" => self.attach(message),
+            "attach" => self.attach(message).map(|()| Asked::Handle),
             "detach" => {
                 let handle = self.of_handle(message, &[])?;
                 self.handles.remove(&handle);
-                Ok(())
+                Ok(Asked::Detach(handle))
             }
-            "hangup" => self.of_handle(message, &[]).map(drop),
+            "hangup" => self.of_handle(message, &[]).map(|_| Asked::Other),
             "trickle" => {
                 self.of_handle(message, &["candidate", "candidates"])?;
-                trickle(message)
+                trickle(message).map(|()| Asked::Other)
             }
             "message" => {
                 let handle = self.of_handle(message, &["body", "jsep"])?;
                 message.get("jsep").map_or(Ok(()), |jsep| flat(jsep, "jsep", &JSEP))?;
                 let said = object(message, "body")?;
                 body(said, has_room)?;
-                if self.is_guess(said) {
-                    self.handles.insert(handle, true);
-                }
-                Ok(())
+                self.show(handle, said)
             }
             other => Err((
                 UNKNOWN_REQUEST,
@@ -248,13 +258,21 @@ impl Admission {
         }
     }
 
-    fn is_guess(&mut self, body: &Object) -> bool {
-        let Some(pin) = body.get("pin").filter(|pin| **pin != "") else { return false };
+    /// Sees whether a pin is shown, and one that may be.
+    fn show(&mut self, handle: u64, body: &Object) -> Result<Asked, Fault> {
+        let Some(pin) = body.get("pin").filter(|pin| **pin != "") else { return Ok(Asked::Other) };
         let room = body.get("room").and_then(Value::as_u64).unwrap_or_default();
         let shown = Some((room, Secret::of(&pin.to_string())));
-        let is_other = self.shown != shown;
-        self.shown = shown;
-        is_other
+        if self.shown != shown {
+            if self.pending.values().any(|asked| matches!(asked, Asked::Verdict(_))) {
+                let why =
+                    "expected one pin at a time: Janus has not answered yet whether the last one is right";
+                return Err((UNAUTHORIZED, why.into()));
+            }
+            self.shown = shown;
+            self.handles.insert(handle, true);
+        }
+        Ok(Asked::Verdict(handle))
     }
 
     fn create(&mut self, message: &Object) -> Result<(), Fault> {

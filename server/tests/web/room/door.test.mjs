@@ -8,6 +8,8 @@ import { eventually } from "./browser.mjs";
 import { Janus } from "./janus.mjs";
 import { ROOM, Server } from "./server.mjs";
 
+const NO_SUCH_ROOM = 426;
+
 let janus, server;
 
 before(async () => {
@@ -72,9 +74,8 @@ test("a page's conversation with Janus passes", async () => {
   const connection = await Connection.open();
   await connection.begin();
   assert.equal((await connection.ask({ janus: "keepalive" })).janus, "ack");
-  const exists = () => connection.askRoom({ request: "exists", room: ROOM });
-  await eventually(exists, ({ plugindata }) => plugindata.data.exists);
-  const joined = await connection.askRoom({ request: "join", ptype: "publisher", room: ROOM });
+  const join = () => connection.askRoom({ request: "join", ptype: "publisher", room: ROOM });
+  const joined = await eventually(join, ({ plugindata }) => plugindata.data.error_code !== NO_SUCH_ROOM);
   assert.equal(joined.plugindata.data.videoroom, "joined");
   assert.equal((await connection.ask({ janus: "detach", ...connection.handle })).janus, "success");
   connection.close();
@@ -85,7 +86,8 @@ test("what administers is refused in Janus' own form, and the connection goes on
   await connection.begin();
   for (const body of [
     { request: "create", room: 1234 }, { request: "destroy", room: ROOM, secret: "default" },
-    { request: "kick", room: ROOM, secret: "default", id: 1 }, { request: "exists", room: 1234 },
+    { request: "kick", room: ROOM, secret: "default", id: 1 }, { request: "join", ptype: "publisher", room: 1234 },
+    { request: "exists", room: ROOM }, { request: "listparticipants", room: ROOM },
     { request: "configure", record: true, filename: "/tmp/recorded" },
   ]) {
     const { janus: kind, error } = await connection.askRoom(body);

@@ -63,8 +63,6 @@ fn what_a_page_says_passes_as_it_is() {
         body(json!({ "request": "pause" })),
         body(json!({ "request": "switch", "streams": [{ "feed": 5, "sub_mid": "0" }] })),
         body(json!({ "request": "leave" })),
-        body(json!({ "request": "exists", "room": 1000 })),
-        body(json!({ "request": "listparticipants", "room": 1000 })),
         of_handle(
             "trickle",
             json!({ "candidate": { "candidate": "candidate:1", "sdpMid": "0", "sdpMLineIndex": 0 } }),
@@ -134,7 +132,9 @@ fn what_administers_records_or_pries_is_refused() {
         (body(json!({ "request": "join", "ptype": "publisher", "room": 1000, "id": 5 })), UNAUTHORIZED),
         (body(json!({ "request": "join", "ptype": "admin", "room": 1000 })), INVALID_ELEMENT),
         (body(json!({ "request": "join", "ptype": { "a": 1 }, "room": 1000 })), INVALID_ELEMENT),
-        (body(json!({ "request": "listparticipants", "room": 1001 })), UNAUTHORIZED),
+        (body(json!({ "request": "exists", "room": 1000 })), UNAUTHORIZED),
+        (body(json!({ "request": "listparticipants", "room": 1000 })), UNAUTHORIZED),
+        (body(json!({ "request": "start", "room": 1001 })), UNAUTHORIZED),
         (body(json!({ "request": "publish", "record": true, "filename": "/etc/cron.d/x" })), UNAUTHORIZED),
         (body(json!({ "request": "configure", "record": true })), UNAUTHORIZED),
         (body(json!({ "request": "configure", "bitrate": 9_000_000 })), UNAUTHORIZED),
@@ -221,11 +221,11 @@ fn handles_are_bounded_and_come_back() {
 #[test]
 fn an_answer_to_something_else_is_no_handle_and_frees_no_place() {
     let mut admission = admission();
-    let exists = body(json!({ "request": "exists", "room": 1000 }));
+    let pause = body(json!({ "request": "pause" }));
     let mut handles = 1;
     for number in 0..10 * MAX_HANDLES {
         let transaction = format!("x{number}");
-        admit(&mut admission, under(&transaction, exists.clone())).unwrap();
+        admit(&mut admission, under(&transaction, pause.clone())).unwrap();
         let refusal = admit(&mut admission, under(&transaction, attach())).unwrap_err();
         assert_eq!(refusal.code, INVALID_ELEMENT, "{}", refusal.reason);
         answered(&mut admission, &transaction, "error", json!({}));
@@ -289,19 +289,67 @@ fn a_pin_that_is_shown_for_each_of_many_pictures_is_guessed_once() {
     let mut shows = |handle: u64, room: u64, pin: &str| {
         let join = json!({ "request": "join", "ptype": "subscriber", "room": room, "pin": pin });
         let message = json!({ "janus": "message", "session_id": SESSION, "handle_id": handle, "body": join });
-        let admitted =
-            admission.admit(&under(&format!("{handle} {room} {pin}"), message).to_string(), |_| true);
-        admitted.map(drop).unwrap();
-        admission.heard(
-            &json!({"janus": "event", "sender": handle, "plugindata": {"data": {"error_code": 433}}})
-                .to_string(),
-        )
+        admission.admit(&under("t", message).to_string(), |_| true).map(drop).unwrap();
+        admission.heard(&json!({ "janus": "ack", "transaction": "t" }).to_string());
+        let wrong = json!({ "data": { "error_code": 433 } });
+        let event = json!({ "janus": "event", "transaction": "t", "sender": handle, "plugindata": wrong });
+        admission.heard(&event.to_string())
     };
     assert_eq!(shows(HANDLE, 1000, "1"), Heard::WrongPin);
     assert_eq!(shows(OTHER, 1000, "1"), Heard::Other, "the same pin");
     assert_eq!(shows(OTHER, 1001, "1"), Heard::WrongPin, "another room");
     assert_eq!(shows(HANDLE, 1001, "1"), Heard::WrongPin, "a handle that has guessed may have done so again");
     assert_eq!(shows(OTHER, 1001, "2"), Heard::WrongPin, "another pin");
+}
+
+/// A join that shows this pin.
+fn shows(pin: &str) -> Value {
+    body(json!({ "request": "join", "ptype": "publisher", "room": 1000, "pin": pin }))
+}
+
+#[test]
+fn one_pin_is_tried_at_a_time() {
+    let mut admission = admission();
+    admit(&mut admission, under("1", shows("1"))).unwrap();
+    answered(&mut admission, "1", "ack", json!({}));
+    admit(&mut admission, under("2", shows("1"))).expect("the same for another picture");
+    admit(&mut admission, under("3", shows(""))).expect("none is no guess");
+    for has_come in ["1", "2"] {
+        let refusal = admit(&mut admission, under("4", shows("2"))).unwrap_err();
+        assert_eq!(refusal.code, UNAUTHORIZED, "{}", refusal.reason);
+        answered(
+            &mut admission,
+            has_come,
+            "event",
+            json!({ "plugindata": { "data": { "error_code": 426 } } }),
+        );
+    }
+    admit(&mut admission, under("4", shows("2"))).unwrap();
+    answered(&mut admission, "4", "error", json!({}));
+    admit(&mut admission, under("5", shows("3"))).expect("what Janus refuses is answered");
+}
+
+#[test]
+fn a_verdict_that_does_not_come_any_more_is_not_awaited() {
+    let mut admission = admission();
+    let of_other = |mut message: Value| {
+        message["handle_id"] = json!(HANDLE + 1);
+        message
+    };
+    admit(&mut admission, under("other", attach())).unwrap();
+    answered(&mut admission, "other", "success", json!({ "data": { "id": HANDLE + 1 } }));
+    admit(&mut admission, under("1", shows("1"))).unwrap();
+    admit(&mut admission, under("detach", of_handle("detach", json!({})))).unwrap();
+    admit(&mut admission, under("2", of_other(shows("2")))).expect_err("it may still come");
+    answered(&mut admission, "detach", "success", json!({}));
+    admit(&mut admission, under("2", of_other(shows("2")))).unwrap();
+    admission.heard(&json!({ "janus": "detached", "sender": HANDLE + 1 }).to_string());
+    assert!(admission.pending.is_empty());
+
+    admit(&mut admission, under("end", json!({ "janus": "destroy", "session_id": SESSION }))).unwrap();
+    admission.pending.insert("3".into(), Asked::Verdict(HANDLE));
+    answered(&mut admission, "end", "success", json!({}));
+    assert!(admission.pending.is_empty());
 }
 
 #[test]
