@@ -2,7 +2,7 @@
 
 use super::{
     JanusRoom,
-    request::{self, NO_SUCH_FEED, NO_SUCH_ROOM},
+    request::{self, NO_SUCH_FEED, NO_SUCH_HANDLE, NO_SUCH_ROOM, NO_SUCH_SESSION},
     tls,
 };
 use crate::{room::engine::Wish, server::random_name};
@@ -194,13 +194,16 @@ impl JanusError {
 
     /// Whether nothing of ours can be in Janus any more.
     pub(super) fn is_final(&self) -> bool {
-        /// Of the session, and of the handle.
-        const GONE: [u64; 2] = [458, 459];
         match self {
             JanusError::Unreachable(_) | JanusError::NoRoom => true,
-            JanusError::Refused { code, .. } => GONE.contains(code),
+            JanusError::Refused { .. } => self.is_of_a_new_janus(),
             JanusError::Late | JanusError::Broken(_) => false,
         }
+    }
+
+    /// Whether Janus knows nothing of our session or handle: it was started anew since.
+    pub(super) fn is_of_a_new_janus(&self) -> bool {
+        matches!(self, JanusError::Refused { code: NO_SUCH_SESSION | NO_SUCH_HANDLE, .. })
     }
 }
 

@@ -133,6 +133,8 @@ pub async fn keep(running: Arc<RunningRoom>, client: Client, mut room: JanusRoom
 impl Trouble {
     fn of(error: &JanusError) -> Trouble {
         match error {
+            // The one that knew us is away, and the next is asked at once.
+            JanusError::Refused { .. } if error.is_of_a_new_janus() => Trouble::Away,
             JanusError::Refused { .. } => Trouble::Refused,
             JanusError::Unreachable(_) | JanusError::Late | JanusError::Broken(_) | JanusError::NoRoom => {
                 Trouble::Away
@@ -202,5 +204,22 @@ async fn end(client: &Client, session: &Session, room: &JanusRoom) {
         Ok(Ok(())) => log::info!("room {}: taken out of Janus", room.number),
         Ok(Err(error)) => log::warn!("room {}: still in Janus: {error}", room.number),
         Err(_) => log::warn!("room {}: still in Janus, which doesn't answer", room.number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_janus_that_was_started_anew_refuses_nothing() {
+        let trouble = |code| Trouble::of(&JanusError::Refused { code, reason: String::new() });
+        for gone in [request::NO_SUCH_SESSION, request::NO_SUCH_HANDLE] {
+            assert_eq!(trouble(gone), Trouble::Away, "{gone}");
+        }
+        // Unauthorised, and a room's number that is taken.
+        for refused in [403, 427] {
+            assert_eq!(trouble(refused), Trouble::Refused, "{refused}");
+        }
     }
 }

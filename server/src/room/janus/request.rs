@@ -4,6 +4,10 @@ use super::{Codecs, JanusError, JanusRoom};
 use crate::room::{engine::Wish, words::Secret};
 use serde_json::{Map, Value, json};
 
+/// There is no such session.
+pub(super) const NO_SUCH_SESSION: u64 = 458;
+/// There is no such handle in the session.
+pub(super) const NO_SUCH_HANDLE: u64 = 459;
 /// There is no such room.
 pub(super) const NO_SUCH_ROOM: u64 = 426;
 /// There is no such publisher.
