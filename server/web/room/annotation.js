@@ -11,8 +11,8 @@ const ATTRIBUTES = new Set([
   "align", "alt", "class", "color", "colspan", "data-style", "dir", "height", "lang", "rowspan", "size", "src", "title",
   "width",
 ]);
-/** What a style loads something by. */
-const LOADING = /(url|src|image|image-set|cross-fade)\(/i;
+/** What a style loads something by, or only says when it is used: until then it stands as it was written, escapes too. */
+const LOADING = /(url|src|image|image-set|cross-fade|var|env|attr|if|inherit)\(|\\/i;
 /** Deeper than anybody writes. */
 const MAX_DEPTH = 32;
 
@@ -62,6 +62,8 @@ function isHarmless(address) {
 function setStyle(style, text) {
   style.cssText = text;
   for (const name of Array.from(style)) {
-    if (name.startsWith("--") || LOADING.test(style.getPropertyValue(name))) style.removeProperty(name);
+    const value = style.getPropertyValue(name);
+    // Of several properties that were written as one, such a value is told of none.
+    if (name.startsWith("--") || !value || LOADING.test(value)) style.removeProperty(name);
   }
 }

@@ -111,6 +111,9 @@ test("an annotation's style loads nothing", async () => {
   for (const text of [
     "background: url(//evil.example/x)", "background: u\\72l(//evil.example/x)", "cursor: url(//evil.example/x), auto",
     `background-image: image-set("//evil.example/x" 1x)`, "--x: url(//evil.example/x); color: red",
+    "background: var(--nope, url(//evil.example/x))", "background: env(nope, url(//evil.example/x))",
+    "background-image: var(--nope, url(//evil.example/x))", "all: var(--nope, url(//evil.example/x))",
+    "cursor: v\\61r(--nope, u\\72l(//evil.example/x), auto)", "list-style: v\\61r(--nope, u\\72l(//evil.example/x))",
   ]) {
     assert.doesNotMatch(await style(text), /evil/, text);
   }
