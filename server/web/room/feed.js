@@ -70,14 +70,19 @@ export class Feed {
     this.#start();
   }
 
-  /** A browser that saves power may refuse; the picture then waits for a press, anywhere on the page. */
+  /** A browser that saves power may refuse; the picture then waits for a press anywhere on the page, or of a key. */
   #start() {
     const stream = this.#video.srcObject;
     this.#video.play().then(() => this.note(""), ({ name }) => {
       // Another picture came, or none does any more.
       if (name !== "NotAllowedError" || this.#video.srcObject !== stream) return;
-      this.note("Press anywhere to see the picture.");
-      addEventListener("pointerdown", () => this.#start(), { once: true });
+      this.note("Press anywhere, or any key, to see the picture.");
+      const pressed = new AbortController();
+      const again = () => {
+        pressed.abort();
+        this.#start();
+      };
+      for (const event of ["pointerdown", "keydown"]) addEventListener(event, again, { signal: pressed.signal });
     });
   }
 

@@ -66,10 +66,13 @@ function layOut() {
     if (isArranged) feed.placeIn(frame);
     else feed.unplace();
   }
-  byId("nothing").hidden = feeds.some(({ isShown }) => isShown);
-  byId("nothing").textContent = trouble || (feeds.length > 0
-    ? "All cameras are hidden at the moment."
-    : "No camera is sending yet. Pictures appear here by themselves.");
+  showText(byId("nothing"), feeds.some(({ isShown }) => isShown) ? "" : whyNothing(feeds));
+}
+
+function whyNothing(feeds) {
+  if (trouble) return trouble;
+  if (feeds.length) return "All cameras are hidden at the moment.";
+  return "No camera is sending yet. Pictures appear here by themselves.";
 }
 
 function stir() {

@@ -119,4 +119,26 @@ test("an annotation's style loads nothing", async () => {
   }
 });
 
+const PRESSES = { press: (page) => page.mouse.click(9, 9), key: (page) => page.keyboard.press("a") };
+for (const [name, press] of Object.entries(PRESSES)) {
+  test(`a picture that the browser does not start by itself starts at a ${name}`, async () => {
+    const page = await browser.page(site.url);
+    await page.evaluate(async () => {
+      let isAllowed = false;
+      for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => (isAllowed = true));
+      HTMLVideoElement.prototype.play = async () => {
+        if (!isAllowed) throw new DOMException("not by itself", "NotAllowedError");
+      };
+      const { Feed } = await import("/room/feed.js");
+      const feed = new Feed(0);
+      document.body.append(feed.node);
+      feed.play(new MediaStream());
+    });
+    const note = page.getByText("Press anywhere, or any key, to see the picture.");
+    await note.waitFor();
+    await press(page);
+    await note.waitFor({ state: "detached" });
+  });
+}
+
 test("nothing failed on any page", () => assert.deepEqual(browser.offences, []));

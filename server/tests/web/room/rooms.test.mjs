@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test as nodeTest } from "node:test";
 import { eventually, figures } from "./browser.mjs";
-import { SCREEN, SCREENSHOTS, Stage, TOKEN, feed, live, moves, says, stands } from "./stage.mjs";
+import { SCREEN, SCREENSHOTS, Stage, TOKEN, feed, live, moves, record, said, says, stands } from "./stage.mjs";
 import { Wire } from "./wire.mjs";
 
 let stage, sender, arranged, grid;
@@ -17,8 +17,11 @@ before(async () => {
 
 after(() => stage?.close());
 
-test("an empty room says so", async () => {
-  await grid.getByText("No camera is sending yet.").waitFor();
+test("an empty room says so, and to who can't see it once", async () => {
+  await grid.getByRole("status").filter({ hasText: "No camera is sending yet." }).waitFor();
+  await record(grid, "nothing");
+  await grid.evaluate(() => dispatchEvent(new Event("resize")));
+  assert.deepEqual(await said(grid), []);
   await grid.getByText("Room 1000", { exact: true }).waitFor();
 });
 
