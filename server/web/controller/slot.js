@@ -37,6 +37,10 @@ export class SlotCard {
     this.#on(shown, "click", "visibility", () => ({ visible: !this.#slot.visible }), "");
     this.#on(caption, "change", "annotation", () => ({ html: htmlOf(caption.value.trim()) || null }), "The caption is set.");
     this.#on(limit, "change", "bitrate", () => ({ limit: Math.round(limit.valueAsNumber * 1000) }), "The limit is set.");
+    for (const field of [caption, limit]) {
+      // What is asked for in this moment is filled in when it is answered.
+      field.addEventListener("blur", () => field.ariaBusy === null && this.#fill(field));
+    }
   }
 
   get node() {
@@ -56,8 +60,10 @@ export class SlotCard {
     open.hidden = !isOpen;
     if (losesFocus) (isOpen ? copy : activate).focus();
     shown.setAttribute("aria-checked", slot.visible);
-    fill(caption, textOf(slot.annotation ?? ""));
-    fill(limit, slot.bitrate_limit / 1000);
+    for (const field of [caption, limit]) {
+      // What somebody is writing is left alone.
+      if (document.activeElement !== field) this.#fill(field);
+    }
   }
 
   /** Says what went wrong, or that all went well. */
@@ -67,6 +73,12 @@ export class SlotCard {
     progress.textContent = text;
     progress.classList.toggle("failed", outcome === "failed");
     if (outcome !== "failed") this.#news = setTimeout(() => (progress.textContent = ""), GOOD_NEWS_MS);
+  }
+
+  /** Has a field say what the room says. */
+  #fill(field) {
+    const { annotation, bitrate_limit: limit } = this.#slot;
+    field.value = field === this.#parts.caption ? textOf(annotation ?? "") : limit / 1000;
   }
 
   #on(control, event, action, body, done) {
@@ -95,8 +107,3 @@ const stateOf = ({ token, feed, visible }) => {
   if (feed === null) return "Waiting for its camera";
   return visible ? "Live" : "Live, but hidden";
 };
-
-/** What somebody is writing is left alone. */
-function fill(field, value) {
-  if (document.activeElement !== field) field.value = value;
-}

@@ -1,4 +1,5 @@
-// The app reads its rooms anew, after a break or when its tab is shown again: who is at work in one notices nothing.
+// The app reads its rooms anew, after a break or when its tab is shown again: who is at work in one notices nothing. What
+// he writes is not lost, nor does it stay where the room says otherwise.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -89,6 +90,44 @@ test("a list counts that is read from a server whose clock was put back", async 
   await app.getByRole("heading", { level: 2, name: "Put back" }).waitFor();
   assert.ok(await isSamePanel());
   await app.unroute("**/api/rooms");
+});
+
+test("a field that is left says what the room says, after a refusal", async () => {
+  const refusal = { status: 422, json: { ok: false, message: "Not this one." } };
+  await app.route("**/annotation", (route) => route.fulfill(refusal));
+  await caption().fill("Refused");
+  await app.keyboard.press("Enter");
+  await card(1).getByText("Not this one.").waitFor();
+  assert.equal(await caption().inputValue(), "Refused", "whoever wrote it may mend it");
+  await caption().blur();
+  assert.equal(await caption().inputValue(), "");
+  await app.unroute("**/annotation");
+});
+
+test("a field that is left says what the room says, after somebody else's change", async () => {
+  await caption().focus();
+  await serving.ask("POST", `/${open.number}/slots/0/annotation`, { html: "Theirs" });
+  await serving.ask("POST", `/${open.number}/slots/2/activate`, {});
+  await card(3).getByText("Waiting for its camera").waitFor();
+  assert.equal(await caption().inputValue(), "");
+  await caption().blur();
+  assert.equal(await caption().inputValue(), "Theirs");
+});
+
+test("a field that is left keeps what the room is being told", async () => {
+  let release;
+  const isReleased = new Promise((resolve) => (release = resolve));
+  await app.route("**/annotation", async (route) => {
+    await isReleased;
+    await route.continue();
+  });
+  await caption().fill("Mine");
+  await caption().blur();
+  assert.equal(await caption().inputValue(), "Mine");
+  release();
+  await card(1).getByText("The caption is set.").waitFor();
+  assert.equal(await caption().inputValue(), "Mine");
+  await app.unroute("**/annotation");
 });
 
 test("what a server says after its restart is newer than all before", async () => {
