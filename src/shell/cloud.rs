@@ -171,15 +171,16 @@ async fn live(target: &Target, waiting: &Receiver<Message>, inputs: &Sender<Inpu
 }
 
 async fn connect(target: &Target) -> Result<(Socket, Option<u64>), End> {
-    let addresses = resolve(&target.endpoint).await?;
+    let Endpoint { host, port, .. } = &target.endpoint;
+    let addresses = resolve(host, *port).await?;
     let tcp = dial(&addresses, DIAL).await?;
     let stream = target.greet(tcp).await?;
     target.upgrade(stream).await
 }
 
-/// Looks the cloud's name up.
-pub(crate) async fn resolve(Endpoint { host, port, .. }: &Endpoint) -> Result<Vec<SocketAddr>, End> {
-    smol::net::resolve((host.as_str(), *port))
+/// Looks a name up.
+pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, End> {
+    smol::net::resolve((host, port))
         .await
         .map_err(|error| End::Refused(Refusal::Name, format!("no address is found for {host:?}: {error}")))
 }

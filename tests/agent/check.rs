@@ -47,6 +47,13 @@ impl Scene {
         self
     }
 
+    /// Its commands go to this address, and to no socket.
+    fn commanding(mut self, address: &str) -> Scene {
+        let socket = self.board.flags.iter().position(|flag| flag == "--cam_sock").unwrap();
+        self.board.flags[socket..socket + 2].clone_from_slice(&["--cam_addr".into(), address.to_owned()]);
+        self
+    }
+
     /// Whoever asks for a name is refused at once, whatever network this machine has.
     fn without_dns(self) -> Scene {
         let resolv = self.board.dir.at("resolv.conf");
@@ -84,7 +91,6 @@ fn a_board_that_lacks_nothing_passes() {
         "free_space    ok      ".to_owned(),
         "quota         ok      none (--spool_max)".to_owned(),
         "capture_dir   ok      none (--capture_dir)".to_owned(),
-        format!("camera        ok      somebody listens at {}", scene.board.cam_sock().display()),
         "pidfile       ok      none (--pidfile)".to_owned(),
         "watchdog      ok      none (--watchdog)".to_owned(),
         "metrics       ok      none (--metrics)".to_owned(),
@@ -93,6 +99,7 @@ fn a_board_that_lacks_nothing_passes() {
         "tls           ok      the server is the right one (TLSv1_3, TLS13_".to_owned(),
         format!("websocket     ok      {endpoint} takes a session; it was ended at once"),
         format!("uploads       ok      {} speaks tus 1.0.0", scene.server.upload_url()),
+        format!("camera        ok      somebody listens at {}", scene.board.cam_sock().display()),
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, expected) in lines.iter().zip(&expected) {
@@ -100,6 +107,18 @@ fn a_board_that_lacks_nothing_passes() {
     }
     assert_eq!(fs::read_dir(state).unwrap().count(), 0, "what it tried is removed");
     assert!(!scene.board.input_sock().exists());
+}
+
+#[test]
+fn an_address_that_commands_go_to_is_fine() {
+    for host in ["127.0.0.1", "localhost"] {
+        let scene = Scene::new().commanding(&format!("{host}:9001")).without_dns();
+        let checked = scene.board.check(&[]);
+        let fine = format!(
+            "camera        ok      commands go to {host}:9001; whether somebody listens, UDP does not tell"
+        );
+        assert_eq!((checked.status.code(), told(&checked).last()), (Some(0), Some(&fine)));
+    }
 }
 
 #[test]
@@ -119,12 +138,12 @@ fn a_watchdogs_device_is_not_opened() {
 fn what_stands_on_something_that_failed_is_not_asked() {
     let scene = Scene::new().calling(&format!("127.0.0.1:{}/", free_port()));
     let lines = told(&scene.board.check(&[]));
-    for (line, name) in lines[18..].iter().zip(["tls", "websocket", "uploads"]) {
+    for (line, name) in lines[17..].iter().zip(["tls", "websocket", "uploads"]) {
         assert_eq!(line, &format!("{name:<14}skipped tcp has to work first"));
     }
     let elsewhere = scene.server.upload_url();
     let lines = told(&scene.with(&["--upload_url", &elsewhere]).board.check(&[]));
-    assert!(lines[20].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
+    assert!(lines[19].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
 }
 
 #[test]
@@ -142,8 +161,8 @@ fn what_can_be_lived_with_is_a_warning() {
     assert!(lines[3].contains(&format!("but it is {} at least", Utc(tomorrow))), "{lines:#?}");
     let warnings: Vec<&str> =
         lines.iter().filter(|line| line.contains(" warning ")).map(|line| &line[..14]).collect();
-    assert_eq!(warnings, ["clock         ", "camera        ", "watchdog      ", "metrics       "]);
-    assert!(lines[14].ends_with("alive is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run"), "{lines:#?}");
+    assert_eq!(warnings, ["clock         ", "watchdog      ", "metrics       ", "camera        "]);
+    assert!(lines[13].ends_with("alive is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run"), "{lines:#?}");
     assert_eq!(file_names(&scene.disk.at("")), ["state"], "what it tried is removed");
 }
 
@@ -224,7 +243,7 @@ fn what_an_agent_with_another_socket_has_is_not_ours() {
         assert_eq!(elsewhere.iter().filter(is_told).count(), 1, "{name}: {elsewhere:#?}");
     }
     let session = "websocket     warning not tried, as it would end the session of the agent that has this state directory: ";
-    assert!(elsewhere[19].starts_with(session), "{elsewhere:#?}");
+    assert!(elsewhere[18].starts_with(session), "{elsewhere:#?}");
 }
 
 #[test]
@@ -272,7 +291,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     let checked = scene.board.check(&[]);
     let lines = told(&checked);
     assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
-    assert_eq!(lines[19], "websocket     ok      the running agent has its session");
+    assert_eq!(lines[18], "websocket     ok      the running agent has its session");
     let segments = scene.board.record_capture(TIME, &[3000]);
     agent.takes(&segments);
     agent.owes_nothing();
@@ -285,7 +304,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     agent.signal(Signal::CONT);
     let expected =
         "websocket     warning not tried, as it would end the session of an agent that does not tell";
-    assert!(lines[19].starts_with(expected), "{lines:#?}");
+    assert!(lines[18].starts_with(expected), "{lines:#?}");
     assert!(lines[4].starts_with("input_sock    FAILED  the agent at "), "{lines:#?}");
     assert_eq!(scene.server.log().matches("session began").count(), 1);
 }

@@ -1,8 +1,8 @@
-//! What the board has to offer: a place for captures, a camera program.
+//! What the board has to offer: a place for captures.
 
 use super::report::{Outcome, Report, Subject};
 use crate::{
-    config::{CommandTarget, Config},
+    config::Config,
     shell::{
         lock::{self, LockError},
         medium::Medium,
@@ -17,15 +17,11 @@ use rustix::{
 use std::{
     fs::{self, File},
     io::{self, ErrorKind, Write},
-    os::unix::{
-        fs::{FileTypeExt, MetadataExt},
-        net::UnixDatagram,
-    },
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-/// Looks at the state directory, which an agent that is there has already, at where the camera records, and at its program's
-/// socket.
+/// Looks at the state directory, which an agent that is there has already, and at where the camera records.
 pub fn look(config: &Config, is_there: bool, report: &mut Report) {
     let dir = &config.spool.state_dir;
     report.tell(Subject::StateDir, state_dir(dir, is_there));
@@ -47,7 +43,6 @@ pub fn look(config: &Config, is_there: bool, report: &mut Report) {
     let removes = config.spool.delete_uploaded;
     let may_remove = |dir: &Path| if removes { upkeep::may_make_in(dir) } else { Ok(()) };
     report.tell(Subject::CaptureDirs, capture_dirs(&config.spool.capture_dirs, may_remove));
-    report.tell(Subject::Camera, camera(config.commands.as_ref()));
 }
 
 fn state_dir(dir: &Path, is_there: bool) -> Outcome {
@@ -257,45 +252,6 @@ fn capture_dirs(dirs: &[PathBuf], may_remove: impl Fn(&Path) -> io::Result<()>) 
     }
 }
 
-fn camera(target: Option<&CommandTarget>) -> Outcome {
-    match target {
-        None => Outcome::Doubtful(
-            "nobody hears commands: give --cam_sock or --cam_addr, if somebody should".into(),
-        ),
-        Some(CommandTarget::Unix(path)) => camera_socket(path, connect(path)),
-        // A name is looked up when a command is sent, and again until somebody is there.
-        Some(target @ CommandTarget::Udp { .. }) => {
-            Outcome::Fine(format!("commands go to {target}; whether somebody listens, UDP does not tell"))
-        }
-    }
-}
-
-/// Connecting a datagram socket sends nothing.
-fn connect(path: &Path) -> io::Result<()> {
-    UnixDatagram::unbound()?.connect(path)
-}
-
-fn camera_socket(path: &Path, connected: io::Result<()>) -> Outcome {
-    let is_other = fs::metadata(path).is_ok_and(|about| !about.file_type().is_socket());
-    let path = path.display();
-    match connected {
-        Ok(()) => Outcome::Fine(format!("somebody listens at {path}")),
-        Err(error) => {
-            let cure: &str = match error.kind() {
-                ErrorKind::ConnectionRefused if is_other => {
-                    "something that is no socket is there; is --cam_sock right?"
-                }
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                    &format!("start the camera program, or `cloudtalker listen --cam_sock {path}`")
-                }
-                ErrorKind::PermissionDenied => "let the agent's user write to that socket",
-                _ => "a datagram socket should be there; is --cam_sock right?",
-            };
-            Outcome::Failed(format!("nobody can be told commands at {path}: {error}; {cure}"))
-        }
-    }
-}
-
 /// Who runs this.
 pub fn user() -> String {
     named(geteuid())
@@ -385,26 +341,6 @@ mod tests {
         let told = flash(dir, Err(ErrorKind::Unsupported.into()));
         is(&told, "failed: the file system of /state does not tell its kind: ");
         assert!(told.to_string().ends_with("is the card whole, and mounted?"), "{told}");
-    }
-
-    #[test]
-    fn a_camera_that_does_not_listen_has_a_cure_each() {
-        let path = Path::new("/camera.sock");
-        is(&camera_socket(path, Ok(())), "fine: somebody listens at /camera.sock");
-        for (kind, cure) in [
-            (
-                ErrorKind::NotFound,
-                "start the camera program, or `cloudtalker listen --cam_sock /camera.sock`",
-            ),
-            (ErrorKind::ConnectionRefused, "`cloudtalker listen --cam_sock /camera.sock`"),
-            (ErrorKind::PermissionDenied, "let the agent's user write to that socket"),
-            (ErrorKind::Other, "is --cam_sock right?"),
-        ] {
-            let told = camera_socket(path, Err(kind.into()));
-            is(&told, "failed: nobody can be told commands at /camera.sock: ");
-            assert!(told.to_string().ends_with(cure), "{told}");
-        }
-        is(&camera(None), "doubtful: nobody hears commands");
     }
 
     #[test]

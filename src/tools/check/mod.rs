@@ -7,6 +7,7 @@
 //! plain functions of what was seen.
 
 mod board;
+mod camera;
 mod input;
 mod network;
 mod report;
@@ -88,4 +89,5 @@ async fn examine(loaded: Result<Config, String>, report: &mut Report) {
     board::look(&config, is_there, report);
     signs::look(&config, is_there, report);
     network::look(&config, tls.map(|tls| tls.config), report).await;
+    camera::look(config.commands.as_ref(), report).await;
 }

@@ -70,8 +70,7 @@ async fn reach(
     report: &mut Report,
 ) -> Result<(), Subject> {
     let endpoint = &config.endpoint;
-    let cure = if endpoint.host.ends_with(".local") { LOCAL } else { NAME };
-    let addresses = bounded(cure, cloud::resolve(endpoint)).await.map(|found| (listed(&found), found));
+    let addresses = addresses(&endpoint.host, endpoint.port, NAME).await.map(|found| (listed(&found), found));
     let addresses = report.take(Subject::Dns, addresses)?;
 
     let tcp = bounded(WAY, cloud::dial(&addresses, PATIENCE)).await.map(|tcp| (connected(&tcp), tcp));
@@ -83,6 +82,12 @@ async fn reach(
     let stream = report.take(Subject::Tls, stream)?;
     report.tell(Subject::WebSocket, websocket(config, &target, stream).await);
     Ok(())
+}
+
+/// Those of a name, or why there are none, with the cure.
+pub(super) async fn addresses(host: &str, port: u16, cure: &str) -> Result<Vec<SocketAddr>, String> {
+    let cure = if host.ends_with(".local") { LOCAL } else { cure };
+    bounded(cure, cloud::resolve(host, port)).await
 }
 
 /// No step takes longer. Where nothing is known but that the way is closed, the cure is the step's.

@@ -22,7 +22,6 @@ pub enum Subject {
     FreeSpace,
     Quota,
     CaptureDirs,
-    Camera,
     Pidfile,
     Watchdog,
     Metrics,
@@ -31,6 +30,7 @@ pub enum Subject {
     Tls,
     WebSocket,
     Uploads,
+    Camera,
 }
 
 /// What was found of it, as a sentence; where something is wrong, with the cure.
@@ -162,7 +162,6 @@ impl Subject {
         Subject::FreeSpace,
         Subject::Quota,
         Subject::CaptureDirs,
-        Subject::Camera,
         Subject::Pidfile,
         Subject::Watchdog,
         Subject::Metrics,
@@ -171,6 +170,7 @@ impl Subject {
         Subject::Tls,
         Subject::WebSocket,
         Subject::Uploads,
+        Subject::Camera,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -187,7 +187,6 @@ impl Subject {
             Subject::FreeSpace => "free_space",
             Subject::Quota => "quota",
             Subject::CaptureDirs => "capture_dir",
-            Subject::Camera => "camera",
             Subject::Pidfile => "pidfile",
             Subject::Watchdog => "watchdog",
             Subject::Metrics => "metrics",
@@ -196,6 +195,7 @@ impl Subject {
             Subject::Tls => "tls",
             Subject::WebSocket => "websocket",
             Subject::Uploads => "uploads",
+            Subject::Camera => "camera",
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fs;
 fn each_thing_that_is_wrong_is_told_with_its_cure() {
     let other = Server::stopped();
     let stranger = other.add("stranger");
-    let rows: [(&str, Spoil, &[&str]); 28] = [
+    let rows: [(&str, Spoil, &[&str]); 29] = [
         (
             "a file in the camera socket's place",
             &|mut scene| {
@@ -148,6 +148,13 @@ fn each_thing_that_is_wrong_is_told_with_its_cure() {
             &|scene| Scene { _camera: None, ..scene },
             &[
                 "camera        FAILED  nobody can be told commands at …; start the camera program, or `cloudtalker listen --cam_sock …`",
+            ],
+        ),
+        (
+            "a camera program at a name without an address",
+            &|scene| scene.commanding("nowhere.invalid:9001").without_dns(),
+            &[
+                "camera        FAILED  nobody can be told commands at nowhere.invalid:9001: no address is found for \"nowhere.invalid\": …; is --cam_addr right, and does the board have a network?",
             ],
         ),
         (
