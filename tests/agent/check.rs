@@ -91,6 +91,7 @@ fn a_board_that_lacks_nothing_passes() {
         "free_space    ok      ".to_owned(),
         "quota         ok      none (--spool_max)".to_owned(),
         "capture_dir   ok      none (--capture_dir)".to_owned(),
+        "log           ok      standard error (--log_to)".to_owned(),
         "pidfile       ok      none (--pidfile)".to_owned(),
         "watchdog      ok      none (--watchdog)".to_owned(),
         "metrics       ok      none (--metrics)".to_owned(),
@@ -138,12 +139,12 @@ fn a_watchdogs_device_is_not_opened() {
 fn what_stands_on_something_that_failed_is_not_asked() {
     let scene = Scene::new().calling(&format!("127.0.0.1:{}/", free_port()));
     let lines = told(&scene.board.check(&[]));
-    for (line, name) in lines[17..].iter().zip(["tls", "websocket", "uploads"]) {
+    for (line, name) in lines[18..].iter().zip(["tls", "websocket", "uploads"]) {
         assert_eq!(line, &format!("{name:<14}skipped tcp has to work first"));
     }
     let elsewhere = scene.server.upload_url();
     let lines = told(&scene.with(&["--upload_url", &elsewhere]).board.check(&[]));
-    assert!(lines[19].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
+    assert!(lines[20].starts_with("uploads       ok "), "another server may be there: {lines:#?}");
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn what_can_be_lived_with_is_a_warning() {
     let warnings: Vec<&str> =
         lines.iter().filter(|line| line.contains(" warning ")).map(|line| &line[..14]).collect();
     assert_eq!(warnings, ["clock         ", "watchdog      ", "metrics       ", "camera        "]);
-    assert!(lines[13].ends_with("alive is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run"), "{lines:#?}");
+    assert!(lines[14].ends_with("alive is not on tmpfs: written as often as it is, it wears out flash; give a path on tmpfs, as in /run"), "{lines:#?}");
     assert_eq!(file_names(&scene.disk.at("")), ["state"], "what it tried is removed");
 }
 
@@ -197,10 +198,10 @@ fn a_state_that_is_no_file_or_endless_holds_up_nothing() {
     fs::create_dir(board.state_dir()).unwrap();
     let state = board.state_dir().join("state.json");
     fs::File::create(&state).unwrap().set_len(1 << 40).unwrap();
-    assert_eq!(told(&board.check(&[])).len(), 21);
+    assert_eq!(told(&board.check(&[])).len(), 22);
     fs::remove_file(&state).unwrap();
     assert!(Command::new("mkfifo").arg(&state).status().unwrap().success());
-    assert_eq!(told(&board.check(&[])).len(), 21);
+    assert_eq!(told(&board.check(&[])).len(), 22);
 }
 
 #[test]
@@ -243,7 +244,7 @@ fn what_an_agent_with_another_socket_has_is_not_ours() {
         assert_eq!(elsewhere.iter().filter(is_told).count(), 1, "{name}: {elsewhere:#?}");
     }
     let session = "websocket     warning not tried, as it would end the session of the agent that has this state directory: ";
-    assert!(elsewhere[18].starts_with(session), "{elsewhere:#?}");
+    assert!(elsewhere[19].starts_with(session), "{elsewhere:#?}");
 }
 
 #[test]
@@ -291,7 +292,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     let checked = scene.board.check(&[]);
     let lines = told(&checked);
     assert_eq!(checked.status.code(), Some(0), "{lines:#?}");
-    assert_eq!(lines[18], "websocket     ok      the running agent has its session");
+    assert_eq!(lines[19], "websocket     ok      the running agent has its session");
     let segments = scene.board.record_capture(TIME, &[3000]);
     agent.takes(&segments);
     agent.owes_nothing();
@@ -304,7 +305,7 @@ fn the_session_of_the_running_agent_is_left_alone() {
     agent.signal(Signal::CONT);
     let expected =
         "websocket     warning not tried, as it would end the session of an agent that does not tell";
-    assert!(lines[18].starts_with(expected), "{lines:#?}");
+    assert!(lines[19].starts_with(expected), "{lines:#?}");
     assert!(lines[4].starts_with("input_sock    FAILED  the agent at "), "{lines:#?}");
     assert_eq!(scene.server.log().matches("session began").count(), 1);
 }
@@ -319,7 +320,7 @@ fn programs_have_it_as_one_line() {
     let [line] = &told(&checked)[..] else { panic!("expected one line: {checked:?}") };
     let json: Value = serde_json::from_str(line).unwrap();
     let checks = json["checks"].as_array().unwrap();
-    assert_eq!((&json["ok"], checks.len()), (&false.into(), 21));
+    assert_eq!((&json["ok"], checks.len()), (&false.into(), 22));
     let quota = checks.iter().find(|check| check["name"] == "quota").unwrap();
     assert_eq!(quota["outcome"], "failed");
     assert!(quota["says"].as_str().unwrap().contains("lower --spool_max to "), "{quota}");

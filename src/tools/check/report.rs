@@ -22,6 +22,7 @@ pub enum Subject {
     FreeSpace,
     Quota,
     CaptureDirs,
+    Log,
     Pidfile,
     Watchdog,
     Metrics,
@@ -149,7 +150,7 @@ fn line(subject: Subject, outcome: &Outcome, is_coloured: bool) -> String {
 
 impl Subject {
     /// In the order of telling.
-    pub const ALL: [Subject; 21] = [
+    pub const ALL: [Subject; 22] = [
         Subject::Configuration,
         Subject::Certificate,
         Subject::Expiry,
@@ -162,6 +163,7 @@ impl Subject {
         Subject::FreeSpace,
         Subject::Quota,
         Subject::CaptureDirs,
+        Subject::Log,
         Subject::Pidfile,
         Subject::Watchdog,
         Subject::Metrics,
@@ -187,6 +189,7 @@ impl Subject {
             Subject::FreeSpace => "free_space",
             Subject::Quota => "quota",
             Subject::CaptureDirs => "capture_dir",
+            Subject::Log => "log",
             Subject::Pidfile => "pidfile",
             Subject::Watchdog => "watchdog",
             Subject::Metrics => "metrics",

@@ -1,11 +1,12 @@
-//! What tells of the running agent: a pidfile, a watchdog, and a file with numbers.
+//! What tells of the running agent: its log, a pidfile, a watchdog, and a file with numbers.
 
 use super::{
     board::user,
+    camera::connect,
     report::{Outcome, Report, Subject},
 };
 use crate::{
-    config::Config,
+    config::{Config, LogTo},
     shell::{
         metrics,
         pidfile::{Pidfile, PidfileError},
@@ -15,11 +16,30 @@ use crate::{
 };
 use std::{fmt::Display, path::Path};
 
+/// Where the system's log takes messages.
+const DEV_LOG: &str = "/dev/log";
+
 /// Looks at all of them, beside an agent or without one. A device is not opened, for that would start its timer.
 pub fn look(config: &Config, is_there: bool, report: &mut Report) {
+    report.tell(Subject::Log, log(config.log_to, Path::new(DEV_LOG)));
     report.tell(Subject::Pidfile, pidfile(config.pidfile.as_deref(), is_there));
     report.tell(Subject::Watchdog, watchdog(config.watchdog.as_deref()));
     report.tell(Subject::Metrics, metrics(config.metrics.as_deref()));
+}
+
+/// The agent does not fail for want of somebody there: then it writes to standard error.
+fn log(log_to: LogTo, system: &Path) -> Outcome {
+    if log_to == LogTo::Stderr {
+        return Outcome::Fine("standard error (--log_to)".into());
+    }
+    let shown = system.display();
+    match connect(system) {
+        Ok(()) => Outcome::Fine(format!("the system's log listens at {shown} (--log_to)")),
+        Err(error) => Outcome::Doubtful(format!(
+            "nobody takes it at {shown} (--log_to): {error}; until somebody does it goes to standard error, and is lost where \
+             that leads nowhere, as in the background: start the system's log (syslogd), or leave --log_to out"
+        )),
+    }
 }
 
 fn pidfile(path: Option<&Path>, is_there: bool) -> Outcome {
@@ -69,13 +89,26 @@ fn failed(error: &impl Display) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, process};
+    use std::{fs, os::unix::net::UnixDatagram, process};
 
     #[test]
     fn what_is_not_wanted_is_not_looked_at() {
         assert_eq!(pidfile(None, false), Outcome::Fine("none (--pidfile)".into()));
         assert_eq!(watchdog(None), Outcome::Fine("none (--watchdog)".into()));
         assert_eq!(metrics(None), Outcome::Fine("none (--metrics)".into()));
+    }
+
+    #[test]
+    fn a_log_that_nobody_takes_is_a_warning() {
+        let path = std::env::temp_dir().join(format!("cloudtalker-log-{}", process::id()));
+        let _ = fs::remove_file(&path);
+        assert_eq!(log(LogTo::Stderr, &path), Outcome::Fine("standard error (--log_to)".into()));
+        let told = log(LogTo::Syslog, &path);
+        let begins = format!("nobody takes it at {} (--log_to): No such file", path.display());
+        assert!(matches!(&told, Outcome::Doubtful(says) if says.starts_with(&begins)), "{told:?}");
+        let _daemon = UnixDatagram::bind(&path).unwrap();
+        assert!(matches!(log(LogTo::Syslog, &path), Outcome::Fine(_)));
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]
