@@ -1,6 +1,6 @@
 //! What was found: for people a line each, as it comes; for programs one line of JSON.
 
-use crate::tools::{Audience, ToolError, print};
+use crate::tools::{Audience, ToolError, print, text::printable};
 use serde_json::json;
 use std::{
     env, fmt,
@@ -140,12 +140,14 @@ impl Report {
     }
 }
 
+/// Whatever names the owner's files have, it is one line, and does nothing to a terminal.
 fn line(subject: Subject, outcome: &Outcome, is_coloured: bool) -> String {
     let (begin, end) = if is_coloured { (outcome.colour(), "\x1b[0m") } else { ("", "") };
     let (name, word) = (subject.as_str(), outcome.word());
     // Seen at once also where there are no colours.
     let word = if matches!(outcome, Outcome::Failed(_)) { word.to_uppercase() } else { word.to_owned() };
-    format!("{name:<14}{begin}{word:<8}{end}{outcome}\n")
+    let says = printable(&outcome.to_string());
+    format!("{name:<14}{begin}{word:<8}{end}{says}\n")
 }
 
 impl Subject {
@@ -260,6 +262,15 @@ pub(super) mod tests {
         }
         let coloured = line(Subject::Tcp, &Outcome::Failed("mend".into()), true);
         assert_eq!(coloured, "tcp           \x1b[1;31mFAILED  \x1b[0mmend\n");
+    }
+
+    #[test]
+    fn a_name_with_line_ends_and_escapes_is_one_line_for_people_and_exact_for_programs() {
+        let mut report = Report::quiet();
+        report.tell(Subject::StateDir, Outcome::Fine("/tmp/x\ny\u{1b}[2J takes files of root".into()));
+        assert_eq!(report.text(), "state_dir     ok      /tmp/x\\ny\\u{1b}[2J takes files of root\n");
+        let expected = r#""says":"/tmp/x\ny\u001b[2J takes files of root""#;
+        assert!(report.json().contains(expected), "{}", report.json());
     }
 
     #[test]
