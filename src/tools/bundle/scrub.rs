@@ -32,9 +32,11 @@ impl Scrub {
         let address = Address::of(address);
         let Address { user, path, query, .. } = address;
         let mut learn = |secret: &str, shown: &str| {
-            if secret.len() >= SECRET && secret != shown {
-                let at = self.0.partition_point(|(known, _)| known.len() >= secret.len());
-                self.0.insert(at, (secret.to_owned(), shown.to_owned()));
+            for secret in forms(secret) {
+                if secret.len() >= SECRET && secret != shown {
+                    let at = self.0.partition_point(|(known, _)| known.len() >= secret.len());
+                    self.0.insert(at, (secret, shown.to_owned()));
+                }
             }
         };
         learn(user, HIDDEN);
@@ -56,6 +58,19 @@ impl Scrub {
         });
         printable(&words.collect::<String>())
     }
+}
+
+/// As texts may have it: as it is, as `check` prints it, and quoted in a message, in JSON, or in a message in JSON.
+fn forms(text: &str) -> Vec<String> {
+    let json = |text: &str| unquoted(&serde_json::Value::from(text).to_string());
+    let quoted = unquoted(&format!("{text:?}"));
+    let mut forms = vec![text.to_owned(), printable(text), json(text), json(&quoted), quoted];
+    forms.dedup();
+    forms
+}
+
+fn unquoted(text: &str) -> String {
+    text[1..text.len() - 1].to_owned()
 }
 
 /// A setting's value, as far as it may be told.
@@ -184,6 +199,22 @@ mod tests {
         assert_eq!(scrub.text("PATCH /files/third/1f2e is done"), "PATCH /… is done\n");
         assert!(scrubbed.starts_with("no session; cam.example:8443/…"), "{scrubbed}");
         assert!(scrubbed.lines().next().unwrap().ends_with(" is tried again in 2.0 s"), "{scrubbed}");
+    }
+
+    #[test]
+    fn what_was_learned_is_hidden_however_a_text_has_it() {
+        let mut scrub = Scrub::default();
+        scrub.learn("cam.example:8443/one\"two\\three\u{7f}four?five\"six");
+        for word in ["/one\"two\\three\u{7f}four", "five\"six"] {
+            let quoted = format!("{word:?}");
+            let json = serde_json::json!({"plain": word, "quoted": quoted}).to_string();
+            for text in [word, &printable(word), &quoted, &json] {
+                let scrubbed = scrub.text(&format!("a {text} b"));
+                for secret in ["one", "two", "three", "four", "five", "six"] {
+                    assert!(!scrubbed.contains(secret), "{secret} of {text}: {scrubbed}");
+                }
+            }
+        }
     }
 
     #[test]
