@@ -9,9 +9,10 @@ use super::{
     input::{Door, Listeners},
     list::List,
     log,
-    metrics::Metrics,
+    metrics::{self, Metrics},
     settings,
     sockets::ListenError,
+    upkeep::SignError,
     zone,
 };
 use crate::{
@@ -25,7 +26,12 @@ use smol::{
     Task, Timer,
     future::{self, BoxedLocal, FutureExt},
 };
-use std::{ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// For input sockets to be opened, before that is told.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +41,8 @@ pub(super) struct Anew {
     config: Config,
     tls: ClientTls,
     zone: Zone,
+    /// Why there is no place for metrics where they should go from now on.
+    misplaced: Option<SignError>,
 }
 
 /// What SIGHUP has the agent do, while that lasts.
@@ -85,8 +93,9 @@ impl Shell {
             return;
         }
         self.supervisor.tell_reloading();
-        let (args, floor) = (self.args.clone(), self.floor.clone());
-        self.reload = Some(Reload::Reading(smol::unblock(move || read(&args, &floor))));
+        let (args, floor, metrics) = (self.args.clone(), self.floor.clone(), self.config.metrics.clone());
+        let reading = smol::unblock(move || read(&args, &floor, metrics.as_deref()));
+        self.reload = Some(Reload::Reading(reading));
     }
 
     /// A part of the reload is done. What is wrong is told, and what was before stays.
@@ -95,6 +104,10 @@ impl Shell {
         let input = match step {
             Step::Read(Ok(mut anew)) => {
                 self.keep_what_takes_a_restart(&mut anew.config);
+                if let Some(error) = anew.misplaced.take() {
+                    warn!("SIGHUP: {error}; what --metrics was before stays");
+                    anew.config.metrics.clone_from(&self.config.metrics);
+                }
                 // Before it is open: a socket that is open to the network is confined.
                 self.disk.confine(anew.config.spool.capture_dirs.clone());
                 if anew.config.input != self.config.input || self.listeners.is_none() {
@@ -152,7 +165,7 @@ impl Shell {
     }
 
     fn take_over(&mut self, anew: Anew) -> Input {
-        let Anew { config, tls, zone } = anew;
+        let Anew { config, tls, zone, misplaced: _ } = anew;
         self.tls = tls;
         if config.motion_file_list != self.config.motion_file_list {
             let path = config.motion_file_list.as_deref();
@@ -217,9 +230,12 @@ fn are_neighbours(former: &InputConfig, new: &InputConfig) -> bool {
     is_shared(former_name.as_deref(), new_name.as_deref()) || is_shared(former_port, new_port)
 }
 
-fn read(args: &cli::Run, floor: &Arc<Floor>) -> Result<Anew, String> {
+/// Reads all of it, and tries another place for metrics than the former one.
+fn read(args: &cli::Run, floor: &Arc<Floor>, former_metrics: Option<&Path>) -> Result<Anew, String> {
     let config = Config::load(args).map_err(|error| error.to_string())?;
     let tls = client_tls(&config, floor).map_err(|error| error.to_string())?;
     let zone = zone::of(&config);
-    Ok(Anew { config, tls, zone })
+    let place = config.metrics.as_deref().filter(|place| Some(*place) != former_metrics);
+    let misplaced = place.and_then(|place| metrics::try_place(place).err());
+    Ok(Anew { config, tls, zone, misplaced })
 }

@@ -203,6 +203,31 @@ fn sighup_moves_metrics() {
 }
 
 #[test]
+fn sighup_with_no_place_for_metrics_leaves_them_where_they_were() {
+    let dir = TempDir::new();
+    let former = dir.at("former.prom");
+    let board = Board::alone();
+    let config = board.dir.at("agent.conf");
+    fs::write(&config, format!("metrics = {}\n", former.display())).unwrap();
+    let board = board.with(&["--config", config.to_str().unwrap()]);
+    let mut agent = board.start();
+    page_with(&former, "cloudtalker_session_up 0");
+    for next in [dir.at("nowhere").join("next.prom"), dir.at("taken.prom")] {
+        if next.ends_with("taken.prom") {
+            fs::create_dir(&next).unwrap();
+        }
+        fs::write(&config, format!("metrics = {}\n", next.display())).unwrap();
+        agent.reload();
+        let told = agent.says("; what --metrics was before stays");
+        assert!(told.contains("SIGHUP: --metrics: ") && told.contains(next.to_str().unwrap()), "{told}");
+        assert!(former.exists());
+    }
+    // They are still its own.
+    assert_eq!(agent.terminate().code(), Some(0));
+    assert!(!former.exists());
+}
+
+#[test]
 fn a_place_where_they_wear_out_flash_is_told_once() {
     let disk = Disk::mount();
     let (metrics, alive) = (disk.at("porch.prom"), disk.at("alive"));
