@@ -62,6 +62,22 @@ fn a_terminal_shows_the_upload_go_on_and_is_left_as_it_was() {
 }
 
 #[test]
+fn a_terminal_that_is_resized_is_filled_anew() {
+    let scene = Scene::new();
+    let mut terminal = Terminal::run(&mut scene.watching(&[]), 120, 24);
+    terminal.shows(&["upload     1529842538.pir/0.mp4", "░", "arm "]);
+    let widest = terminal.lines().iter().map(|line| line.chars().count()).max();
+    assert!(widest > Some(40), "{:#?}", terminal.lines());
+    terminal.resize(40, 24);
+    terminal.narrows_to(40);
+    terminal.resize(40, 3);
+    terminal.shows_no_more("arm ");
+    assert_eq!(terminal.lines().len(), 3, "{:#?}", terminal.lines());
+    terminal.resize(120, 24);
+    terminal.shows(&["░", "arm "]);
+}
+
+#[test]
 fn a_terminal_says_when_the_agent_goes_and_goes_on_when_it_is_back() {
     let board = Board::alone();
     let mut terminal = Terminal::run(&mut watching(&board, &[]), 100, 24);

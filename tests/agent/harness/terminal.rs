@@ -10,6 +10,7 @@ use rustix::{
 use std::{
     fs::File,
     io::{Read, Write},
+    os::fd::AsFd,
     path::{Path, PathBuf},
     process::{Child, Command},
     sync::{Arc, Condvar, Mutex},
@@ -45,8 +46,7 @@ impl Terminal {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&master, size).unwrap();
+        set_size(&master, columns, rows);
         let path = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
         let end = || end(&path);
         command.env("TERM", "xterm").env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1");
@@ -76,10 +76,23 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// As a person pulls at its window.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        set_size(&self.keyboard, columns, rows);
+    }
+
     /// Waits until all of these words stand on the screen.
     pub fn shows(&mut self, words: &[&str]) {
         self.wait(&format!("{words:?} on the screen"), |written| {
             frame(written).is_some_and(|frame| words.iter().all(|word| frame.contains(word)))
+        });
+    }
+
+    /// Waits until nothing on it is wider than this.
+    pub fn narrows_to(&mut self, columns: usize) {
+        self.wait(&format!("no more than {columns} columns"), |written| {
+            frame(written)
+                .is_some_and(|frame| frame.split("\r\n").all(|line| line.chars().count() <= columns))
         });
     }
 
@@ -151,6 +164,11 @@ impl Terminal {
             written = self.seen.more.wait_timeout(written, left).unwrap().0;
         }
     }
+}
+
+fn set_size(terminal: impl AsFd, columns: u16, rows: u16) {
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(terminal, size).unwrap();
 }
 
 /// The end that programs have.
