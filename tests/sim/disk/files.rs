@@ -82,12 +82,15 @@ impl Files for SimFiles {
     fn write(&mut self, file: &mut Open, new: &[u8]) -> io::Result<()> {
         let disk = &mut *self.0.borrow_mut();
         let mut failed = disk.call("write");
-        if disk.capacity < u64::MAX && disk.room() < new.len() as u64 {
+        let is_endless = disk.capacity == u64::MAX;
+        let room = if is_endless { usize::MAX } else { usize::try_from(disk.room()).unwrap_or(usize::MAX) };
+        if room < new.len() {
             failed = failed.and(Err(io::ErrorKind::StorageFull.into()));
         }
         let now = disk.mtime();
         disk.forgotten.remove(&file.node);
-        let partly = (disk.rng.bits() as usize) % (new.len() + 1);
+        // What there is no room for is not written in part, either.
+        let partly = (disk.rng.bits() as usize) % (new.len().min(room) + 1);
         let Some(Node::File { bytes, mtime_ns }) = disk.nodes.get_mut(&file.node) else {
             return Err(io::ErrorKind::IsADirectory.into());
         };
