@@ -52,12 +52,21 @@ pub struct Segment {
     /// Where it stands.
     pub standing: Standing,
     /// Its upload, where one was made.
-    pub upload: Option<Box<UploadHint>>,
+    pub upload: Option<Box<Upload>>,
     /// Whether a restart would find it.
     pub is_upload_noted: bool,
     /// Set where the last try failed. Boxed, as the upload is: a backlog has thousands of segments, of which nearly
     /// none was tried.
     pub retry: Option<Box<Retry>>,
+}
+
+/// An upload of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Where it is.
+    pub hint: UploadHint,
+    /// How many bytes of the segment have gone there, as far as this life knows.
+    pub sent: u64,
 }
 
 /// When a segment is tried again.
@@ -106,7 +115,9 @@ impl Capture {
     pub fn found(found: FoundCapture) -> Capture {
         let segments = found.segments.into_iter().map(|segment| {
             let (standing, upload) = match segment.found {
-                Found::Owed(upload) => (Standing::Owed, upload),
+                Found::Owed(hint) => {
+                    (Standing::Owed, hint.map(|hint| Box::new(Upload { hint: *hint, sent: 0 })))
+                }
                 Found::Sent => (Standing::Sent, None),
                 Found::Lost(reason) => (Standing::Lost(reason), None),
             };
@@ -225,6 +236,11 @@ impl Segment {
     pub fn new(seg_no: u32, container: Container, kept: Kept) -> Segment {
         let standing = Standing::Owed;
         Segment { seg_no, container, kept, standing, upload: None, is_upload_noted: false, retry: None }
+    }
+
+    /// How many bytes of it have not gone out yet.
+    pub fn left(&self) -> u64 {
+        self.kept.bytes.saturating_sub(self.upload.as_ref().map_or(0, |upload| upload.sent))
     }
 
     /// Its place in the spool.

@@ -21,7 +21,15 @@ pub struct Captures {
     /// Names under which the disk has something that could not be read.
     unread: BTreeSet<CaptureName>,
     /// What is owed, since a capture was changed last: the budget asks after each event, and a spool has thousands.
-    backlog: Cell<Option<Backlog>>,
+    owed: Cell<Option<Owed>>,
+}
+
+/// What is owed, and how much of it is still to go.
+#[derive(Clone, Copy, Debug, Default)]
+struct Owed {
+    backlog: Backlog,
+    /// Of its bytes, those that have not gone out yet.
+    left: u64,
 }
 
 /// Where a new segment goes.
@@ -43,7 +51,7 @@ impl Captures {
 
     /// The capture of this name.
     pub fn at_mut(&mut self, name: CaptureName) -> Option<&mut Capture> {
-        self.backlog.take();
+        self.owed.take();
         self.all.get_mut(&name)
     }
 
@@ -59,7 +67,7 @@ impl Captures {
 
     /// Adds a new capture.
     pub fn begin(&mut self, name: CaptureName, id: Id) {
-        self.backlog.take();
+        self.owed.take();
         self.all.insert(name, Capture::new(id));
     }
 
@@ -85,14 +93,14 @@ impl Captures {
 
     /// Adds what a start, or a later look, has found. All of it has ended.
     pub fn adopt(&mut self, found: Vec<FoundCapture>) {
-        self.backlog.take();
+        self.owed.take();
         let captures = found.into_iter().map(|found| (found.name, Capture::found(found)));
         self.all.extend(captures);
     }
 
     /// Lets a capture go for good: its name may be used again.
     pub fn remove(&mut self, name: CaptureName) -> Option<Capture> {
-        self.backlog.take();
+        self.owed.take();
         self.all.remove(&name)
     }
 
@@ -157,13 +165,22 @@ impl Captures {
 
     /// What is owed.
     pub fn backlog(&self) -> Backlog {
-        let backlog = self.backlog.get().unwrap_or_else(|| self.count_backlog());
-        self.backlog.set(Some(backlog));
-        backlog
+        self.owed().backlog
     }
 
-    fn count_backlog(&self) -> Backlog {
-        let mut backlog = Backlog::default();
+    /// How many bytes are still to go: of what is under way, or was cut off, the rest.
+    pub fn bytes_left(&self) -> u64 {
+        self.owed().left
+    }
+
+    fn owed(&self) -> Owed {
+        let owed = self.owed.get().unwrap_or_else(|| self.count_owed());
+        self.owed.set(Some(owed));
+        owed
+    }
+
+    fn count_owed(&self) -> Owed {
+        let Owed { mut backlog, mut left } = Owed::default();
         for (name, capture) in self.iter() {
             backlog.captures += 1;
             backlog.oldest =
@@ -171,9 +188,10 @@ impl Captures {
             for segment in capture.owed() {
                 backlog.segments += 1;
                 backlog.bytes += segment.kept.bytes;
+                left += segment.left();
             }
         }
-        backlog
+        Owed { backlog, left }
     }
 }
 
@@ -275,7 +293,8 @@ mod tests {
             let before = captures.backlog();
             change(&mut captures);
             assert_ne!(captures.backlog(), before);
-            assert_eq!(captures.backlog(), captures.count_backlog());
+            assert_eq!(captures.backlog(), captures.count_owed().backlog);
+            assert_eq!(captures.bytes_left(), captures.count_owed().left);
         }
     }
 

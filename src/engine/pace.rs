@@ -114,7 +114,7 @@ impl Engine {
     }
 
     pub(super) fn standing(&self, limit: u64) -> Standing {
-        self.budget.standing(limit, self.captures.backlog().bytes)
+        self.budget.standing(limit, self.captures.bytes_left())
     }
 
     /// Another budget: the owner has not heard how it stands.

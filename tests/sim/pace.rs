@@ -55,6 +55,13 @@ impl Scene {
         self.outputs.clear();
     }
 
+    /// A segment of this size is handed over and kept, and what the disk is to do is done.
+    fn keeps(&mut self, name: &str, bytes: u64) {
+        let kept = self.stage(name, bytes);
+        self.tell(Input::DiskDone(Done::Kept(Ok(kept))));
+        self.settle_chores();
+    }
+
     fn is_answered(&mut self, answer: Answer) {
         self.tell(Input::UploadAnswered(answer));
     }
@@ -287,15 +294,37 @@ fn the_last_tenth_goes_to_first_segments() {
 fn where_more_is_owed_than_is_left_first_segments_go_before_others() {
     let mut scene = Scene::with_budget(BUDGET, CLOCK);
     for (name, bytes) in [("pir.5.0.mp4", 10), ("pir.5.1.mp4", 60 * MIB), ("pir.6.0.mp4", 60 * MIB)] {
-        let kept = scene.stage(name, bytes);
-        scene.tell(Input::DiskDone(Done::Kept(Ok(kept))));
+        scene.keeps(name, bytes);
     }
-    scene.settle_chores();
     assert_eq!(scene.status()["budget"]["standing"], "short");
     scene.answer(201, Some(10), None);
     scene.answer(201, Some(60 * MIB), None);
     assert_eq!(scene.begun(), ["pir.5.0.mp4", "pir.6.0.mp4", "pir.5.1.mp4"]);
     assert_eq!(scene.status()["budget"]["standing"], "ample");
+}
+
+#[test]
+fn what_has_gone_of_a_segment_is_not_owed_once_more() {
+    let mut scene = Scene::with_budget(BUDGET, CLOCK);
+    scene.keeps("pir.5.0.mp4", 60 * MIB);
+    scene.answer(201, Some(0), None);
+    let standing = |scene: &mut Scene| scene.status()["budget"]["standing"].as_str().unwrap().to_owned();
+    for mib in (0..=50).step_by(10) {
+        scene.tell(Input::UploadProgress(mib * MIB));
+        scene.tell(Input::Metered(mib * MIB + MIB));
+        scene.settle_chores();
+        assert_eq!(standing(&mut scene), "ample", "{mib} MiB have gone");
+    }
+    // Nor where the link breaks, and something else goes while the rest waits.
+    scene.is_answered(Answer::Broken("the link broke".into()));
+    scene.keep("pir.6.0.mp4");
+    scene.settle_chores();
+    assert_eq!((standing(&mut scene).as_str(), scene.warnings()), ("ample", 1));
+    assert_eq!(scene.told(|event| matches!(event, Event::UploadFailed { .. })), 1);
+    // All of it, where the server has lost it.
+    scene.pass(MINUTE);
+    scene.answer(404, None, None);
+    assert_eq!(standing(&mut scene), "short");
 }
 
 #[test]

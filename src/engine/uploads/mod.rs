@@ -22,7 +22,7 @@ pub use next::Choice;
 use super::{
     Engine, Event, Now, Output,
     backoff::Backoff,
-    capture::{Segment, Standing},
+    capture::{Segment, Standing, Upload},
     rng::Rng,
     spool::{CaptureName, Kept, LostReason, Place, Task, UploadHint},
 };
@@ -185,7 +185,7 @@ impl Engine {
         let creation = self.creation_url();
         let request = match &segment.upload {
             // Another server knows nothing of it, or would keep what this one should have.
-            Some(hint) if hint.made_at == creation => Request::Ask { url: hint.url.clone() },
+            Some(upload) if upload.hint.made_at == creation => Request::Ask { url: upload.hint.url.clone() },
             Some(_) | None => self.creation(place, kept),
         };
         let created = matches!(request, Request::Create { .. });
@@ -246,6 +246,7 @@ impl Engine {
             }
             Step::Send(url, offset) => {
                 self.set_upload(place, Some(url.clone()));
+                self.note_sent(place, offset);
                 if current.kept.bytes >= LONG {
                     self.note_upload(place);
                 }
@@ -314,10 +315,10 @@ impl Engine {
         let Some(segment) = self.segment_mut(place) else { return };
         let sha256 = segment.kept.sha256;
         let hint = url.map(|url| UploadHint { made_at, url, sha256 });
-        if segment.upload.as_deref() == hint.as_ref() {
+        if segment.upload.as_ref().map(|upload| &upload.hint) == hint.as_ref() {
             return;
         }
-        segment.upload = hint.map(Box::new);
+        segment.upload = hint.map(|hint| Box::new(Upload { hint, sent: 0 }));
         if std::mem::take(&mut segment.is_upload_noted) {
             self.chores.add(Task::NoteUrl { place, hint: None });
         }
@@ -326,8 +327,8 @@ impl Engine {
     /// Its upload lasts, or was cut off: now it is worth a file that a restart should find it.
     fn note_upload(&mut self, place: Place) {
         let Some(segment) = self.segment_mut(place) else { return };
-        if let Some(hint) = segment.upload.as_deref().filter(|_| !segment.is_upload_noted) {
-            let hint = Some(hint.clone());
+        if let Some(upload) = segment.upload.as_deref().filter(|_| !segment.is_upload_noted) {
+            let hint = Some(upload.hint.clone());
             segment.is_upload_noted = true;
             self.chores.add(Task::NoteUrl { place, hint });
         }
@@ -340,6 +341,13 @@ impl Engine {
         current.sent = sent;
         let place = current.place;
         self.note_upload(place);
+        self.note_sent(place, sent);
+    }
+
+    fn note_sent(&mut self, place: Place, sent: u64) {
+        if let Some(upload) = self.segment_mut(place).and_then(|segment| segment.upload.as_mut()) {
+            upload.sent = sent;
+        }
     }
 
     /// It is given up for now, and goes on another time at the server's offset.
