@@ -60,7 +60,7 @@ impl Engine {
             }
         }
         if let Some(place) = self.uploads.current_place() {
-            self.look_at_upload(place);
+            self.look_at_upload(now, place);
         }
     }
 
@@ -123,13 +123,19 @@ impl Engine {
     }
 
     /// The segment that is being uploaded goes on, waits for the disk, or stops.
-    fn look_at_upload(&mut self, place: Place) {
+    fn look_at_upload(&mut self, now: Now, place: Place) {
         let is_allowed = self.allow(place);
         let limit = self.settings.monthly_budget.unwrap_or(u64::MAX);
         let is_spent = !is_allowed && self.budget.is_spent(limit, self.is_first(place));
-        if is_spent || self.is_paused() {
+        if is_spent || self.is_paused() || self.gives_way(now, place) {
             self.stop_upload();
         }
+    }
+
+    /// Whether a first segment that may go now is to go before that one, though it is under way.
+    fn gives_way(&self, now: Now, place: Place) -> bool {
+        let is_short = self.affordable() == Some(Choice::FirstsBeforeOthers);
+        is_short && !self.is_first(place) && self.is_first_due(now)
     }
 
     /// A capture is worth most by its first segment: it shows what happened.

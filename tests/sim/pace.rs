@@ -327,6 +327,95 @@ fn what_has_gone_of_a_segment_is_not_owed_once_more() {
     assert_eq!(standing(&mut scene), "short");
 }
 
+impl Scene {
+    /// The second segment of a capture is on its way, of which ten MiB have gone and this much is left.
+    fn sends_a_second_one(&mut self, left: u64) {
+        self.sends("pir.5.0.mp4");
+        self.answer(204, Some(10), None);
+        self.keeps("pir.5.1.mp4", 10 * MIB + left);
+        self.answer(201, Some(0), None);
+        self.tell(Input::UploadProgress(10 * MIB));
+        self.tell(Input::Metered(10 * MIB));
+        self.settle_chores();
+        self.outputs.clear();
+    }
+
+    /// It goes on where it was stopped.
+    fn goes_on_with_the_second_one(&mut self) {
+        assert!(matches!(self.requests().last(), Some(Request::Ask { .. })), "{:?}", self.requests());
+        self.answer(200, Some(10 * MIB), None);
+        let offset = |request: &&Request| match request {
+            Request::Send { offset, .. } => Some(*offset),
+            Request::Create { .. } | Request::Ask { .. } => None,
+        };
+        assert_eq!(self.requests().last().and_then(offset), Some(10 * MIB));
+    }
+}
+
+#[test]
+fn where_the_budget_is_short_a_first_segment_goes_before_one_that_is_under_way() {
+    let mut scene = Scene::with_budget(BUDGET, CLOCK);
+    scene.sends_a_second_one(100 * MIB);
+    scene.keep("pir.5.2.mp4");
+    assert_eq!(scene.abandons(), 0, "it is no first one");
+    scene.keep("pir.6.0.mp4");
+    scene.keep("pir.7.0.mp4");
+    scene.settle_chores();
+    assert_eq!(scene.abandons(), 1);
+    scene.is_answered(Answer::Abandoned);
+    scene.answer(201, Some(10), None);
+    scene.answer(201, Some(10), None);
+    assert_eq!(scene.begun(), ["pir.6.0.mp4", "pir.7.0.mp4"]);
+    scene.goes_on_with_the_second_one();
+    assert_eq!(scene.abandons(), 1);
+}
+
+#[test]
+fn where_the_rest_fits_nothing_is_stopped_for_a_first_segment() {
+    let mut scene = Scene::with_budget(BUDGET, CLOCK);
+    scene.sends_a_second_one(80 * MIB);
+    scene.keep("pir.6.0.mp4");
+    scene.settle_chores();
+    assert_eq!((scene.abandons(), scene.requests().len()), (0, 0));
+}
+
+#[test]
+fn a_first_segment_that_failed_stops_another_only_when_it_is_due_again() {
+    let mut scene = Scene::with_budget(BUDGET, CLOCK);
+    scene.sends_a_second_one(100 * MIB);
+    scene.keep("pir.6.0.mp4");
+    scene.settle_chores();
+    scene.is_answered(Answer::Abandoned);
+    // The server asks for so much patience with all of them, and then both are due.
+    scene.answer(503, None, Some(30));
+    scene.outputs.clear();
+    scene.pass(Duration::from_secs(30));
+    assert_eq!(scene.begun(), ["pir.6.0.mp4"]);
+    let mut stops = 0;
+    for _ in 0..10 {
+        scene.answer(503, None, None);
+        scene.outputs.clear();
+        for _ in 0..700 {
+            scene.pass(Duration::from_secs(1));
+            if matches!(scene.requests().last(), Some(Request::Ask { .. })) && scene.abandons() == 0 {
+                scene.goes_on_with_the_second_one();
+            }
+            if scene.abandons() > 0 {
+                stops += 1;
+                scene.is_answered(Answer::Abandoned);
+                break;
+            }
+            if !scene.begun().is_empty() {
+                break;
+            }
+        }
+        assert_eq!(scene.begun(), ["pir.6.0.mp4"]);
+    }
+    assert!((1..=10).contains(&stops), "{stops}");
+    scene.answer(201, Some(10), None);
+    scene.goes_on_with_the_second_one();
+}
+
 #[test]
 fn a_power_cut_can_only_make_the_count_too_large() {
     let mut scene = Scene::with_budget(BUDGET, CLOCK);

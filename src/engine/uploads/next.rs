@@ -40,6 +40,11 @@ impl Engine {
         }
     }
 
+    /// Whether the first segment of some capture may go now.
+    pub(in crate::engine) fn is_first_due(&self, now: Now) -> bool {
+        matches!(self.next_segment(now, Choice::FirstsOnly), Next::Now(_))
+    }
+
     fn next_segment(&self, now: Now, choice: Choice) -> Next {
         let mut nearest: Option<Duration> = None;
         let mut other = None;
