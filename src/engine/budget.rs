@@ -30,8 +30,10 @@ pub const LEAST: u64 = 1024 * 1024;
 const MARGIN: u64 = 64 * 1024;
 /// The count on disk is so much of the budget ahead.
 const STEPS: u64 = 256;
-/// And not less than so many bytes.
+/// And not less than so many bytes,
 const LEAST_STEP: u64 = 1024 * 1024;
+/// unless that would be more than this part of the budget: a few power cuts would use a small one up.
+const LARGEST_STEP: u64 = 16;
 /// Months whose counts are kept: the one that counts, the one before, and those in which a wrong clock has been.
 const MONTHS: usize = 4;
 /// This part of the budget is kept for the first segments of captures.
@@ -183,7 +185,7 @@ impl Budget {
     /// What the disk should have next, where `asked` is what it was asked to have last. None while that will do.
     pub fn next_on_disk(&self, limit: u64, asked: Option<&Spent>) -> Option<Spent> {
         let asked = asked.map_or(0, |asked| asked.bytes_in(self.spent.month));
-        let step = (limit / STEPS).max(LEAST_STEP);
+        let step = (limit / STEPS).max(LEAST_STEP.min(limit / LARGEST_STEP));
         let needed = self.spent().saturating_add(MARGIN);
         let bytes = needed.saturating_add(step).min(limit).max(self.spent());
         let is_enough = asked >= needed.saturating_add(step / 2) || asked >= bytes;

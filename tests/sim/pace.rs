@@ -437,6 +437,33 @@ fn a_power_cut_can_only_make_the_count_too_large() {
 }
 
 #[test]
+fn a_power_cut_costs_a_small_budget_a_small_part() {
+    for limit in [MIB, 3 * MIB, 16 * MIB] {
+        let mut remembered = Remembered::default();
+        let (mut crossed, mut counted) = (0, 0);
+        for cuts in 1..=6 {
+            let mut scene = Scene::started(CLOCK, budget(limit), remembered);
+            scene.connects(Some(CLOCK));
+            scene.settle_chores();
+            counted = scene.spent();
+            assert!(
+                counted - crossed <= (cuts - 1) * (limit / 16 + 65_536),
+                "{counted} for {crossed} of {limit}"
+            );
+            scene.keep("pir.5.0.mp4");
+            scene.settle_chores();
+            scene.answer(201, Some(0), None);
+            // A little of it goes, and then the power is cut.
+            crossed += 1_000;
+            scene.tell(Input::Metered(1_000));
+            scene.settle_chores();
+            remembered = scene.remembered().unwrap_or_else(|| panic!("nothing was written of {limit}"));
+        }
+        assert!(counted < limit, "{counted} of {limit}");
+    }
+}
+
+#[test]
 fn a_stop_leaves_the_count_to_the_byte() {
     let mut scene = Scene::with_budget(BUDGET, CLOCK);
     scene.sends("pir.5.0.mp4");
