@@ -28,6 +28,7 @@ use std::{
 };
 
 pub use sink::leads_to_journal;
+pub use syslog::DEV_LOG;
 
 /// For a slow disk beneath standard error, at the end.
 const LAST_LINES: Duration = Duration::from_millis(200);

@@ -6,7 +6,8 @@ use super::{Message, missed::Missed};
 use log::Level;
 use std::{io, os::unix::net::UnixDatagram, path::PathBuf, time::Instant};
 
-const DEV_LOG: &str = "/dev/log";
+/// Where it takes messages.
+pub const DEV_LOG: &str = "/dev/log";
 
 /// The way to the daemon. Sending never waits.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     config::{Config, LogTo},
     shell::{
+        log::DEV_LOG,
         metrics,
         pidfile::{Pidfile, PidfileError},
         upkeep,
@@ -15,9 +16,6 @@ use crate::{
     },
 };
 use std::{fmt::Display, path::Path};
-
-/// Where the system's log takes messages.
-const DEV_LOG: &str = "/dev/log";
 
 /// Looks at all of them, beside an agent or without one. A device is not opened, for that would start its timer.
 pub fn look(config: &Config, is_there: bool, report: &mut Report) {
